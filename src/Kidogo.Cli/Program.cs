@@ -1,0 +1,2 @@
+Console.Error.WriteLine("kidogo");
+return 2;

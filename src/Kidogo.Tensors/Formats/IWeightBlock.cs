@@ -1,0 +1,26 @@
+// What a stored weight format has to say about itself. Knows no files, no threads and no models.
+namespace Kidogo.Tensors.Formats;
+
+/// <summary>One block of a stored weight format: a struct laid out exactly as in the file, that can decode itself.</summary>
+/// <typeparam name="TSelf">The struct: sequential, packed to 1 byte.</typeparam>
+/// <remarks>A format is one file with one such struct and one line in <see cref="WeightFormats"/>.</remarks>
+public interface IWeightBlock<TSelf>
+    where TSelf : unmanaged, IWeightBlock<TSelf>
+{
+    /// <summary>The format's name, as in GGUF: <c>Q4_0</c>.</summary>
+    static abstract string Name { get; }
+
+    /// <summary>The number of <c>enum ggml_type</c> that GGUF files store.</summary>
+    static abstract uint GgufTypeId { get; }
+
+    /// <summary>Weights in a block.</summary>
+    static abstract int BlockSize { get; }
+
+    /// <summary>Bytes of a block in a file. A test compares it with the struct's size.</summary>
+    static abstract int BlockBytes { get; }
+
+    /// <summary>Writes the block's weights as float32.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="destination">[BlockSize]</param>
+    static abstract void Decode(in TSelf block, Span<float> destination);
+}

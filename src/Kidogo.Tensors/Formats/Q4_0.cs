@@ -1,0 +1,46 @@
+// Q4_0: 32 weights of 4 bits with one scale. GGUF type 2.
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace Kidogo.Tensors.Formats;
+
+/// <summary>32 weights of 4 bits around zero: w = (code - 8) · scale.</summary>
+[StructLayout(LayoutKind.Sequential, Pack = 1)]
+public struct Q4_0 : IWeightBlock<Q4_0>
+{
+    /// <summary>The scale.</summary>
+    public Half Scale;
+
+    /// <summary>Code j in the low nibble of byte j, code j + 16 in the high one.</summary>
+    public Nibbles Codes;
+
+    /// <summary>16 bytes with two codes each.</summary>
+    [InlineArray(16)]
+    public struct Nibbles
+    {
+        private byte _first;
+    }
+
+    /// <inheritdoc/>
+    public static string Name => "Q4_0";
+
+    /// <inheritdoc/>
+    public static uint GgufTypeId => 2;
+
+    /// <inheritdoc/>
+    public static int BlockSize => 32;
+
+    /// <inheritdoc/>
+    public static int BlockBytes => 18;
+
+    /// <inheritdoc/>
+    public static void Decode(in Q4_0 block, Span<float> destination)
+    {
+        float scale = (float)block.Scale;
+        for (int j = 0; j < 16; j++)
+        {
+            destination[j] = ((block.Codes[j] & 15) - 8) * scale;
+            destination[j + 16] = ((block.Codes[j] >> 4) - 8) * scale;
+        }
+    }
+}
