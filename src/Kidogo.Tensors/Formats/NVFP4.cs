@@ -1,0 +1,62 @@
+// NVFP4: 64 4-bit floats, 16 to a scale of 8 bits. GGUF type 40.
+using System.Runtime.InteropServices;
+
+namespace Kidogo.Tensors.Formats;
+
+/// <summary>64 weights of 4 bits in four groups of 16: w = E2M1 value · scale of the group.</summary>
+/// <remarks>A tensor of this format usually has a float32 scale of its own beside it, in another tensor; a block knows nothing of it.</remarks>
+[StructLayout(LayoutKind.Sequential, Pack = 1)]
+public struct NVFP4 : IWeightBlock<NVFP4>
+{
+    /// <summary>The scale of each group as E4M3 without a sign.</summary>
+    public Bytes4 Scales;
+
+    /// <summary>8 bytes a group: code j in the low nibble of byte j, code j + 8 in the high one.</summary>
+    public Bytes32 Codes;
+
+    /// <inheritdoc/>
+    public static string Name => "NVFP4";
+
+    /// <inheritdoc/>
+    public static uint GgufTypeId => 40;
+
+    /// <inheritdoc/>
+    public static int BlockSize => 64;
+
+    /// <inheritdoc/>
+    public static int BlockBytes => 36;
+
+    /// <inheritdoc/>
+    public static void Decode(in NVFP4 block, Span<float> destination)
+    {
+        ReadOnlySpan<sbyte> values = FourBitFloat.Doubled;
+        ReadOnlySpan<byte> scales = block.Scales;
+        ReadOnlySpan<byte> allCodes = block.Codes;
+        for (int g = 0; g < 4; g++)
+        {
+            float halfScale = HalfScale(scales[g]);
+            ReadOnlySpan<byte> codes = allCodes.Slice(8 * g, 8);
+            Span<float> group = destination.Slice(16 * g, 16);
+            for (int j = 0; j < 8; j++)
+            {
+                group[j] = values[codes[j] & 15] * halfScale;
+                group[j + 8] = values[codes[j] >> 4] * halfScale;
+            }
+        }
+    }
+
+    /// <summary>Half of an E4M3 number, as the values are doubled. The sign is ignored, and 0x7F, the standard's NaN, is 0, as llama.cpp has it.</summary>
+    private static float HalfScale(byte code)
+    {
+        if (code == 0x7F)
+        {
+            return 0;
+        }
+
+        int exponent = (code >> 3) & 15;
+        int mantissa = code & 7;
+        return exponent == 0
+            ? mantissa / 1024f
+            : BitConverter.Int32BitsToSingle(((exponent - 8 + 127) << 23) | (mantissa << 20));
+    }
+}

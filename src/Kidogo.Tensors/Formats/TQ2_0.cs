@@ -1,0 +1,44 @@
+// TQ2_0: 256 ternary weights of 2 bits. GGUF type 35.
+using System.Runtime.InteropServices;
+
+namespace Kidogo.Tensors.Formats;
+
+/// <summary>256 weights of 2 bits: w = (code - 1) · scale. Code 3 is not written, but decodes to 2 scales.</summary>
+[StructLayout(LayoutKind.Sequential, Pack = 1)]
+public struct TQ2_0 : IWeightBlock<TQ2_0>
+{
+    /// <summary>Two runs of 32 bytes for 128 weights each: code 32l + j in bits 2l and 2l + 1 of byte j.</summary>
+    public Bytes64 Codes;
+
+    /// <summary>The scale.</summary>
+    public Half Scale;
+
+    /// <inheritdoc/>
+    public static string Name => "TQ2_0";
+
+    /// <inheritdoc/>
+    public static uint GgufTypeId => 35;
+
+    /// <inheritdoc/>
+    public static int BlockSize => 256;
+
+    /// <inheritdoc/>
+    public static int BlockBytes => 66;
+
+    /// <inheritdoc/>
+    public static void Decode(in TQ2_0 block, Span<float> destination)
+    {
+        float scale = (float)block.Scale;
+        ReadOnlySpan<byte> allCodes = block.Codes;
+        for (int group = 0; group < 8; group++)
+        {
+            ReadOnlySpan<byte> codes = allCodes.Slice(group / 4 * 32, 32);
+            int shift = group % 4 * 2;
+            Span<float> weights = destination.Slice(32 * group, 32);
+            for (int j = 0; j < 32; j++)
+            {
+                weights[j] = (((codes[j] >> shift) & 3) - 1) * scale;
+            }
+        }
+    }
+}
