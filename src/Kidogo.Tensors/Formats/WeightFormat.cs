@@ -1,4 +1,5 @@
 // A stored weight format as the rest of the house sees it: a name, a size, and a way to float32. Knows no files, no threads and no models.
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Kidogo.Tensors.Formats;
@@ -26,6 +27,9 @@ public abstract class WeightFormat
     /// <summary>Bytes of a block.</summary>
     public int BlockBytes { get; }
 
+    /// <summary>Bytes of the block struct, for the test that compares them with <see cref="BlockBytes"/>.</summary>
+    internal abstract int StructBytes { get; }
+
     /// <summary>Bits that one weight takes on average.</summary>
     public double BitsPerWeight => 8.0 * BlockBytes / BlockSize;
 
@@ -50,6 +54,8 @@ public abstract class WeightFormat
 internal sealed class BlockFormat<TBlock>() : WeightFormat(TBlock.Name, TBlock.GgufTypeId, TBlock.BlockSize, TBlock.BlockBytes)
     where TBlock : unmanaged, IWeightBlock<TBlock>
 {
+    internal override int StructBytes => Unsafe.SizeOf<TBlock>();
+
     public override void Decode(ReadOnlySpan<byte> blocks, Span<float> destination)
     {
         if (blocks.Length % BlockBytes != 0 || destination.Length != (long)(blocks.Length / BlockBytes) * BlockSize)
