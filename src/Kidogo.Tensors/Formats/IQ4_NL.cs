@@ -1,5 +1,6 @@
 // IQ4_NL: 32 weights of 4 bits on an uneven scale. GGUF type 20.
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Kidogo.Tensors.Formats;
 
@@ -29,14 +30,10 @@ public struct IQ4_NL : IWeightBlock<IQ4_NL>
     public static void Decode(in IQ4_NL block, Span<float> destination)
     {
         float scale = (float)block.Scale;
-        ReadOnlySpan<sbyte> levels = Levels;
-        ReadOnlySpan<byte> codes = block.Codes;
-        destination = destination[..32];
-        for (int j = 0; j < 16; j++)
-        {
-            destination[j] = scale * levels[codes[j] & 15];
-            destination[j + 16] = scale * levels[codes[j] >> 4];
-        }
+        Vector128<sbyte> levels = Vector128.Create(Levels);
+        Vector128<byte> codes = Vector128.Create<byte>(block.Codes);
+        CodeWriter.Write(Vector128.Shuffle(levels, CodeWriter.Bits(codes, 0, 15).AsSByte()), scale, destination);
+        CodeWriter.Write(Vector128.Shuffle(levels, CodeWriter.Bits(codes, 4, 15).AsSByte()), scale, destination[16..]);
     }
 
     /// <summary>What each code stands for: denser near zero, where most weights are. IQ4_XS has the same.</summary>

@@ -1,5 +1,6 @@
 // IQ4_XS: 256 weights of 4 bits on an uneven scale, 32 to a scale of 6 bits. GGUF type 23.
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Kidogo.Tensors.Formats;
 
@@ -35,21 +36,18 @@ public struct IQ4_XS : IWeightBlock<IQ4_XS>
     public static void Decode(in IQ4_XS block, Span<float> destination)
     {
         float scale = (float)block.Scale;
-        ReadOnlySpan<sbyte> levels = IQ4_NL.Levels;
+        Vector128<sbyte> levels = Vector128.Create(IQ4_NL.Levels);
         ReadOnlySpan<byte> groupScales = block.GroupScalesLow;
-        ReadOnlySpan<byte> allCodes = block.Codes;
+        ReadOnlySpan<byte> codes = block.Codes;
         for (int group = 0; group < 8; group++)
         {
-            int low = (groupScales[group / 2] >> (group % 2 * 4)) & 15;
-            int high = (block.GroupScalesHigh >> (group * 2)) & 3;
-            float groupScale = scale * ((low | (high << 4)) - 32);
-            ReadOnlySpan<byte> codes = allCodes.Slice(16 * group, 16);
+            int scaleLow = (groupScales[group / 2] >> (group % 2 * 4)) & 15;
+            int scaleHigh = (block.GroupScalesHigh >> (group * 2)) & 3;
+            float groupScale = scale * ((scaleLow | (scaleHigh << 4)) - 32);
+            Vector128<byte> packed = Vector128.Create(codes.Slice(16 * group, 16));
             Span<float> weights = destination.Slice(32 * group, 32);
-            for (int j = 0; j < 16; j++)
-            {
-                weights[j] = groupScale * levels[codes[j] & 15];
-                weights[j + 16] = groupScale * levels[codes[j] >> 4];
-            }
+            CodeWriter.Write(Vector128.Shuffle(levels, CodeWriter.Bits(packed, 0, 15).AsSByte()), groupScale, weights);
+            CodeWriter.Write(Vector128.Shuffle(levels, CodeWriter.Bits(packed, 4, 15).AsSByte()), groupScale, weights[16..]);
         }
     }
 }

@@ -1,5 +1,6 @@
 // MXFP4: 32 4-bit floats with a power of two. GGUF type 39.
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Kidogo.Tensors.Formats;
 
@@ -31,13 +32,9 @@ public struct MXFP4 : IWeightBlock<MXFP4>
     {
         // Half of 2^(exponent - 127), as the values are doubled. The two smallest are denormal.
         float halfScale = BitConverter.Int32BitsToSingle(block.Exponent < 2 ? 0x0020_0000 << block.Exponent : (block.Exponent - 1) << 23);
-        ReadOnlySpan<sbyte> values = FourBitFloat.Doubled;
-        ReadOnlySpan<byte> codes = block.Codes;
-        destination = destination[..32];
-        for (int j = 0; j < 16; j++)
-        {
-            destination[j] = values[codes[j] & 15] * halfScale;
-            destination[j + 16] = values[codes[j] >> 4] * halfScale;
-        }
+        Vector128<sbyte> values = Vector128.Create(FourBitFloat.Doubled);
+        Vector128<byte> codes = Vector128.Create<byte>(block.Codes);
+        CodeWriter.Write(Vector128.Shuffle(values, CodeWriter.Bits(codes, 0, 15).AsSByte()), halfScale, destination);
+        CodeWriter.Write(Vector128.Shuffle(values, CodeWriter.Bits(codes, 4, 15).AsSByte()), halfScale, destination[16..]);
     }
 }

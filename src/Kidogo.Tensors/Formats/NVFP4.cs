@@ -1,5 +1,6 @@
 // NVFP4: 64 4-bit floats, 16 to a scale of 8 bits. GGUF type 40.
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Kidogo.Tensors.Formats;
 
@@ -29,19 +30,15 @@ public struct NVFP4 : IWeightBlock<NVFP4>
     /// <inheritdoc/>
     public static void Decode(in NVFP4 block, Span<float> destination)
     {
-        ReadOnlySpan<sbyte> values = FourBitFloat.Doubled;
+        Vector128<sbyte> values = Vector128.Create(FourBitFloat.Doubled);
         ReadOnlySpan<byte> scales = block.Scales;
-        ReadOnlySpan<byte> allCodes = block.Codes;
-        for (int g = 0; g < 4; g++)
+        ReadOnlySpan<byte> codes = block.Codes;
+        for (int group = 0; group < 4; group++)
         {
-            float halfScale = HalfScale(scales[g]);
-            ReadOnlySpan<byte> codes = allCodes.Slice(8 * g, 8);
-            Span<float> group = destination.Slice(16 * g, 16);
-            for (int j = 0; j < 8; j++)
-            {
-                group[j] = values[codes[j] & 15] * halfScale;
-                group[j + 8] = values[codes[j] >> 4] * halfScale;
-            }
+            // The low nibbles of a group's 8 bytes are its first codes, the high ones its last.
+            Vector64<byte> packed = Vector64.Create(codes.Slice(8 * group, 8));
+            Vector128<byte> indices = Vector128.Create(packed & Vector64.Create((byte)15), packed >>> 4);
+            CodeWriter.Write(Vector128.Shuffle(values, indices.AsSByte()), HalfScale(scales[group]), destination.Slice(16 * group, 16));
         }
     }
 

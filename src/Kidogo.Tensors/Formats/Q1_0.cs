@@ -1,5 +1,6 @@
 // Q1_0: 128 weights of one bit with one scale. GGUF type 41.
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Kidogo.Tensors.Formats;
 
@@ -28,17 +29,13 @@ public struct Q1_0 : IWeightBlock<Q1_0>
     /// <inheritdoc/>
     public static void Decode(in Q1_0 block, Span<float> destination)
     {
-        // The bit is turned into a sign: set means that nothing is flipped.
-        uint scale = BitConverter.SingleToUInt32Bits((float)block.Scale);
-        ReadOnlySpan<byte> codes = block.Codes;
-        for (int i = 0; i < 16; i++)
+        float scale = (float)block.Scale;
+        ReadOnlySpan<ushort> codes = MemoryMarshal.Cast<byte, ushort>(block.Codes);
+        for (int i = 0; i < 8; i++)
         {
-            uint flips = ~(uint)codes[i];
-            Span<float> eight = destination.Slice(8 * i, 8);
-            for (int j = 0; j < 8; j++, flips >>= 1)
-            {
-                eight[j] = BitConverter.UInt32BitsToSingle(scale ^ (flips << 31));
-            }
+            // Bit 0 or 1, doubled and less 1, is -1 or 1.
+            Vector128<sbyte> signs = CodeWriter.SpreadBits(codes[i], 2).AsSByte() - Vector128<sbyte>.One;
+            CodeWriter.Write(signs, scale, destination.Slice(16 * i, 16));
         }
     }
 }

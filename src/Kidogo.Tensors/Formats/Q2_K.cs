@@ -1,5 +1,6 @@
 // Q2_K: 256 weights of 2 bits, 16 to a scale and a minimum of 4 bits. GGUF type 10.
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Kidogo.Tensors.Formats;
 
@@ -37,18 +38,13 @@ public struct Q2_K : IWeightBlock<Q2_K>
         float scale = (float)block.Scale;
         float minimumScale = (float)block.MinimumScale;
         ReadOnlySpan<byte> groupScales = block.GroupScales;
-        ReadOnlySpan<byte> allCodes = block.Codes;
+        ReadOnlySpan<byte> codes = block.Codes;
         for (int group = 0; group < 16; group++)
         {
             float groupScale = scale * (groupScales[group] & 15);
             float groupMinimum = minimumScale * (groupScales[group] >> 4);
-            ReadOnlySpan<byte> codes = allCodes.Slice((group / 8 * 32) + (group % 2 * 16), 16);
-            int shift = group / 2 % 4 * 2;
-            Span<float> weights = destination.Slice(16 * group, 16);
-            for (int j = 0; j < 16; j++)
-            {
-                weights[j] = (groupScale * ((codes[j] >> shift) & 3)) - groupMinimum;
-            }
+            Vector128<byte> packed = Vector128.Create(codes.Slice((group / 8 * 32) + (group % 2 * 16), 16));
+            CodeWriter.Write(CodeWriter.Bits(packed, group / 2 % 4 * 2, 3).AsSByte(), groupScale, -groupMinimum, destination.Slice(16 * group, 16));
         }
     }
 }

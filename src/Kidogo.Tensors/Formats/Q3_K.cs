@@ -1,5 +1,6 @@
 // Q3_K: 256 weights of 3 bits, 16 to a scale of 6 bits. GGUF type 11.
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Kidogo.Tensors.Formats;
 
@@ -36,22 +37,16 @@ public struct Q3_K : IWeightBlock<Q3_K>
     {
         float scale = (float)block.Scale;
         ReadOnlySpan<byte> groupScales = block.GroupScales;
-        ReadOnlySpan<byte> allCodes = block.Codes;
-        ReadOnlySpan<byte> allHighBits = block.HighBits;
+        ReadOnlySpan<byte> codes = block.Codes;
+        ReadOnlySpan<byte> highBits = block.HighBits;
         for (int group = 0; group < 16; group++)
         {
-            int low = (groupScales[group % 8] >> (group / 8 * 4)) & 15;
-            int high = (groupScales[8 + (group % 4)] >> (group / 4 * 2)) & 3;
-            float groupScale = scale * ((low | (high << 4)) - 32);
-            ReadOnlySpan<byte> codes = allCodes.Slice((group / 8 * 32) + (group % 2 * 16), 16);
-            ReadOnlySpan<byte> highBits = allHighBits.Slice(group % 2 * 16, 16);
-            int shift = group / 2 % 4 * 2;
-            int highShift = group / 2;
-            Span<float> weights = destination.Slice(16 * group, 16);
-            for (int j = 0; j < 16; j++)
-            {
-                weights[j] = groupScale * (((codes[j] >> shift) & 3) + (((highBits[j] >> highShift) & 1) << 2) - 4);
-            }
+            int scaleLow = (groupScales[group % 8] >> (group / 8 * 4)) & 15;
+            int scaleHigh = (groupScales[8 + (group % 4)] >> (group / 4 * 2)) & 3;
+            float groupScale = scale * ((scaleLow | (scaleHigh << 4)) - 32);
+            Vector128<byte> low = CodeWriter.Bits(Vector128.Create(codes.Slice((group / 8 * 32) + (group % 2 * 16), 16)), group / 2 % 4 * 2, 3);
+            Vector128<byte> high = CodeWriter.Bits(Vector128.Create(highBits.Slice(group % 2 * 16, 16)), group / 2, 1) << 2;
+            CodeWriter.Write((low | high).AsSByte() - Vector128.Create((sbyte)4), groupScale, destination.Slice(16 * group, 16));
         }
     }
 }

@@ -1,5 +1,6 @@
 // Q4_1: 32 weights of 4 bits with a scale and a minimum. GGUF type 3.
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Kidogo.Tensors.Formats;
 
@@ -33,12 +34,8 @@ public struct Q4_1 : IWeightBlock<Q4_1>
     {
         float scale = (float)block.Scale;
         float minimum = (float)block.Minimum;
-        ReadOnlySpan<byte> codes = block.Codes;
-        destination = destination[..32];
-        for (int j = 0; j < 16; j++)
-        {
-            destination[j] = ((codes[j] & 15) * scale) + minimum;
-            destination[j + 16] = ((codes[j] >> 4) * scale) + minimum;
-        }
+        Vector128<byte> codes = Vector128.Create<byte>(block.Codes);
+        CodeWriter.Write(CodeWriter.Bits(codes, 0, 15).AsSByte(), scale, minimum, destination);
+        CodeWriter.Write(CodeWriter.Bits(codes, 4, 15).AsSByte(), scale, minimum, destination[16..]);
     }
 }

@@ -1,5 +1,6 @@
 // Q4_K: 256 weights of 4 bits, 32 to a scale and a minimum of 6 bits. GGUF type 12.
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Kidogo.Tensors.Formats;
 
@@ -39,18 +40,15 @@ public struct Q4_K : IWeightBlock<Q4_K>
         Span<byte> groupScales = stackalloc byte[8];
         Span<byte> groupMinima = stackalloc byte[8];
         KQuantScales.Unpack(block.GroupScales, groupScales, groupMinima);
-        ReadOnlySpan<byte> allCodes = block.Codes;
-        for (int group = 0; group < 8; group++)
+        ReadOnlySpan<byte> codes = block.Codes;
+        for (int i = 0; i < 16; i++)
         {
+            // Sixteen i is one half of group i / 2.
+            int group = i / 2;
             float groupScale = scale * groupScales[group];
             float groupMinimum = minimumScale * groupMinima[group];
-            ReadOnlySpan<byte> codes = allCodes.Slice(group / 2 * 32, 32);
-            int shift = group % 2 * 4;
-            Span<float> weights = destination.Slice(32 * group, 32);
-            for (int j = 0; j < 32; j++)
-            {
-                weights[j] = (groupScale * ((codes[j] >> shift) & 15)) - groupMinimum;
-            }
+            Vector128<byte> packed = Vector128.Create(codes.Slice((i / 4 * 32) + (i % 2 * 16), 16));
+            CodeWriter.Write(CodeWriter.Bits(packed, group % 2 * 4, 15).AsSByte(), groupScale, -groupMinimum, destination.Slice(16 * i, 16));
         }
     }
 }

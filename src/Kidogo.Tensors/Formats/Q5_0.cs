@@ -1,5 +1,6 @@
 // Q5_0: 32 weights of 5 bits with one scale. GGUF type 6.
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Kidogo.Tensors.Formats;
 
@@ -32,15 +33,11 @@ public struct Q5_0 : IWeightBlock<Q5_0>
     public static void Decode(in Q5_0 block, Span<float> destination)
     {
         float scale = (float)block.Scale;
-        ReadOnlySpan<byte> codes = block.Codes;
-        destination = destination[..32];
-
-        // The fifth bit of code j is moved to bit 4, that of code j + 16 to bit 20.
-        long high = (long)block.HighBits << 4;
-        for (int j = 0; j < 16; j++, high >>= 1)
-        {
-            destination[j] = (((codes[j] & 15) | (int)(high & 16)) - 16) * scale;
-            destination[j + 16] = (((codes[j] >> 4) | (int)((high >> 16) & 16)) - 16) * scale;
-        }
+        Vector128<byte> codes = Vector128.Create<byte>(block.Codes);
+        Vector128<sbyte> sixteen = Vector128.Create((sbyte)16);
+        Vector128<byte> low = CodeWriter.Bits(codes, 0, 15) | CodeWriter.SpreadBits(block.HighBits, 16);
+        Vector128<byte> high = CodeWriter.Bits(codes, 4, 15) | CodeWriter.SpreadBits(block.HighBits >> 16, 16);
+        CodeWriter.Write(low.AsSByte() - sixteen, scale, destination);
+        CodeWriter.Write(high.AsSByte() - sixteen, scale, destination[16..]);
     }
 }

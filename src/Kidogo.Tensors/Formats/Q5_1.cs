@@ -1,5 +1,6 @@
 // Q5_1: 32 weights of 5 bits with a scale and a minimum. GGUF type 7.
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Kidogo.Tensors.Formats;
 
@@ -36,15 +37,10 @@ public struct Q5_1 : IWeightBlock<Q5_1>
     {
         float scale = (float)block.Scale;
         float minimum = (float)block.Minimum;
-        ReadOnlySpan<byte> codes = block.Codes;
-        destination = destination[..32];
-
-        // The fifth bit of code j is moved to bit 4, that of code j + 16 to bit 20.
-        long high = (long)block.HighBits << 4;
-        for (int j = 0; j < 16; j++, high >>= 1)
-        {
-            destination[j] = (((codes[j] & 15) | (int)(high & 16)) * scale) + minimum;
-            destination[j + 16] = (((codes[j] >> 4) | (int)((high >> 16) & 16)) * scale) + minimum;
-        }
+        Vector128<byte> codes = Vector128.Create<byte>(block.Codes);
+        Vector128<byte> low = CodeWriter.Bits(codes, 0, 15) | CodeWriter.SpreadBits(block.HighBits, 16);
+        Vector128<byte> high = CodeWriter.Bits(codes, 4, 15) | CodeWriter.SpreadBits(block.HighBits >> 16, 16);
+        CodeWriter.Write(low.AsSByte(), scale, minimum, destination);
+        CodeWriter.Write(high.AsSByte(), scale, minimum, destination[16..]);
     }
 }

@@ -1,5 +1,6 @@
 // Q5_K: 256 weights of 5 bits, 32 to a scale and a minimum of 6 bits. GGUF type 13.
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Kidogo.Tensors.Formats;
 
@@ -43,20 +44,17 @@ public struct Q5_K : IWeightBlock<Q5_K>
         Span<byte> groupScales = stackalloc byte[8];
         Span<byte> groupMinima = stackalloc byte[8];
         KQuantScales.Unpack(block.GroupScales, groupScales, groupMinima);
-        ReadOnlySpan<byte> allCodes = block.Codes;
+        ReadOnlySpan<byte> codes = block.Codes;
         ReadOnlySpan<byte> highBits = block.HighBits;
-        for (int group = 0; group < 8; group++)
+        for (int i = 0; i < 16; i++)
         {
+            // Sixteen i is one half of group i / 2.
+            int group = i / 2;
             float groupScale = scale * groupScales[group];
             float groupMinimum = minimumScale * groupMinima[group];
-            ReadOnlySpan<byte> codes = allCodes.Slice(group / 2 * 32, 32);
-            int shift = group % 2 * 4;
-            Span<float> weights = destination.Slice(32 * group, 32);
-            for (int j = 0; j < 32; j++)
-            {
-                int code = ((codes[j] >> shift) & 15) | (((highBits[j] >> group) & 1) << 4);
-                weights[j] = (groupScale * code) - groupMinimum;
-            }
+            Vector128<byte> low = CodeWriter.Bits(Vector128.Create(codes.Slice((i / 4 * 32) + (i % 2 * 16), 16)), group % 2 * 4, 15);
+            Vector128<byte> high = CodeWriter.Bits(Vector128.Create(highBits.Slice(i % 2 * 16, 16)), group, 1) << 4;
+            CodeWriter.Write((low | high).AsSByte(), groupScale, -groupMinimum, destination.Slice(16 * i, 16));
         }
     }
 }

@@ -1,5 +1,6 @@
 // Q6_K: 256 weights of 6 bits, 16 to a scale of 8 bits. GGUF type 14.
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Kidogo.Tensors.Formats;
 
@@ -37,21 +38,14 @@ public struct Q6_K : IWeightBlock<Q6_K>
     {
         float scale = (float)block.Scale;
         ReadOnlySpan<sbyte> groupScales = block.GroupScales;
-        ReadOnlySpan<byte> allLowBits = block.LowBits;
-        ReadOnlySpan<byte> allHighBits = block.HighBits;
+        ReadOnlySpan<byte> lowBits = block.LowBits;
+        ReadOnlySpan<byte> highBits = block.HighBits;
         for (int group = 0; group < 16; group++)
         {
             float groupScale = scale * groupScales[group];
-            ReadOnlySpan<byte> lowBits = allLowBits.Slice((group / 8 * 64) + (group % 4 * 16), 16);
-            ReadOnlySpan<byte> highBits = allHighBits.Slice((group / 8 * 32) + (group % 2 * 16), 16);
-            int lowShift = group / 4 % 2 * 4;
-            int highShift = group / 2 % 4 * 2;
-            Span<float> weights = destination.Slice(16 * group, 16);
-            for (int j = 0; j < 16; j++)
-            {
-                int code = ((lowBits[j] >> lowShift) & 15) | (((highBits[j] >> highShift) & 3) << 4);
-                weights[j] = groupScale * (code - 32);
-            }
+            Vector128<byte> low = CodeWriter.Bits(Vector128.Create(lowBits.Slice((group / 8 * 64) + (group % 4 * 16), 16)), group / 4 % 2 * 4, 15);
+            Vector128<byte> high = CodeWriter.Bits(Vector128.Create(highBits.Slice((group / 8 * 32) + (group % 2 * 16), 16)), group / 2 % 4 * 2, 3) << 4;
+            CodeWriter.Write((low | high).AsSByte() - Vector128.Create((sbyte)32), groupScale, destination.Slice(16 * group, 16));
         }
     }
 }

@@ -1,5 +1,6 @@
 // Q8_0: 32 weights of 8 bits with one scale. GGUF type 8.
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Kidogo.Tensors.Formats;
 
@@ -30,10 +31,7 @@ public struct Q8_0 : IWeightBlock<Q8_0>
     {
         float scale = (float)block.Scale;
         ReadOnlySpan<sbyte> codes = block.Codes;
-        destination = destination[..32];
-        for (int j = 0; j < 32; j++)
-        {
-            destination[j] = codes[j] * scale;
-        }
+        CodeWriter.Write(Vector128.Create(codes[..16]), scale, destination);
+        CodeWriter.Write(Vector128.Create(codes[16..]), scale, destination[16..]);
     }
 }

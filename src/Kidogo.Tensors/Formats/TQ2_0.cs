@@ -1,5 +1,6 @@
 // TQ2_0: 256 ternary weights of 2 bits. GGUF type 35.
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Kidogo.Tensors.Formats;
 
@@ -29,16 +30,12 @@ public struct TQ2_0 : IWeightBlock<TQ2_0>
     public static void Decode(in TQ2_0 block, Span<float> destination)
     {
         float scale = (float)block.Scale;
-        ReadOnlySpan<byte> allCodes = block.Codes;
-        for (int group = 0; group < 8; group++)
+        ReadOnlySpan<byte> codes = block.Codes;
+        for (int i = 0; i < 16; i++)
         {
-            ReadOnlySpan<byte> codes = allCodes.Slice(group / 4 * 32, 32);
-            int shift = group % 4 * 2;
-            Span<float> weights = destination.Slice(32 * group, 32);
-            for (int j = 0; j < 32; j++)
-            {
-                weights[j] = (((codes[j] >> shift) & 3) - 1) * scale;
-            }
+            Vector128<byte> packed = Vector128.Create(codes.Slice((i / 8 * 32) + (i % 2 * 16), 16));
+            Vector128<byte> trits = CodeWriter.Bits(packed, i / 2 % 4 * 2, 3);
+            CodeWriter.Write(trits.AsSByte() - Vector128<sbyte>.One, scale, destination.Slice(16 * i, 16));
         }
     }
 }
