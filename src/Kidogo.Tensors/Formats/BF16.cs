@@ -1,6 +1,6 @@
 // BF16: plain bfloat16. GGUF type 30.
-using System.Numerics;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Kidogo.Tensors.Formats;
 
@@ -30,21 +30,23 @@ public struct BF16 : IWeightBlock<BF16>
     }
 
     /// <inheritdoc/>
-    /// <remarks>Widens Vector&lt;ushort&gt;.Count weights at once to two vectors of uint and shifts; the tail goes one by one.
+    /// <remarks>Widens 16 weights at once to two vectors of uint and shifts; the tail goes one by one.
     /// Bits move unchanged, so lanes equal the scalar form.</remarks>
     public static void DecodeAll(ReadOnlySpan<BF16> blocks, Span<float> destination)
     {
         ReadOnlySpan<ushort> bits = MemoryMarshal.Cast<BF16, ushort>(blocks);
-        Span<uint> wide = MemoryMarshal.Cast<float, uint>(destination);
-        for (; bits.Length >= Vector<ushort>.Count; bits = bits[Vector<ushort>.Count..])
+        Span<uint> wide = MemoryMarshal.Cast<float, uint>(destination)[..bits.Length];
+        ref ushort source = ref MemoryMarshal.GetReference(bits);
+        ref uint target = ref MemoryMarshal.GetReference(wide);
+        int i = 0;
+        for (; i <= bits.Length - Vector256<ushort>.Count; i += Vector256<ushort>.Count)
         {
-            Vector.Widen(new Vector<ushort>(bits), out Vector<uint> low, out Vector<uint> high);
-            Vector.ShiftLeft(low, 16).CopyTo(wide);
-            Vector.ShiftLeft(high, 16).CopyTo(wide[Vector<uint>.Count..]);
-            wide = wide[Vector<ushort>.Count..];
+            (Vector256<uint> low, Vector256<uint> high) = Vector256.Widen(Vector256.LoadUnsafe(ref source, (nuint)i));
+            (low << 16).StoreUnsafe(ref target, (nuint)i);
+            (high << 16).StoreUnsafe(ref target, (nuint)(i + Vector256<uint>.Count));
         }
 
-        for (int i = 0; i < bits.Length; i++)
+        for (; i < bits.Length; i++)
         {
             wide[i] = (uint)bits[i] << 16;
         }

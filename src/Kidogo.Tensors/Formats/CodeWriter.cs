@@ -6,8 +6,9 @@ using System.Runtime.Intrinsics;
 namespace Kidogo.Tensors.Formats;
 
 /// <summary>Writes 16 codes as weights.</summary>
-/// <remarks>Lane j of the codes is weight j. A code is widened from 8 to 16 to 32 bits with its sign and converted to float32, which is exact; then come the same
-/// multiplication and addition as in the scalar twin, each with its own rounding, so both give the same bits. There is no tail: codes come in sixteens.</remarks>
+/// <remarks>Lane j of the codes is weight j. A code is widened from 8 to 16 to 32 bits with its sign and converted to float32,
+/// which is exact; then come the same multiplication and addition as in the scalar twin, each with its own rounding, so both give the same bits.
+/// There is no tail: codes come in sixteens.</remarks>
 internal static class CodeWriter
 {
     /// <summary>w[j] = codes[j] · scale.</summary>

@@ -1,5 +1,6 @@
 // What the IQ1, IQ2 and IQ3 formats share: tables of points that a code names, and the signs of eight weights. Knows no blocks.
 using System.Numerics;
+using System.Runtime.Intrinsics;
 
 namespace Kidogo.Tensors.Formats;
 
@@ -35,37 +36,39 @@ internal static class Codebook
         return [.. points];
     }
 
-    /// <summary>Eight sign bits of which seven are stored: the number of negative weights is even, and the lowest bit is the first weight's.</summary>
-    /// <param name="stored">The seven bits; higher ones are ignored.</param>
+    /// <summary>Twice eight sign bits of which twice seven are stored: the number of negative weights
+    /// in eight is even, and the lowest bit is the first weight's.</summary>
+    /// <param name="stored">The fourteen bits; higher ones are ignored.</param>
     public static uint EvenSigns(uint stored)
     {
-        stored &= 127;
-        return stored | (((uint)BitOperations.PopCount(stored) & 1) << 7);
+        uint first = stored & 127;
+        uint second = (stored >> 7) & 127;
+        first |= ((uint)BitOperations.PopCount(first) & 1) << 7;
+        second |= ((uint)BitOperations.PopCount(second) & 1) << 7;
+        return first | (second << 8);
     }
 
-    /// <summary>Writes eight weights: w[j] = ±scale · (byte j of <paramref name="magnitudes"/>),
-    /// negative where bit j of <paramref name="signs"/> is set.</summary>
-    /// <remarks>The sign is set by its bit: a branch on random signs is guessed wrong every second time.</remarks>
-    public static void WriteSigned(ulong magnitudes, uint signs, float scale, Span<float> destination)
+    /// <summary>Writes sixteen weights: w[j] = ±scale · coordinate j of two points, negative where bit j of <paramref name="signs"/> is set.</summary>
+    /// <remarks>Coordinates are at most 62, so a byte can take the sign: where the mask is all ones, (c ^ mask) - mask is -c.</remarks>
+    public static void WriteSigned(ulong first, ulong second, uint signs, float scale, Span<float> destination)
     {
-        destination = destination[..8];
-        for (int j = 0; j < destination.Length; j++)
-        {
-            uint weight = BitConverter.SingleToUInt32Bits(scale * (byte)magnitudes);
-            destination[j] = BitConverter.UInt32BitsToSingle(weight ^ (signs << 31));
-            magnitudes >>= 8;
-            signs >>= 1;
-        }
+        Vector128<byte> negative = CodeWriter.SpreadBits(signs, byte.MaxValue);
+        Vector128<byte> coordinates = (Vector128.Create(first, second).AsByte() ^ negative) - negative;
+        CodeWriter.Write(coordinates.AsSByte(), scale, destination);
     }
 
-    /// <summary>Writes eight weights: w[j] = scale · (signed byte j of <paramref name="point"/> + shift).</summary>
-    public static void WriteShifted(ulong point, float shift, float scale, Span<float> destination)
+    /// <summary>Writes sixteen weights: w[j] = scale · (coordinate j of two points ± 1/8).</summary>
+    /// <param name="firstInEighths">Coordinates in eighths: -8, 0 or 8.</param>
+    /// <param name="secondInEighths">As the first.</param>
+    /// <param name="firstIsLess">Whether the first point's eighth is subtracted.</param>
+    /// <param name="secondIsLess">Whether the second point's is.</param>
+    /// <param name="scale">Dividing it by 8 is exact: it is an odd number below 16 times a float16.</param>
+    /// <param name="destination">[16]</param>
+    public static void WriteShifted(ulong firstInEighths, ulong secondInEighths, bool firstIsLess, bool secondIsLess, float scale, Span<float> destination)
     {
-        destination = destination[..8];
-        for (int j = 0; j < destination.Length; j++)
-        {
-            destination[j] = scale * ((sbyte)point + shift);
-            point >>= 8;
-        }
+        const ulong EveryByte = 0x0101_0101_0101_0101;
+        Vector128<byte> shifts = Vector128.Create(firstIsLess ? ulong.MaxValue : EveryByte, secondIsLess ? ulong.MaxValue : EveryByte).AsByte();
+        Vector128<byte> eighths = Vector128.Create(firstInEighths, secondInEighths).AsByte() + shifts;
+        CodeWriter.Write(eighths.AsSByte(), scale * 0.125f, destination);
     }
 }

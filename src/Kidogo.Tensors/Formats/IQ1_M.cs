@@ -38,14 +38,14 @@ public struct IQ1_M : IWeightBlock<IQ1_M>
         float scale = (float)BitConverter.UInt16BitsToHalf(scaleBits);
         ReadOnlySpan<byte> codes = block.Codes;
         ReadOnlySpan<byte> highBits = block.HighBits;
-        for (int l = 0; l < 32; l++)
+        for (int group = 0; group < 16; group++)
         {
-            int group = l / 2;
             int groupCode = (groupScales[group / 4] >> (group % 4 * 3)) & 7;
             float groupScale = scale * ((2 * groupCode) + 1);
-            int high = highBits[l / 2] >> (l % 2 * 4);
-            float shift = (high & 8) != 0 ? -IQ1_S.Shift : IQ1_S.Shift;
-            Codebook.WriteShifted(IQ1_S.Points[codes[l] | ((high & 7) << 8)], shift, groupScale, destination.Slice(8 * l, 8));
+            int high = highBits[group];
+            ulong first = IQ1_S.PointsInEighths[codes[2 * group] | ((high & 0x07) << 8)];
+            ulong second = IQ1_S.PointsInEighths[codes[(2 * group) + 1] | ((high & 0x70) << 4)];
+            Codebook.WriteShifted(first, second, (high & 0x08) != 0, (high & 0x80) != 0, groupScale, destination.Slice(16 * group, 16));
         }
     }
 }

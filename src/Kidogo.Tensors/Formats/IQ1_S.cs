@@ -35,21 +35,19 @@ public struct IQ1_S : IWeightBlock<IQ1_S>
         float scale = (float)block.Scale;
         ReadOnlySpan<byte> codes = block.Codes;
         ReadOnlySpan<ushort> groupBits = block.GroupBits;
-        for (int group = 0; group < 8; group++)
+        for (int i = 0; i < 16; i++)
         {
-            int bits = groupBits[group];
+            // Sixteen i is one half of group i / 2.
+            int bits = groupBits[i / 2];
             float groupScale = scale * ((2 * ((bits >> 12) & 7)) + 1);
-            float shift = (bits & 0x8000) != 0 ? -Shift : Shift;
-            for (int l = 4 * group; l < (4 * group) + 4; l++, bits >>= 3)
-            {
-                Codebook.WriteShifted(Points[codes[l] | ((bits & 7) << 8)], shift, groupScale, destination.Slice(8 * l, 8));
-            }
+            bool isLess = (bits & 0x8000) != 0;
+            int high = bits >> (i % 2 * 6);
+            ulong first = PointsInEighths[codes[2 * i] | ((high & 7) << 8)];
+            ulong second = PointsInEighths[codes[(2 * i) + 1] | ((high & 56) << 5)];
+            Codebook.WriteShifted(first, second, isLess, isLess, groupScale, destination.Slice(16 * i, 16));
         }
     }
 
-    /// <summary>What is added to or subtracted from every coordinate. IQ1_M has the same.</summary>
-    internal const float Shift = 0.125f;
-
-    /// <summary>[2048] The codebook; coordinates are -1, 0 and 1 as signed bytes. IQ1_M has the same.</summary>
-    internal static readonly ulong[] Points = Codebook.Expand(CodebookPoints.IQ1, [0xFF, 0, 1], 8);
+    /// <summary>[2048] The codebook in eighths: coordinates are -8, 0 and 8 as signed bytes. IQ1_M has the same.</summary>
+    internal static readonly ulong[] PointsInEighths = Codebook.Expand(CodebookPoints.IQ1, [0xF8, 0, 8], 8);
 }

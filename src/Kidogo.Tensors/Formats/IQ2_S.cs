@@ -39,15 +39,17 @@ public struct IQ2_S : IWeightBlock<IQ2_S>
     {
         float scale = (float)block.Scale;
         ReadOnlySpan<byte> codes = block.Codes;
-        ReadOnlySpan<byte> signs = block.Signs;
         ReadOnlySpan<byte> highBits = block.HighBits;
+        ReadOnlySpan<ushort> signs = MemoryMarshal.Cast<byte, ushort>(block.Signs);
         ReadOnlySpan<byte> groupScales = block.GroupScales;
-        for (int l = 0; l < 32; l++)
+        for (int group = 0; group < 16; group++)
         {
-            int groupCode = (groupScales[l / 4] >> (l / 2 % 2 * 4)) & 15;
+            int groupCode = (groupScales[group / 2] >> (group % 2 * 4)) & 15;
             float groupScale = scale * (0.5f + groupCode) * 0.25f;
-            int point = codes[l] | (((highBits[l / 4] >> (l % 4 * 2)) & 3) << 8);
-            Codebook.WriteSigned(s_points[point], signs[l], groupScale, destination.Slice(8 * l, 8));
+            int high = highBits[group / 2] >> (group % 2 * 4);
+            int first = codes[2 * group] | ((high & 3) << 8);
+            int second = codes[(2 * group) + 1] | ((high & 12) << 6);
+            Codebook.WriteSigned(s_points[first], s_points[second], signs[group], groupScale, destination.Slice(16 * group, 16));
         }
     }
 

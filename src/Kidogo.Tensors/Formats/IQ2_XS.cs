@@ -34,11 +34,14 @@ public struct IQ2_XS : IWeightBlock<IQ2_XS>
         float scale = (float)block.Scale;
         ReadOnlySpan<ushort> codes = block.Codes;
         ReadOnlySpan<byte> groupScales = block.GroupScales;
-        for (int l = 0; l < 32; l++)
+        for (int group = 0; group < 16; group++)
         {
-            int groupCode = (groupScales[l / 4] >> (l / 2 % 2 * 4)) & 15;
+            int groupCode = (groupScales[group / 2] >> (group % 2 * 4)) & 15;
             float groupScale = scale * (0.5f + groupCode) * 0.25f;
-            Codebook.WriteSigned(s_points[codes[l] & 511], Codebook.EvenSigns((uint)codes[l] >> 9), groupScale, destination.Slice(8 * l, 8));
+            int first = codes[2 * group];
+            int second = codes[(2 * group) + 1];
+            uint signs = Codebook.EvenSigns((uint)((first >> 9) | (second >> 9 << 7)));
+            Codebook.WriteSigned(s_points[first & 511], s_points[second & 511], signs, groupScale, destination.Slice(16 * group, 16));
         }
     }
 

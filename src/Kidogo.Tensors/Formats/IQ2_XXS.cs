@@ -36,10 +36,9 @@ public struct IQ2_XXS : IWeightBlock<IQ2_XXS>
             uint points = codes[2 * group];
             uint signs = codes[(2 * group) + 1];
             float groupScale = scale * (0.5f + (signs >> 28)) * 0.25f;
-            for (int l = 0; l < 4; l++, points >>= 8, signs >>= 7)
-            {
-                Codebook.WriteSigned(s_points[(byte)points], Codebook.EvenSigns(signs), groupScale, destination.Slice((32 * group) + (8 * l), 8));
-            }
+            Span<float> weights = destination.Slice(32 * group, 32);
+            Codebook.WriteSigned(s_points[(byte)points], s_points[(byte)(points >> 8)], Codebook.EvenSigns(signs), groupScale, weights);
+            Codebook.WriteSigned(s_points[(byte)(points >> 16)], s_points[points >> 24], Codebook.EvenSigns(signs >> 14), groupScale, weights[16..]);
         }
     }
 

@@ -40,16 +40,19 @@ public struct IQ3_S : IWeightBlock<IQ3_S>
         float scale = (float)block.Scale;
         ReadOnlySpan<byte> codes = block.Codes;
         ReadOnlySpan<byte> highBits = block.HighBits;
-        ReadOnlySpan<byte> signs = block.Signs;
+        ReadOnlySpan<ushort> signs = MemoryMarshal.Cast<byte, ushort>(block.Signs);
         ReadOnlySpan<byte> groupScales = block.GroupScales;
-        for (int l = 0; l < 32; l++)
+        for (int i = 0; i < 16; i++)
         {
-            int group = l / 4;
+            // Sixteen i is one half of group i / 2.
+            int group = i / 2;
             int groupCode = (groupScales[group / 2] >> (group % 2 * 4)) & 15;
             float groupScale = scale * ((2 * groupCode) + 1);
-            int high = highBits[group] >> (l % 4 * 2);
-            ulong eight = s_points[codes[2 * l] | ((high & 1) << 8)] | (s_points[codes[(2 * l) + 1] | ((high & 2) << 7)] << 32);
-            Codebook.WriteSigned(eight, signs[l], groupScale, destination.Slice(8 * l, 8));
+            int high = highBits[group] >> (i % 2 * 4);
+            ReadOnlySpan<byte> four = codes.Slice(4 * i, 4);
+            ulong first = s_points[four[0] | ((high & 1) << 8)] | (s_points[four[1] | ((high & 2) << 7)] << 32);
+            ulong second = s_points[four[2] | ((high & 4) << 6)] | (s_points[four[3] | ((high & 8) << 5)] << 32);
+            Codebook.WriteSigned(first, second, signs[i], groupScale, destination.Slice(16 * i, 16));
         }
     }
 

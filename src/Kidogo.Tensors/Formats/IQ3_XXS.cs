@@ -34,15 +34,15 @@ public struct IQ3_XXS : IWeightBlock<IQ3_XXS>
         float scale = (float)block.Scale;
         ReadOnlySpan<byte> codes = block.Codes;
         ReadOnlySpan<uint> allSigns = block.Signs;
-        for (int group = 0; group < 8; group++)
+        for (int i = 0; i < 16; i++)
         {
-            uint signs = allSigns[group];
+            // Sixteen i is one half of group i / 2.
+            uint signs = allSigns[i / 2];
             float groupScale = scale * (0.5f + (signs >> 28)) * 0.5f;
-            for (int l = 4 * group; l < (4 * group) + 4; l++, signs >>= 7)
-            {
-                ulong eight = s_points[codes[2 * l]] | (s_points[codes[(2 * l) + 1]] << 32);
-                Codebook.WriteSigned(eight, Codebook.EvenSigns(signs), groupScale, destination.Slice(8 * l, 8));
-            }
+            ReadOnlySpan<byte> four = codes.Slice(4 * i, 4);
+            ulong first = s_points[four[0]] | (s_points[four[1]] << 32);
+            ulong second = s_points[four[2]] | (s_points[four[3]] << 32);
+            Codebook.WriteSigned(first, second, Codebook.EvenSigns(signs >> (i % 2 * 14)), groupScale, destination.Slice(16 * i, 16));
         }
     }
 

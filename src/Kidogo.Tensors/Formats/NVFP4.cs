@@ -30,15 +30,15 @@ public struct NVFP4 : IWeightBlock<NVFP4>
     /// <inheritdoc/>
     public static void Decode(in NVFP4 block, Span<float> destination)
     {
+        const ulong LowNibbles = 0x0F0F_0F0F_0F0F_0F0F;
         Vector128<sbyte> values = Vector128.Create(FourBitFloat.Doubled);
         ReadOnlySpan<byte> scales = block.Scales;
-        ReadOnlySpan<byte> codes = block.Codes;
+        ReadOnlySpan<ulong> codes = MemoryMarshal.Cast<byte, ulong>(block.Codes);
         for (int group = 0; group < 4; group++)
         {
             // The low nibbles of a group's 8 bytes are its first codes, the high ones its last.
-            Vector64<byte> packed = Vector64.Create(codes.Slice(8 * group, 8));
-            Vector128<byte> indices = Vector128.Create(packed & Vector64.Create((byte)15), packed >>> 4);
-            CodeWriter.Write(Vector128.Shuffle(values, indices.AsSByte()), HalfScale(scales[group]), destination.Slice(16 * group, 16));
+            Vector128<sbyte> indices = Vector128.Create(codes[group] & LowNibbles, (codes[group] >> 4) & LowNibbles).AsSByte();
+            CodeWriter.Write(Vector128.Shuffle(values, indices), HalfScale(scales[group]), destination.Slice(16 * group, 16));
         }
     }
 

@@ -1,5 +1,6 @@
 // TQ1_0: 256 ternary weights, five to a byte. GGUF type 34.
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Kidogo.Tensors.Formats;
 
@@ -34,24 +35,42 @@ public struct TQ1_0 : IWeightBlock<TQ1_0>
     {
         float scale = (float)block.Scale;
         ReadOnlySpan<byte> codes = block.Codes;
-        Write(codes[..32], 5, scale, destination[..160]);
-        Write(codes[32..], 5, scale, destination.Slice(160, 80));
-        Write(block.LastCodes, 4, scale, destination.Slice(240, 16));
-    }
-
-    /// <summary>A byte is a fraction of 256 whose ternary digits are the trits: the first is the whole part of three times it,
-    /// the rest is what is left over.</summary>
-    private static void Write(ReadOnlySpan<byte> codes, int tritsPerByte, float scale, Span<float> destination)
-    {
-        for (int j = 0; j < codes.Length; j++)
+        for (int i = 0; i < 3; i++)
         {
-            int fraction = codes[j];
-            for (int n = 0; n < tritsPerByte; n++)
+            // The first 32 bytes are one run, whose trits of one digit lie 32 apart; the last 16 are another.
+            int stride = i < 2 ? 32 : 16;
+            int start = i < 2 ? 16 * i : 160;
+            (Vector128<ushort> low, Vector128<ushort> high) = Vector128.Widen(Vector128.Create(codes.Slice(16 * i, 16)));
+            for (int n = 0; n < 5; n++)
             {
-                int three = fraction * 3;
-                destination[(n * codes.Length) + j] = ((three >> 8) - 1) * scale;
-                fraction = three & 255;
+                CodeWriter.Write(NextTrits(ref low, ref high), scale, destination.Slice(start + (n * stride), 16));
             }
         }
+
+        uint last = MemoryMarshal.Read<uint>(block.LastCodes);
+        Vector128<ushort> four = Vector128.WidenLower(Vector128.CreateScalar(last).AsByte());
+        Vector128<ushort> none = default;
+        Span<float> sixteen = stackalloc float[16];
+        for (int n = 0; n < 4; n++)
+        {
+            CodeWriter.Write(NextTrits(ref four, ref none), scale, sixteen);
+            sixteen[..4].CopyTo(destination.Slice(240 + (4 * n), 4));
+        }
+    }
+
+    /// <summary>A byte is a fraction of 256 whose ternary digits are the trits: the next is the whole part of three times it,
+    /// and what is left over goes on.</summary>
+    /// <param name="low">Bytes 0 to 7, widened: 3 · 255 fits.</param>
+    /// <param name="high">Bytes 8 to 15.</param>
+    /// <returns>The trits less 1.</returns>
+    private static Vector128<sbyte> NextTrits(ref Vector128<ushort> low, ref Vector128<ushort> high)
+    {
+        Vector128<ushort> mask = Vector128.Create((ushort)255);
+        low += low + low;
+        high += high + high;
+        Vector128<byte> trits = Vector128.Narrow(low >>> 8, high >>> 8);
+        low &= mask;
+        high &= mask;
+        return trits.AsSByte() - Vector128<sbyte>.One;
     }
 }

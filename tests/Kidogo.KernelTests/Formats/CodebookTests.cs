@@ -36,14 +36,16 @@ public sealed class CodebookTests
         Assert.Equal([0x0505UL, 0x0705UL, 0x0709UL], Codebook.Expand([(1UL << 0) | (1UL << 3) | (1UL << 5)], [5, 7, 9], 2));
 
     [Fact]
-    public void EvenSigns_AllSevenBits_AreKeptAndMadeEven()
+    public void EvenSigns_TwiceSevenBits_AreKeptAndMadeEven()
     {
-        for (uint stored = 0; stored < 256; stored++)
+        for (uint stored = 0; stored < 1 << 15; stored++)
         {
             uint signs = Codebook.EvenSigns(stored);
             Assert.Equal(stored & 127, signs & 127);
-            Assert.Equal(0, BitOperations.PopCount(signs) % 2);
-            Assert.True(signs < 256);
+            Assert.Equal((stored >> 7) & 127, (signs >> 8) & 127);
+            Assert.Equal(0, BitOperations.PopCount(signs & 255) % 2);
+            Assert.Equal(0, BitOperations.PopCount(signs >> 8) % 2);
+            Assert.True(signs < 1 << 16);
         }
     }
 }

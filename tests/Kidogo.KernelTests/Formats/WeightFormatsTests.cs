@@ -21,7 +21,7 @@ public sealed class WeightFormatsTests
         Assert.Equal(ids, WeightFormats.All.Select(format => format.GgufTypeId));
     }
 
-    /// <summary>The table's line can only be built from the struct, so the struct's size is seen by how many bytes make a block of it.</summary>
+    /// <summary>Sizes as llama.cpp's ggml-common.h asserts them.</summary>
     [Theory]
     [InlineData(1, 4, "F32")]
     [InlineData(1, 2, "F16")]
@@ -114,7 +114,8 @@ public sealed class WeightFormatsTests
         Assert.Throws<ArgumentException>(() => format.RowBytes(-format.BlockSize));
         if (format.BlockSize > 1)
         {
-            Assert.Contains($"{format.BlockSize + 1}", Assert.Throws<ArgumentException>(() => format.RowBytes(format.BlockSize + 1)).Message, StringComparison.Ordinal);
+            ArgumentException refusal = Assert.Throws<ArgumentException>(() => format.RowBytes(format.BlockSize + 1));
+            Assert.Contains($"{format.BlockSize + 1}", refusal.Message, StringComparison.Ordinal);
         }
     }
 
