@@ -1,5 +1,4 @@
 // Causal attention of several sequences over their caches. Knows no layers and no positions beyond a sequence's own.
-using Kidogo.Tensors.Kernels;
 
 namespace Kidogo.Tensors.Ops;
 

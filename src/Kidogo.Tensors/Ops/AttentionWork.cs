@@ -1,6 +1,4 @@
 // Splits attention among threads. Knows no layers.
-using System.Numerics.Tensors;
-using System.Runtime.InteropServices;
 using Kidogo.Tensors.Kernels;
 
 namespace Kidogo.Tensors.Ops;

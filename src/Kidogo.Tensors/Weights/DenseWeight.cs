@@ -53,7 +53,11 @@ internal sealed class DenseWeight : PanelWeight
 
     private Span<float> Panel(int panel) => _panels.Slice<float>(panel * _panelBytes, Columns * PanelRows);
 
-    protected override void Dispose(bool disposing) => _panels.Dispose();
+    protected override void Dispose(bool disposing)
+    {
+        _panels.Dispose();
+        base.Dispose(disposing);
+    }
 }
 
 /// <summary>Writes rows into panels [C, 32].</summary>

@@ -1,6 +1,5 @@
 // 8-bit weights in memory, 16 rows side by side. Knows no files beyond the rows it is packed from.
 using System.Buffers.Binary;
-using Kidogo.Tensors.Formats;
 using Kidogo.Tensors.Kernels;
 
 namespace Kidogo.Tensors;
@@ -65,5 +64,9 @@ internal sealed class PackedBytes : PanelWeight
         }
     }
 
-    protected override void Dispose(bool disposing) => _panels.Dispose();
+    protected override void Dispose(bool disposing)
+    {
+        _panels.Dispose();
+        base.Dispose(disposing);
+    }
 }

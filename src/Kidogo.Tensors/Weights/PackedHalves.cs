@@ -1,7 +1,6 @@
 // 16-bit floating-point weights in memory, 32 rows side by side. Knows no files beyond the rows it is packed from.
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
-using Kidogo.Tensors.Formats;
 using Kidogo.Tensors.Kernels;
 
 namespace Kidogo.Tensors;
@@ -83,5 +82,9 @@ internal sealed class PackedHalves<TForm> : PanelWeight
         }
     }
 
-    protected override void Dispose(bool disposing) => _panels.Dispose();
+    protected override void Dispose(bool disposing)
+    {
+        _panels.Dispose();
+        base.Dispose(disposing);
+    }
 }

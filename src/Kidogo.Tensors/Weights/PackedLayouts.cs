@@ -1,5 +1,4 @@
 // The table of packed compute layouts: which stored format is computed in which form. Knows no models.
-using Kidogo.Tensors.Formats;
 using Kidogo.Tensors.Kernels;
 
 namespace Kidogo.Tensors;

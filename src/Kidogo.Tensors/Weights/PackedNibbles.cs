@@ -1,5 +1,4 @@
 // 4-bit weights in memory, 16 rows side by side. Knows no files beyond the rows it is packed from.
-using Kidogo.Tensors.Formats;
 using Kidogo.Tensors.Kernels;
 
 namespace Kidogo.Tensors;
@@ -77,5 +76,9 @@ internal sealed class PackedNibbles<TForm> : PanelWeight
         }
     }
 
-    protected override void Dispose(bool disposing) => _panels.Dispose();
+    protected override void Dispose(bool disposing)
+    {
+        _panels.Dispose();
+        base.Dispose(disposing);
+    }
 }
