@@ -271,7 +271,7 @@ public sealed class SafetensorsFile : IDisposable
             }
 
             end = claim.End;
-            WeightFormat? format = claim.Type is "F32" or "F16" or "BF16" ? WeightFormats.ForName(claim.Type) : null;
+            WeightFormat? format = WeightFormats.ForSafetensorsName(claim.Type);
             _index.Add(claim.Name, _tensors.Count);
             _tensors.Add(new StoredTensor(claim.Name, claim.Shape, format, claim.Type, _file.Range(dataStart + claim.Begin, claim.End - claim.Begin)));
         }
