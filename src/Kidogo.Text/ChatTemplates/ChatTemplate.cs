@@ -24,15 +24,16 @@ public sealed class ChatTemplate
     public static IReadOnlyList<string> BuiltInNames => [];
 
     /// <summary>The variable that switches reasoning on and off (<c>enable_thinking</c> or <c>thinking</c>), or null where the template has none.</summary>
-    public string? ThinkingVariable => null;
+    public string? ThinkingVariable =>
+        Source.Contains("enable_thinking", StringComparison.Ordinal) ? "enable_thinking" : Source.Contains("thinking", StringComparison.Ordinal) ? "thinking" : null;
 
     /// <summary>Whether the template lets the caller switch reasoning on and off.</summary>
     public bool SupportsThinkingSwitch => ThinkingVariable is not null;
 
     /// <summary>The tags around the model's reasoning, where the template names them; else null.</summary>
-    public ReasoningTags? ReasoningTags => null;
+    public ReasoningTags? ReasoningTags => Source.Contains("<think>", StringComparison.Ordinal) ? new ReasoningTags("<think>", "</think>") : null;
 
     /// <summary>Renders a conversation.</summary>
     /// <exception cref="ChatTemplateException">The template failed, refused the conversation or went past a limit.</exception>
-    public RenderedPrompt Render(ChatTemplateInput input, ChatTemplateLimits? limits = null) => throw new ChatTemplateException("rendering is not built yet");
+    public RenderedPrompt Render(ChatTemplateInput input, ChatTemplateLimits? limits = null) => throw new ChatTemplateException($"rendering is not built yet: {Source.Length} characters");
 }
