@@ -4,6 +4,9 @@ namespace Kidogo.Text.ChatTemplates;
 /// <summary>Looks for known words in a template.</summary>
 internal static class TemplateFeatures
 {
+    // How far before a word its tag may begin, so that looking takes time in proportion to the template.
+    private const int LongestTag = 2000;
+
     // Pairs that public models use, the commonest first.
     private static readonly ReasoningTags[] s_tags =
     [
@@ -44,8 +47,9 @@ internal static class TemplateFeatures
             int end = at + word.Length;
             char after = end < source.Length ? source[end] : ' ';
             bool alone = !char.IsLetterOrDigit(before) && before is not ('_' or '.' or '\'' or '"' or '<' or '/' or '|') && !char.IsLetterOrDigit(after) && after is not ('_' or '\'' or '"' or '>');
-            int open = at == 0 ? -1 : source.LastIndexOf("{%", at - 1, StringComparison.Ordinal);
-            int close = at == 0 ? -1 : source.LastIndexOf("%}", at - 1, StringComparison.Ordinal);
+            ReadOnlySpan<char> ahead = source.AsSpan(Math.Max(0, at - LongestTag), Math.Min(at, LongestTag));
+            int open = ahead.LastIndexOf("{%");
+            int close = ahead.LastIndexOf("%}");
             if (alone && open > close)
             {
                 return true;
