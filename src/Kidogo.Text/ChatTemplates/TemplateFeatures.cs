@@ -29,7 +29,8 @@ internal static class TemplateFeatures
     {
         foreach (ReasoningTags tags in s_tags)
         {
-            if (source.Contains(tags.Open, StringComparison.Ordinal) || (tags.Close.StartsWith("</", StringComparison.Ordinal) && source.Contains(tags.Close, StringComparison.Ordinal)))
+            if (source.Contains(tags.Open, StringComparison.Ordinal) ||
+                (tags.Close.StartsWith("</", StringComparison.Ordinal) && source.Contains(tags.Close, StringComparison.Ordinal)))
             {
                 return tags;
             }
@@ -46,7 +47,8 @@ internal static class TemplateFeatures
             char before = at == 0 ? ' ' : source[at - 1];
             int end = at + word.Length;
             char after = end < source.Length ? source[end] : ' ';
-            bool alone = !char.IsLetterOrDigit(before) && before is not ('_' or '.' or '\'' or '"' or '<' or '/' or '|') && !char.IsLetterOrDigit(after) && after is not ('_' or '\'' or '"' or '>');
+            bool alone = !char.IsLetterOrDigit(before) && before is not ('_' or '.' or '\'' or '"' or '<' or '/' or '|') &&
+                !char.IsLetterOrDigit(after) && after is not ('_' or '\'' or '"' or '>');
             ReadOnlySpan<char> ahead = source.AsSpan(Math.Max(0, at - LongestTag), Math.Min(at, LongestTag));
             int open = ahead.LastIndexOf("{%");
             int close = ahead.LastIndexOf("%}");
