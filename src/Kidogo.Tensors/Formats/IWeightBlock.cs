@@ -22,5 +22,17 @@ public interface IWeightBlock<TSelf>
     /// <summary>Writes the block's weights as float32.</summary>
     /// <param name="block">The block.</param>
     /// <param name="destination">[BlockSize]</param>
+    /// <remarks>Any bytes decode to something: a block from a stranger cannot make this throw or read elsewhere.</remarks>
     static abstract void Decode(in TSelf block, Span<float> destination);
+
+    /// <summary>Writes the weights of consecutive blocks as float32. Formats that can do better than block after block say so.</summary>
+    /// <param name="blocks">[n]</param>
+    /// <param name="destination">[n · BlockSize]</param>
+    static virtual void DecodeAll(ReadOnlySpan<TSelf> blocks, Span<float> destination)
+    {
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            TSelf.Decode(in blocks[i], destination.Slice(i * TSelf.BlockSize, TSelf.BlockSize));
+        }
+    }
 }

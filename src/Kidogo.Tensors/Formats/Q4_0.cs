@@ -1,6 +1,7 @@
 // Q4_0: 32 weights of 4 bits with one scale. GGUF type 2.
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Kidogo.Tensors.Formats;
 
@@ -37,10 +38,9 @@ public struct Q4_0 : IWeightBlock<Q4_0>
     public static void Decode(in Q4_0 block, Span<float> destination)
     {
         float scale = (float)block.Scale;
-        for (int j = 0; j < 16; j++)
-        {
-            destination[j] = ((block.Codes[j] & 15) - 8) * scale;
-            destination[j + 16] = ((block.Codes[j] >> 4) - 8) * scale;
-        }
+        Vector128<byte> codes = Vector128.Create<byte>(block.Codes);
+        Vector128<sbyte> eight = Vector128.Create((sbyte)8);
+        CodeWriter.Write(CodeWriter.Bits(codes, 0, 15).AsSByte() - eight, scale, destination);
+        CodeWriter.Write(CodeWriter.Bits(codes, 4, 15).AsSByte() - eight, scale, destination[16..]);
     }
 }

@@ -1,4 +1,5 @@
 // A stored weight format as the rest of the house sees it: a name, a size, and a way to float32. Knows no files, no threads and no models.
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Kidogo.Tensors.Formats;
@@ -26,12 +27,16 @@ public abstract class WeightFormat
     /// <summary>Bytes of a block.</summary>
     public int BlockBytes { get; }
 
+    /// <summary>Bytes of the block struct, for the test that compares them with <see cref="BlockBytes"/>.</summary>
+    internal abstract int StructBytes { get; }
+
     /// <summary>Bits that one weight takes on average.</summary>
     public double BitsPerWeight => 8.0 * BlockBytes / BlockSize;
 
     /// <summary>Bytes of a row of <paramref name="columns"/> weights.</summary>
-    /// <exception cref="ArgumentException"><paramref name="columns"/> is no multiple of <see cref="BlockSize"/>.</exception>
-    public long RowBytes(long columns) => columns % BlockSize == 0
+    /// <exception cref="ArgumentException"><paramref name="columns"/> is negative or no multiple of <see cref="BlockSize"/>.</exception>
+    /// <exception cref="OverflowException">The row would be longer than any file.</exception>
+    public long RowBytes(long columns) => columns >= 0 && columns % BlockSize == 0
         ? checked(columns / BlockSize * BlockBytes)
         : throw new ArgumentException($"A row of {columns} weights is no whole number of {Name} blocks, which hold {BlockSize}.", nameof(columns));
 
@@ -49,17 +54,16 @@ public abstract class WeightFormat
 internal sealed class BlockFormat<TBlock>() : WeightFormat(TBlock.Name, TBlock.GgufTypeId, TBlock.BlockSize, TBlock.BlockBytes)
     where TBlock : unmanaged, IWeightBlock<TBlock>
 {
+    internal override int StructBytes => Unsafe.SizeOf<TBlock>();
+
     public override void Decode(ReadOnlySpan<byte> blocks, Span<float> destination)
     {
         if (blocks.Length % BlockBytes != 0 || destination.Length != (long)(blocks.Length / BlockBytes) * BlockSize)
         {
-            throw new ArgumentException($"{blocks.Length} bytes of {Name} do not decode to {destination.Length} weights: a block is {BlockBytes} bytes and {BlockSize} weights.");
+            throw new ArgumentException(
+                $"{blocks.Length} bytes of {Name} do not decode to {destination.Length} weights: a block is {BlockBytes} bytes and {BlockSize} weights.");
         }
 
-        ReadOnlySpan<TBlock> typed = MemoryMarshal.Cast<byte, TBlock>(blocks);
-        for (int i = 0; i < typed.Length; i++)
-        {
-            TBlock.Decode(in typed[i], destination.Slice(i * TBlock.BlockSize, TBlock.BlockSize));
-        }
+        TBlock.DecodeAll(MemoryMarshal.Cast<byte, TBlock>(blocks), destination);
     }
 }

@@ -1,0 +1,46 @@
+// IQ2_XXS: 256 weights, eight to a point of a codebook of 256, with seven sign bits. GGUF type 16.
+using System.Runtime.InteropServices;
+
+namespace Kidogo.Tensors.Formats;
+
+/// <summary>256 weights in 8 groups of 32: w = ±(scale · (group scale + 1/2) / 4) · coordinate of a point.</summary>
+[StructLayout(LayoutKind.Sequential, Pack = 1)]
+public struct IQ2_XXS : IWeightBlock<IQ2_XXS>
+{
+    /// <summary>The scale of the group scales.</summary>
+    public Half Scale;
+
+    /// <summary>Two words a group: the first holds the numbers of four points, a byte each;
+    /// the second four times seven signs from the lowest bit up, and the group scale in its top four bits.</summary>
+    public DoubleWords16 Codes;
+
+    /// <inheritdoc/>
+    public static string Name => "IQ2_XXS";
+
+    /// <inheritdoc/>
+    public static uint GgufTypeId => 16;
+
+    /// <inheritdoc/>
+    public static int BlockSize => 256;
+
+    /// <inheritdoc/>
+    public static int BlockBytes => 66;
+
+    /// <inheritdoc/>
+    public static void Decode(in IQ2_XXS block, Span<float> destination)
+    {
+        float scale = (float)block.Scale;
+        ReadOnlySpan<uint> codes = block.Codes;
+        for (int group = 0; group < 8; group++)
+        {
+            uint points = codes[2 * group];
+            uint signs = codes[(2 * group) + 1];
+            float groupScale = scale * (0.5f + (signs >> 28)) * 0.25f;
+            Span<float> weights = destination.Slice(32 * group, 32);
+            Codebook.WriteSigned(s_points[(byte)points], s_points[(byte)(points >> 8)], Codebook.EvenSigns(signs), groupScale, weights);
+            Codebook.WriteSigned(s_points[(byte)(points >> 16)], s_points[points >> 24], Codebook.EvenSigns(signs >> 14), groupScale, weights[16..]);
+        }
+    }
+
+    private static readonly ulong[] s_points = Codebook.Expand(CodebookPoints.IQ2_XXS, [8, 25, 43], 8);
+}

@@ -1,0 +1,60 @@
+// IQ3_S: 256 weights, four to a point of a codebook of 512, with eight sign bits for eight. GGUF type 21.
+using System.Runtime.InteropServices;
+
+namespace Kidogo.Tensors.Formats;
+
+/// <summary>256 weights in 8 groups of 32: w = ±(scale · (2 · group scale + 1)) · coordinate of a point.</summary>
+[StructLayout(LayoutKind.Sequential, Pack = 1)]
+public struct IQ3_S : IWeightBlock<IQ3_S>
+{
+    /// <summary>The scale of the group scales.</summary>
+    public Half Scale;
+
+    /// <summary>The low eight bits of the number of a point, for each four weights.</summary>
+    public Bytes64 Codes;
+
+    /// <summary>The ninth bit of point number 8i + j is bit j of byte i.</summary>
+    public Bytes8 HighBits;
+
+    /// <summary>Bit j is set where weight j of eight is negative.</summary>
+    public Bytes32 Signs;
+
+    /// <summary>The scale of group g in nibble g % 2 of byte g / 2.</summary>
+    public Bytes4 GroupScales;
+
+    /// <inheritdoc/>
+    public static string Name => "IQ3_S";
+
+    /// <inheritdoc/>
+    public static uint GgufTypeId => 21;
+
+    /// <inheritdoc/>
+    public static int BlockSize => 256;
+
+    /// <inheritdoc/>
+    public static int BlockBytes => 110;
+
+    /// <inheritdoc/>
+    public static void Decode(in IQ3_S block, Span<float> destination)
+    {
+        float scale = (float)block.Scale;
+        ReadOnlySpan<byte> codes = block.Codes;
+        ReadOnlySpan<byte> highBits = block.HighBits;
+        ReadOnlySpan<ushort> signs = MemoryMarshal.Cast<byte, ushort>(block.Signs);
+        ReadOnlySpan<byte> groupScales = block.GroupScales;
+        for (int i = 0; i < 16; i++)
+        {
+            // Sixteen i is one half of group i / 2.
+            int group = i / 2;
+            int groupCode = (groupScales[group / 2] >> (group % 2 * 4)) & 15;
+            float groupScale = scale * ((2 * groupCode) + 1);
+            int high = highBits[group] >> (i % 2 * 4);
+            ReadOnlySpan<byte> four = codes.Slice(4 * i, 4);
+            ulong first = s_points[four[0] | ((high & 1) << 8)] | (s_points[four[1] | ((high & 2) << 7)] << 32);
+            ulong second = s_points[four[2] | ((high & 4) << 6)] | (s_points[four[3] | ((high & 8) << 5)] << 32);
+            Codebook.WriteSigned(first, second, signs[i], groupScale, destination.Slice(16 * i, 16));
+        }
+    }
+
+    private static readonly ulong[] s_points = Codebook.Expand(CodebookPoints.IQ3_S, [1, 3, 5, 7, 9, 11, 13, 15], 4);
+}

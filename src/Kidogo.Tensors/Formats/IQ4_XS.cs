@@ -1,0 +1,53 @@
+// IQ4_XS: 256 weights of 4 bits on an uneven scale, 32 to a scale of 6 bits. GGUF type 23.
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
+namespace Kidogo.Tensors.Formats;
+
+/// <summary>256 weights of 4 bits in 8 groups of 32: w = ((group scale - 32) · scale) · level of the code, with the levels of <see cref="IQ4_NL"/>.</summary>
+[StructLayout(LayoutKind.Sequential, Pack = 1)]
+public struct IQ4_XS : IWeightBlock<IQ4_XS>
+{
+    /// <summary>The scale of the group scales.</summary>
+    public Half Scale;
+
+    /// <summary>The high two bits of group scale g in bits 2g and 2g + 1.</summary>
+    public ushort GroupScalesHigh;
+
+    /// <summary>The low four bits of group scale g in nibble g % 2 of byte g / 2.</summary>
+    public Bytes4 GroupScalesLow;
+
+    /// <summary>16 bytes a group: code j in the low nibble of byte j, code j + 16 in the high one.</summary>
+    public Bytes128 Codes;
+
+    /// <inheritdoc/>
+    public static string Name => "IQ4_XS";
+
+    /// <inheritdoc/>
+    public static uint GgufTypeId => 23;
+
+    /// <inheritdoc/>
+    public static int BlockSize => 256;
+
+    /// <inheritdoc/>
+    public static int BlockBytes => 136;
+
+    /// <inheritdoc/>
+    public static void Decode(in IQ4_XS block, Span<float> destination)
+    {
+        float scale = (float)block.Scale;
+        Vector128<sbyte> levels = Vector128.Create(IQ4_NL.Levels);
+        ReadOnlySpan<byte> groupScales = block.GroupScalesLow;
+        ReadOnlySpan<byte> codes = block.Codes;
+        for (int group = 0; group < 8; group++)
+        {
+            int scaleLow = (groupScales[group / 2] >> (group % 2 * 4)) & 15;
+            int scaleHigh = (block.GroupScalesHigh >> (group * 2)) & 3;
+            float groupScale = scale * ((scaleLow | (scaleHigh << 4)) - 32);
+            Vector128<byte> packed = Vector128.Create(codes.Slice(16 * group, 16));
+            Span<float> weights = destination.Slice(32 * group, 32);
+            CodeWriter.Write(Vector128.Shuffle(levels, CodeWriter.Bits(packed, 0, 15).AsSByte()), groupScale, weights);
+            CodeWriter.Write(Vector128.Shuffle(levels, CodeWriter.Bits(packed, 4, 15).AsSByte()), groupScale, weights[16..]);
+        }
+    }
+}

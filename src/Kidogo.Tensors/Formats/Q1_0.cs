@@ -1,0 +1,41 @@
+// Q1_0: 128 weights of one bit with one scale. GGUF type 41.
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
+namespace Kidogo.Tensors.Formats;
+
+/// <summary>128 weights of one bit: w = scale where the bit is set, else -scale.</summary>
+[StructLayout(LayoutKind.Sequential, Pack = 1)]
+public struct Q1_0 : IWeightBlock<Q1_0>
+{
+    /// <summary>The scale.</summary>
+    public Half Scale;
+
+    /// <summary>Bit j % 8 of byte j / 8 is code j.</summary>
+    public Bytes16 Codes;
+
+    /// <inheritdoc/>
+    public static string Name => "Q1_0";
+
+    /// <inheritdoc/>
+    public static uint GgufTypeId => 41;
+
+    /// <inheritdoc/>
+    public static int BlockSize => 128;
+
+    /// <inheritdoc/>
+    public static int BlockBytes => 18;
+
+    /// <inheritdoc/>
+    public static void Decode(in Q1_0 block, Span<float> destination)
+    {
+        float scale = (float)block.Scale;
+        ReadOnlySpan<ushort> codes = MemoryMarshal.Cast<byte, ushort>(block.Codes);
+        for (int i = 0; i < 8; i++)
+        {
+            // Bit 0 or 1, doubled and less 1, is -1 or 1.
+            Vector128<sbyte> signs = CodeWriter.SpreadBits(codes[i], 2).AsSByte() - Vector128<sbyte>.One;
+            CodeWriter.Write(signs, scale, destination.Slice(16 * i, 16));
+        }
+    }
+}

@@ -1,0 +1,50 @@
+// Q2_K: 256 weights of 2 bits, 16 to a scale and a minimum of 4 bits. GGUF type 10.
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
+namespace Kidogo.Tensors.Formats;
+
+/// <summary>256 weights of 2 bits in 16 groups of 16: w = code · (group scale · scale) - group minimum · minimum scale.</summary>
+[StructLayout(LayoutKind.Sequential, Pack = 1)]
+public struct Q2_K : IWeightBlock<Q2_K>
+{
+    /// <summary>A byte a group: its scale in the low nibble, its minimum in the high one.</summary>
+    public Bytes16 GroupScales;
+
+    /// <summary>Two runs of 32 bytes for 128 weights each: code 32l + j in bits 2l and 2l + 1 of byte j.</summary>
+    public Bytes64 Codes;
+
+    /// <summary>The scale of the group scales.</summary>
+    public Half Scale;
+
+    /// <summary>The scale of the group minima.</summary>
+    public Half MinimumScale;
+
+    /// <inheritdoc/>
+    public static string Name => "Q2_K";
+
+    /// <inheritdoc/>
+    public static uint GgufTypeId => 10;
+
+    /// <inheritdoc/>
+    public static int BlockSize => 256;
+
+    /// <inheritdoc/>
+    public static int BlockBytes => 84;
+
+    /// <inheritdoc/>
+    public static void Decode(in Q2_K block, Span<float> destination)
+    {
+        float scale = (float)block.Scale;
+        float minimumScale = (float)block.MinimumScale;
+        ReadOnlySpan<byte> groupScales = block.GroupScales;
+        ReadOnlySpan<byte> codes = block.Codes;
+        for (int group = 0; group < 16; group++)
+        {
+            float groupScale = scale * (groupScales[group] & 15);
+            float groupMinimum = minimumScale * (groupScales[group] >> 4);
+            Vector128<byte> packed = Vector128.Create(codes.Slice((group / 8 * 32) + (group % 2 * 16), 16));
+            CodeWriter.Write(CodeWriter.Bits(packed, group / 2 % 4 * 2, 3).AsSByte(), groupScale, -groupMinimum, destination.Slice(16 * group, 16));
+        }
+    }
+}

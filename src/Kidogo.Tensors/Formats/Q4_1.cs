@@ -1,0 +1,41 @@
+// Q4_1: 32 weights of 4 bits with a scale and a minimum. GGUF type 3.
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
+namespace Kidogo.Tensors.Formats;
+
+/// <summary>32 weights of 4 bits above a minimum: w = code · scale + minimum.</summary>
+[StructLayout(LayoutKind.Sequential, Pack = 1)]
+public struct Q4_1 : IWeightBlock<Q4_1>
+{
+    /// <summary>The scale.</summary>
+    public Half Scale;
+
+    /// <summary>The weight of code 0.</summary>
+    public Half Minimum;
+
+    /// <summary>Code j in the low nibble of byte j, code j + 16 in the high one.</summary>
+    public Bytes16 Codes;
+
+    /// <inheritdoc/>
+    public static string Name => "Q4_1";
+
+    /// <inheritdoc/>
+    public static uint GgufTypeId => 3;
+
+    /// <inheritdoc/>
+    public static int BlockSize => 32;
+
+    /// <inheritdoc/>
+    public static int BlockBytes => 20;
+
+    /// <inheritdoc/>
+    public static void Decode(in Q4_1 block, Span<float> destination)
+    {
+        float scale = (float)block.Scale;
+        float minimum = (float)block.Minimum;
+        Vector128<byte> codes = Vector128.Create<byte>(block.Codes);
+        CodeWriter.Write(CodeWriter.Bits(codes, 0, 15).AsSByte(), scale, minimum, destination);
+        CodeWriter.Write(CodeWriter.Bits(codes, 4, 15).AsSByte(), scale, minimum, destination[16..]);
+    }
+}

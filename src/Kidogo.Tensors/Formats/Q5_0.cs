@@ -1,0 +1,43 @@
+// Q5_0: 32 weights of 5 bits with one scale. GGUF type 6.
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
+namespace Kidogo.Tensors.Formats;
+
+/// <summary>32 weights of 5 bits around zero: w = (code - 16) · scale.</summary>
+[StructLayout(LayoutKind.Sequential, Pack = 1)]
+public struct Q5_0 : IWeightBlock<Q5_0>
+{
+    /// <summary>The scale.</summary>
+    public Half Scale;
+
+    /// <summary>Bit j is the fifth bit of code j.</summary>
+    public uint HighBits;
+
+    /// <summary>The low four bits of code j in the low nibble of byte j, those of code j + 16 in the high one.</summary>
+    public Bytes16 Codes;
+
+    /// <inheritdoc/>
+    public static string Name => "Q5_0";
+
+    /// <inheritdoc/>
+    public static uint GgufTypeId => 6;
+
+    /// <inheritdoc/>
+    public static int BlockSize => 32;
+
+    /// <inheritdoc/>
+    public static int BlockBytes => 22;
+
+    /// <inheritdoc/>
+    public static void Decode(in Q5_0 block, Span<float> destination)
+    {
+        float scale = (float)block.Scale;
+        Vector128<byte> codes = Vector128.Create<byte>(block.Codes);
+        Vector128<sbyte> sixteen = Vector128.Create((sbyte)16);
+        Vector128<byte> low = CodeWriter.Bits(codes, 0, 15) | CodeWriter.SpreadBits(block.HighBits, 16);
+        Vector128<byte> high = CodeWriter.Bits(codes, 4, 15) | CodeWriter.SpreadBits(block.HighBits >> 16, 16);
+        CodeWriter.Write(low.AsSByte() - sixteen, scale, destination);
+        CodeWriter.Write(high.AsSByte() - sixteen, scale, destination[16..]);
+    }
+}

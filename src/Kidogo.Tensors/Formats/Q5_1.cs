@@ -1,0 +1,46 @@
+// Q5_1: 32 weights of 5 bits with a scale and a minimum. GGUF type 7.
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
+namespace Kidogo.Tensors.Formats;
+
+/// <summary>32 weights of 5 bits above a minimum: w = code · scale + minimum.</summary>
+[StructLayout(LayoutKind.Sequential, Pack = 1)]
+public struct Q5_1 : IWeightBlock<Q5_1>
+{
+    /// <summary>The scale.</summary>
+    public Half Scale;
+
+    /// <summary>The weight of code 0.</summary>
+    public Half Minimum;
+
+    /// <summary>Bit j is the fifth bit of code j.</summary>
+    public uint HighBits;
+
+    /// <summary>The low four bits of code j in the low nibble of byte j, those of code j + 16 in the high one.</summary>
+    public Bytes16 Codes;
+
+    /// <inheritdoc/>
+    public static string Name => "Q5_1";
+
+    /// <inheritdoc/>
+    public static uint GgufTypeId => 7;
+
+    /// <inheritdoc/>
+    public static int BlockSize => 32;
+
+    /// <inheritdoc/>
+    public static int BlockBytes => 24;
+
+    /// <inheritdoc/>
+    public static void Decode(in Q5_1 block, Span<float> destination)
+    {
+        float scale = (float)block.Scale;
+        float minimum = (float)block.Minimum;
+        Vector128<byte> codes = Vector128.Create<byte>(block.Codes);
+        Vector128<byte> low = CodeWriter.Bits(codes, 0, 15) | CodeWriter.SpreadBits(block.HighBits, 16);
+        Vector128<byte> high = CodeWriter.Bits(codes, 4, 15) | CodeWriter.SpreadBits(block.HighBits >> 16, 16);
+        CodeWriter.Write(low.AsSByte(), scale, minimum, destination);
+        CodeWriter.Write(high.AsSByte(), scale, minimum, destination[16..]);
+    }
+}

@@ -1,0 +1,60 @@
+// Q5_K: 256 weights of 5 bits, 32 to a scale and a minimum of 6 bits. GGUF type 13.
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
+namespace Kidogo.Tensors.Formats;
+
+/// <summary>256 weights of 5 bits in 8 groups of 32: w = code · (group scale · scale) - group minimum · minimum scale.</summary>
+[StructLayout(LayoutKind.Sequential, Pack = 1)]
+public struct Q5_K : IWeightBlock<Q5_K>
+{
+    /// <summary>The scale of the group scales.</summary>
+    public Half Scale;
+
+    /// <summary>The scale of the group minima.</summary>
+    public Half MinimumScale;
+
+    /// <summary>The scales and minima of the groups, as <see cref="KQuantScales"/> unpacks them.</summary>
+    public Bytes12 GroupScales;
+
+    /// <summary>The fifth bit of code j of group g is bit g of byte j.</summary>
+    public Bytes32 HighBits;
+
+    /// <summary>32 bytes for each two groups: the low four bits of code j of the first in the low nibble of byte j,
+    /// those of the second in the high one.</summary>
+    public Bytes128 Codes;
+
+    /// <inheritdoc/>
+    public static string Name => "Q5_K";
+
+    /// <inheritdoc/>
+    public static uint GgufTypeId => 13;
+
+    /// <inheritdoc/>
+    public static int BlockSize => 256;
+
+    /// <inheritdoc/>
+    public static int BlockBytes => 176;
+
+    /// <inheritdoc/>
+    public static void Decode(in Q5_K block, Span<float> destination)
+    {
+        float scale = (float)block.Scale;
+        float minimumScale = (float)block.MinimumScale;
+        Span<byte> groupScales = stackalloc byte[8];
+        Span<byte> groupMinima = stackalloc byte[8];
+        KQuantScales.Unpack(block.GroupScales, groupScales, groupMinima);
+        ReadOnlySpan<byte> codes = block.Codes;
+        ReadOnlySpan<byte> highBits = block.HighBits;
+        for (int i = 0; i < 16; i++)
+        {
+            // Sixteen i is one half of group i / 2.
+            int group = i / 2;
+            float groupScale = scale * groupScales[group];
+            float groupMinimum = minimumScale * groupMinima[group];
+            Vector128<byte> low = CodeWriter.Bits(Vector128.Create(codes.Slice((i / 4 * 32) + (i % 2 * 16), 16)), group % 2 * 4, 15);
+            Vector128<byte> high = CodeWriter.Bits(Vector128.Create(highBits.Slice(i % 2 * 16, 16)), group, 1) << 4;
+            CodeWriter.Write((low | high).AsSByte(), groupScale, -groupMinimum, destination.Slice(16 * i, 16));
+        }
+    }
+}
