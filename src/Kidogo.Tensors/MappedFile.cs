@@ -124,6 +124,24 @@ public sealed unsafe class MappedFile : IDisposable
         return new MappedRange(this, offset, length);
     }
 
+    /// <summary>Tells the system that these bytes will not be read again soon; reading them later is allowed and reads the file again.</summary>
+    internal void LetGo(long offset, long length)
+    {
+        const int DontNeed = 4; // MADV_DONTNEED of Linux
+        if (!OperatingSystem.IsLinux() || _start is null || length <= 0)
+        {
+            return;
+        }
+
+        long page = Environment.SystemPageSize;
+        long first = (offset + page - 1) / page * page;
+        long end = (offset + length) / page * page;
+        if (end > first)
+        {
+            _ = MemoryAdvice.Advise((nint)(_start + first), (nuint)(end - first), DontNeed);
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -164,4 +182,7 @@ public readonly record struct MappedRange(MappedFile File, long Offset, long Len
 
         return File.Read(Offset + offset, count);
     }
+
+    /// <summary>Tells the system that this part will not be read again soon.</summary>
+    internal void LetGo() => File.LetGo(Offset, Length);
 }

@@ -272,8 +272,10 @@ public sealed class HuggingFaceFolder : IDisposable
         {
             foreach (string path in Directory.EnumerateFiles(more, "*.jinja").Take(MaxTemplates).Order(StringComparer.Ordinal))
             {
-                string inside = FindFile(System.IO.Path.Combine("additional_chat_templates", System.IO.Path.GetFileName(path)))!;
-                templates.TryAdd(System.IO.Path.GetFileNameWithoutExtension(path), SmallFile.ReadText(inside, MaxTemplateBytes));
+                if (FindFile(System.IO.Path.Combine("additional_chat_templates", System.IO.Path.GetFileName(path))) is { } inside)
+                {
+                    templates.TryAdd(System.IO.Path.GetFileNameWithoutExtension(path), SmallFile.ReadText(inside, MaxTemplateBytes));
+                }
             }
         }
 
@@ -340,6 +342,10 @@ public sealed class HuggingFaceFolder : IDisposable
                     SafetensorsFile file = SafetensorsFile.Open(path);
                     weights.Files.Add(file);
                     open.Add(name, file);
+                    if (weights.Files.Sum(each => each.Tensors.Count) > MaxTensors || weights.Files.Sum(each => each.TextChars) > SafetensorsFile.MaxTextChars)
+                    {
+                        throw new ModelFormatException(path, -1, $"The weight files hold more than {MaxTensors} tensors or {SafetensorsFile.MaxTextChars} characters of names together.");
+                    }
                 }
 
                 foreach ((string tensor, string name) in map)

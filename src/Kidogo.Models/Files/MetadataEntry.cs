@@ -108,7 +108,7 @@ internal static class MetadataText
 
     private static string Cut(ReadOnlySpan<byte> utf8, int limit)
     {
-        string text = Encoding.UTF8.GetString(utf8[..Math.Min(utf8.Length, (4 * limit) + 4)]);
-        return ModelFormatException.Quote(text.Length > limit ? text[..limit] + "…" : text);
+        const int longestCharacter = 4;
+        return ModelFormatException.Quote(Encoding.UTF8.GetString(utf8[..(int)Math.Min(utf8.Length, longestCharacter * (limit + 1L))]), limit);
     }
 }

@@ -30,8 +30,8 @@ public sealed class ModelFormatException : Exception
     /// <summary>The message without the file and the offset.</summary>
     public string Problem { get; }
 
-    /// <summary>A name from an untrusted file, fit for a terminal: control characters escaped, cut to 80 characters, in quotes.</summary>
-    public static string Quote(string name) => $"\"{Shown(name, 80)}\"";
+    /// <summary>A name from an untrusted file, fit for a terminal: control characters escaped, cut to <paramref name="limit"/> characters, in quotes.</summary>
+    public static string Quote(string name, int limit = 80) => $"\"{Shown(name, limit)}\"";
 
     private static string Shown(string text, int limit)
     {

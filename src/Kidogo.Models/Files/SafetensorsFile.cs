@@ -15,16 +15,17 @@ public sealed class SafetensorsFile : IDisposable
     /// <summary>As in the reference reader.</summary>
     private const long MaxHeaderBytes = 100_000_000;
 
+    /// <summary>Characters of all names and metadata together.</summary>
+    internal const long MaxTextChars = 8 * 1024 * 1024;
+
     private const int MaxTensors = 65_536;
     private const int MaxDimensions = 16;
     private const int MaxDepth = 8;
-    private const long MaxTextBytes = 8 * 1024 * 1024;
 
     private readonly MappedFile _file;
     private readonly List<StoredTensor> _tensors = [];
     private readonly Dictionary<string, int> _index = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _metadata = new(StringComparer.Ordinal);
-    private long _textChars; // of all names and metadata, so that a header cannot fill the memory with them
 
     private SafetensorsFile(MappedFile file)
     {
@@ -43,6 +44,9 @@ public sealed class SafetensorsFile : IDisposable
 
     /// <summary>All tensors, in the order of their data.</summary>
     public IReadOnlyList<StoredTensor> Tensors => _tensors;
+
+    /// <summary>Characters of all names and metadata: they are held, so they must be few.</summary>
+    internal long TextChars { get; private set; }
 
     /// <summary>Opens a safetensors file.</summary>
     /// <exception cref="ModelFormatException">The file is not what the format prescribes.</exception>
@@ -138,8 +142,8 @@ public sealed class SafetensorsFile : IDisposable
     private string Text(ref JsonTokens json, string what)
     {
         string text = json.Text(what);
-        _textChars += text.Length;
-        return _textChars <= MaxTextBytes ? text : throw json.Refuse($"The names and texts of the header take more than {MaxTextBytes} characters together.");
+        TextChars += text.Length;
+        return TextChars <= MaxTextChars ? text : throw json.Refuse($"The names and texts of the header take more than {MaxTextChars} characters together.");
     }
 
     private void ReadMetadata(ref JsonTokens json)
@@ -267,7 +271,7 @@ public sealed class SafetensorsFile : IDisposable
             }
 
             end = claim.End;
-            WeightFormat? format = claim.Type is "F32" or "F16" or "BF16" ? WeightFormats.ForName(claim.Type) : null;
+            WeightFormat? format = WeightFormats.ForSafetensorsName(claim.Type);
             _index.Add(claim.Name, _tensors.Count);
             _tensors.Add(new StoredTensor(claim.Name, claim.Shape, format, claim.Type, _file.Range(dataStart + claim.Begin, claim.End - claim.Begin)));
         }

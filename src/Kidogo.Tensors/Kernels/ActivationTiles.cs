@@ -1,0 +1,145 @@
+// Activations rearranged for matrix products: tokens side by side, so that a kernel reads one address. Knows no weights and no threads.
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace Kidogo.Tensors.Kernels;
+
+/// <summary>The forms of activations that weights multiply with.</summary>
+internal enum ActivationForm
+{
+    /// <summary>As they are.</summary>
+    Float32,
+
+    /// <summary>Rounded to 8 bits in blocks of 32 with one scale.</summary>
+    Int8,
+}
+
+/// <summary>Activations [T, C] cut into tiles of 12, 4 or 1 tokens, in the layout that the kernels of a <see cref="ActivationForm"/> read.</summary>
+/// <remarks>
+/// Float32: [tile][column][token]. Int8: [tile][block of 32 columns][slot][token] of 4-byte slots:
+/// <code>
+/// slot 0-7   columns 4s .. 4s+3 of the block as four signed bytes
+/// slot 8     -8 · (sums of columns 0,1 mod 4 | 2,3 mod 4) as two int16: takes the offset of a 4-bit code away inside 16-bit sums
+/// slot 9     -128 · sum as int32: takes the offset of an unsigned byte code away
+/// slot 10    scale as float32
+/// slot 11    scale · sum as float32, for formats with a minimum
+/// </code>
+/// A token takes the same number of bytes in every tile, so tile i starts at its first token times that. Rounding is half to even of x / scale with
+/// scale = max|x| / 127, computed for each token alone: what a token becomes does not depend on its neighbours.
+/// </remarks>
+internal sealed class ActivationTiles
+{
+    public const int WideTile = 12;
+    public const int MiddleTile = 4;
+    public const int BlockColumns = 32;
+    public const int Slots = 12;
+
+
+    private readonly Tensor _buffer = new();
+
+    /// <summary>T.</summary>
+    public int Tokens { get; private set; }
+
+    /// <summary>C.</summary>
+    public int Columns { get; private set; }
+
+    /// <summary>Which layout the buffer holds.</summary>
+    public ActivationForm Form { get; private set; }
+
+    /// <summary>Number of tiles.</summary>
+    public int Tiles => (Tokens / WideTile) + (Tokens % WideTile / MiddleTile) + (Tokens % WideTile % MiddleTile);
+
+    /// <summary>Floats (or 4-byte slots) that one token takes.</summary>
+    public int TokenStride => Form == ActivationForm.Float32 ? Columns : Columns / BlockColumns * Slots;
+
+    /// <summary>First token and number of tokens of a tile.</summary>
+    public (int First, int Count) Tile(int index)
+    {
+        int wide = Tokens / WideTile;
+        if (index < wide)
+        {
+            return (index * WideTile, WideTile);
+        }
+
+        int rest = Tokens % WideTile;
+        int middle = rest / MiddleTile;
+        index -= wide;
+        return index < middle
+            ? ((wide * WideTile) + (index * MiddleTile), MiddleTile)
+            : ((wide * WideTile) + (middle * MiddleTile) + (index - middle), 1);
+    }
+
+    /// <summary>The tile's values in the layout of the class remarks.</summary>
+    public ReadOnlySpan<float> TileValues(int firstToken, int tokens) => _buffer.Span.Slice(firstToken * TokenStride, tokens * TokenStride);
+
+    /// <summary>Prepares the buffer for T tokens of C columns.</summary>
+    public void Begin(ActivationForm form, int tokens, int columns)
+    {
+        if (form == ActivationForm.Int8 && columns % BlockColumns != 0)
+        {
+            throw new ArgumentException($"{columns} columns are no whole number of blocks of {BlockColumns}.", nameof(columns));
+        }
+
+        Form = form;
+        Tokens = tokens;
+        Columns = columns;
+        _buffer.Reshape(1, checked(tokens * TokenStride));
+    }
+
+    /// <summary>Fills a tile from rows of activations.</summary>
+    /// <param name="index">The tile.</param>
+    /// <param name="x">The activations.</param>
+    public void Fill(int index, Tensor x)
+    {
+        (int first, int count) = Tile(index);
+        Span<float> tile = _buffer.Span.Slice(first * TokenStride, count * TokenStride);
+        for (int t = 0; t < count; t++)
+        {
+            if (Form == ActivationForm.Float32)
+            {
+                Interleave(x.Row(first + t), tile, t, count);
+            }
+            else
+            {
+                RoundRow(x.Row(first + t), MemoryMarshal.Cast<float, int>(tile), t, count);
+            }
+        }
+    }
+
+    private static void Interleave(ReadOnlySpan<float> row, Span<float> tile, int t, int count)
+    {
+        if (count == 1)
+        {
+            row.CopyTo(tile);
+            return;
+        }
+
+        for (int c = 0; c < row.Length; c++)
+        {
+            tile[(c * count) + t] = row[c];
+        }
+    }
+
+    /// <summary>Rounds one token to 8 bits.</summary>
+    [SkipLocalsInit]
+    private static void RoundRow(ReadOnlySpan<float> row, Span<int> tile, int t, int count)
+    {
+        Span<int> packed = stackalloc int[BlockColumns / 4];
+        Span<sbyte> codes = MemoryMarshal.Cast<int, sbyte>(packed);
+        for (int block = 0; block < row.Length / BlockColumns; block++)
+        {
+            float scale = Int8Rounding.Round(row.Slice(block * BlockColumns, BlockColumns), codes, out int evenSum, out int oddSum);
+            Span<int> slots = tile.Slice(block * Slots * count, Slots * count);
+            for (int s = 0; s < 8; s++)
+            {
+                slots[(s * count) + t] = packed[s];
+            }
+
+            // Each half of slot 8 is the sum of the 16 columns that one 16-bit lane of a multiply-add-pairs adds up: |-8 · 16 · 127| = 16,256 fits 16 bits.
+            slots[(8 * count) + t] = (ushort)(short)(-8 * evenSum) | (-8 * oddSum << 16);
+            slots[(9 * count) + t] = -128 * (evenSum + oddSum);
+            slots[(10 * count) + t] = BitConverter.SingleToInt32Bits(scale);
+            slots[(11 * count) + t] = BitConverter.SingleToInt32Bits(scale * (evenSum + oddSum));
+        }
+    }
+}

@@ -1,0 +1,43 @@
+// Causal attention of several sequences over their caches. Knows no layers and no positions beyond a sequence's own.
+
+namespace Kidogo.Tensors.Ops;
+
+/// <summary>The rows of one sequence in a batch.</summary>
+/// <param name="FirstRow">The sequence's first row in the batch.</param>
+/// <param name="Rows">Its rows: consecutive positions after those that its store holds.</param>
+/// <param name="Store">Its cached keys and values of this layer.</param>
+public readonly record struct SequenceRows(int FirstRow, int Rows, KvStore Store);
+
+/// <summary>The shape and rules of attention in a layer.</summary>
+/// <param name="Heads">H: query heads.</param>
+/// <param name="KvHeads">K: heads of keys and values; H is a multiple. Head h reads h / (H / K).</param>
+/// <param name="HeadDim">E</param>
+/// <param name="Scale">Scores are multiplied with this, usually 1 / √E.</param>
+/// <param name="Softcap">Scores become cap · tanh(score / cap); 0 for none.</param>
+/// <param name="Window">A position sees itself and Window - 1 before it; 0 for all.</param>
+public readonly record struct AttentionShape(int Heads, int KvHeads, int HeadDim, float Scale, float Softcap, int Window);
+
+/// <summary>Softmax attention (Vaswani et al., arXiv 1706.03762, section 3.2) with grouped heads (Ainslie et al., arXiv 2305.13245).</summary>
+public static class AttentionOp
+{
+    /// <summary>Appends the new keys and values to each sequence's store and attends over all it holds.</summary>
+    /// <param name="context">How to compute.</param>
+    /// <param name="q">[T, H · E]</param>
+    /// <param name="k">[T, K · E]</param>
+    /// <param name="v">[T, K · E]</param>
+    /// <param name="sequences">Which rows belong to which store.</param>
+    /// <param name="shape">The layer's shape and rules.</param>
+    /// <returns>[T, H · E]</returns>
+    public static Tensor Apply(ComputeContext context, Tensor q, Tensor k, Tensor v, ReadOnlySpan<SequenceRows> sequences, in AttentionShape shape)
+    {
+        context.RefuseGradient(nameof(AttentionOp));
+        if (q.Columns != shape.Heads * shape.HeadDim || k.Columns != shape.KvHeads * shape.HeadDim || v.Columns != k.Columns || k.Rows != q.Rows || v.Rows != q.Rows)
+        {
+            throw new ArgumentException($"Queries {q.Rows} x {q.Columns}, keys {k.Rows} x {k.Columns} and values {v.Rows} x {v.Columns} do not fit {shape}.", nameof(q));
+        }
+
+        Tensor y = context.Rent(q.Rows, q.Columns);
+        context.Works.Attention.Run(context, q, k, v, y, sequences, shape);
+        return y;
+    }
+}

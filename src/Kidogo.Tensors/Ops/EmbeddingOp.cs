@@ -1,0 +1,37 @@
+// Looks rows of a table up. Knows no vocabularies.
+using System.Numerics.Tensors;
+
+namespace Kidogo.Tensors.Ops;
+
+/// <summary>Token and position embeddings.</summary>
+public static class EmbeddingOp
+{
+    /// <summary>Row t of the result is row <paramref name="ids"/>[t] of the table, multiplied with <paramref name="scale"/>.</summary>
+    /// <param name="context">How to compute.</param>
+    /// <param name="table">[V, D]</param>
+    /// <param name="ids">[T], each in 0 .. V-1.</param>
+    /// <param name="scale">A factor; 1 for none.</param>
+    /// <returns>[T, D]</returns>
+    /// <exception cref="ArgumentOutOfRangeException">An id is no row of the table.</exception>
+    public static Tensor Apply(ComputeContext context, Weight table, ReadOnlySpan<int> ids, float scale)
+    {
+        context.RefuseGradient(nameof(EmbeddingOp));
+        Tensor y = context.Rent(ids.Length, table.Columns);
+        for (int t = 0; t < ids.Length; t++)
+        {
+            if ((uint)ids[t] >= (uint)table.Rows)
+            {
+                throw new ArgumentOutOfRangeException(nameof(ids), $"Id {ids[t]} at position {t} is not in a table of {table.Rows} rows (0 to {table.Rows - 1}).");
+            }
+
+            Span<float> row = y.Row(t);
+            table.DecodeRow(ids[t], row);
+            if (scale != 1)
+            {
+                TensorPrimitives.Multiply(row, scale, row);
+            }
+        }
+
+        return y;
+    }
+}

@@ -1,0 +1,192 @@
+// y = x Wᵀ + b, for one or several weights that read the same x. Knows no layers and no formats.
+using System.Numerics.Tensors;
+using Kidogo.Tensors.Kernels;
+
+namespace Kidogo.Tensors.Ops;
+
+/// <summary>Matrix products of activations with weights.</summary>
+public static class LinearOp
+{
+    /// <summary>y = x Wᵀ + b.</summary>
+    /// <param name="context">How to compute.</param>
+    /// <param name="x">[T, C]</param>
+    /// <param name="weight">[R, C]</param>
+    /// <param name="bias">[R], or null.</param>
+    /// <returns>[T, R]</returns>
+    public static Tensor Apply(ComputeContext context, Tensor x, Weight weight, Tensor? bias)
+    {
+        Tensor y = null!;
+        ApplyAll(context, x, [weight], [bias], new Span<Tensor>(ref y));
+        return y;
+    }
+
+    /// <summary>y_i = x W_iᵀ + b_i for several weights: x is brought into the form of the kernels once.</summary>
+    /// <param name="context">How to compute.</param>
+    /// <param name="x">[T, C]</param>
+    /// <param name="weights">[R_i, C] each; at most four.</param>
+    /// <param name="biases">[R_i] each, or null.</param>
+    /// <param name="outputs">Receives the tensors [T, R_i].</param>
+    public static void ApplyAll(ComputeContext context, Tensor x, ReadOnlySpan<Weight> weights, ReadOnlySpan<Tensor?> biases, Span<Tensor> outputs)
+    {
+        context.RefuseGradient(nameof(LinearOp));
+        for (int i = 0; i < weights.Length; i++)
+        {
+            if (weights[i].Columns != x.Columns)
+            {
+                throw new ArgumentException($"Activations of {x.Columns} columns meet a weight of {weights[i].Rows} x {weights[i].Columns}.", nameof(weights));
+            }
+
+            if (biases[i] is { } bias && bias.Length != weights[i].Rows)
+            {
+                throw new ArgumentException($"A bias of {bias.Length} values meets a weight of {weights[i].Rows} rows.", nameof(biases));
+            }
+
+            outputs[i] = context.Rent(x.Rows, weights[i].Rows);
+        }
+
+        if (x.Rows == 0)
+        {
+            return;
+        }
+
+        OpWorks works = context.Works;
+        bool asFloats = false, asBytes = false;
+        foreach (Weight weight in weights)
+        {
+            asFloats |= weight.Activations == ActivationForm.Float32;
+            asBytes |= weight.Activations == ActivationForm.Int8;
+        }
+
+        if (asFloats)
+        {
+            works.Tiles.Run(context.Team, works.FloatTiles, ActivationForm.Float32, x);
+        }
+
+        if (asBytes)
+        {
+            works.Tiles.Run(context.Team, works.Int8Tiles, ActivationForm.Int8, x);
+        }
+
+        works.Linear.Run(context, x.Rows, weights, biases, outputs);
+    }
+}
+
+/// <summary>Fills the tiles of activations.</summary>
+internal sealed class TileWork : SharedWork
+{
+    private ActivationTiles? _tiles;
+    private Tensor? _x;
+
+    public void Run(WorkerTeam team, ActivationTiles tiles, ActivationForm form, Tensor x)
+    {
+        tiles.Begin(form, x.Rows, x.Columns);
+        if (x.Rows < ActivationTiles.WideTile)
+        {
+            for (int i = 0; i < tiles.Tiles; i++)
+            {
+                tiles.Fill(i, x);
+            }
+
+            return;
+        }
+
+        _tiles = tiles;
+        _x = x;
+        Items = tiles.Tiles;
+        team.Run(this);
+        _tiles = null;
+        _x = null;
+    }
+
+    public override void Do(int item, int worker) => _tiles!.Fill(item, _x!);
+}
+
+/// <summary>The panels of some weights times the tiles of tokens: an item is a few panels by at most 120 tokens.</summary>
+internal sealed class LinearWork : SharedWork
+{
+    private const int MostWeights = 4;
+    private const int TilesPerItem = 10; // 120 tokens: their activations stay in the second-level cache while the panels pass
+    private const int ItemsPerThread = 6; // enough that threads end together, few enough that taking them costs nothing
+
+    private readonly Weight?[] _weights = new Weight?[MostWeights];
+    private readonly Tensor?[] _biases = new Tensor?[MostWeights];
+    private readonly Tensor?[] _outputs = new Tensor?[MostWeights];
+    private readonly int[] _firstGroup = new int[MostWeights + 1];
+    private OpWorks? _works;
+    private int _count;
+    private int _panelsPerItem;
+    private int _groups;
+
+    public void Run(ComputeContext context, int tokens, ReadOnlySpan<Weight> weights, ReadOnlySpan<Tensor?> biases, ReadOnlySpan<Tensor> outputs)
+    {
+        if (weights.Length > MostWeights)
+        {
+            throw new ArgumentException($"{weights.Length} weights at once; at most {MostWeights} can share their activations.", nameof(weights));
+        }
+
+        _works = context.Works;
+        _count = weights.Length;
+        int panels = 0;
+        for (int i = 0; i < _count; i++)
+        {
+            _weights[i] = weights[i];
+            _biases[i] = biases[i];
+            _outputs[i] = outputs[i];
+            panels += weights[i].Panels;
+        }
+
+        int tiles = _works.Int8Tiles.Tokens == tokens ? _works.Int8Tiles.Tiles : _works.FloatTiles.Tiles;
+        int chunks = (tiles + TilesPerItem - 1) / TilesPerItem;
+        _panelsPerItem = Math.Max(1, panels * chunks / (context.Team.Threads * ItemsPerThread * chunks));
+        _groups = 0;
+        for (int i = 0; i < _count; i++)
+        {
+            _firstGroup[i] = _groups;
+            _groups += (weights[i].Panels + _panelsPerItem - 1) / _panelsPerItem;
+        }
+
+        _firstGroup[_count] = _groups;
+        Items = _groups * chunks;
+        context.Team.Run(this);
+        Array.Clear(_weights);
+        Array.Clear(_biases);
+        Array.Clear(_outputs);
+        _works = null;
+    }
+
+    public override void Do(int item, int worker)
+    {
+        int group = item % _groups; // neighbouring items share their tokens
+        int chunk = item / _groups;
+        int index = 0;
+        while (group >= _firstGroup[index + 1])
+        {
+            index++;
+        }
+
+        Weight weight = _weights[index]!;
+        Tensor y = _outputs[index]!;
+        ActivationTiles x = weight.Activations == ActivationForm.Int8 ? _works!.Int8Tiles : _works!.FloatTiles;
+        int firstTile = chunk * TilesPerItem;
+        int tiles = Math.Min(TilesPerItem, x.Tiles - firstTile);
+        int firstPanel = (group - _firstGroup[index]) * _panelsPerItem;
+        int endPanel = Math.Min(firstPanel + _panelsPerItem, weight.Panels);
+        for (int panel = firstPanel; panel < endPanel; panel++)
+        {
+            weight.Multiply(panel, x, firstTile, tiles, y, _works.Scratch[worker]);
+        }
+
+        if (_biases[index] is { } bias)
+        {
+            int firstRow = firstPanel * weight.PanelRows;
+            int rows = Math.Min(endPanel * weight.PanelRows, weight.Rows) - firstRow;
+            (int firstToken, _) = x.Tile(firstTile);
+            (int lastToken, int lastCount) = x.Tile(firstTile + tiles - 1);
+            for (int t = firstToken; t < lastToken + lastCount; t++)
+            {
+                Span<float> part = y.Row(t).Slice(firstRow, rows);
+                TensorPrimitives.Add(part, bias.Span.Slice(firstRow, rows), part);
+            }
+        }
+    }
+}

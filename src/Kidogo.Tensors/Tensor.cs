@@ -1,0 +1,80 @@
+// The one compute type: float32, dense, row-major. Knows no formats, no tape and no threads.
+namespace Kidogo.Tensors;
+
+/// <summary>A dense float32 matrix in row-major order: the values that flow between layers. Vectors are one row.</summary>
+/// <remarks>
+/// Storage is a pinned array whose first element lies on a 64-byte boundary, so that vector loads of whole rows do not cross cache lines. A tensor
+/// from a <see cref="ComputeContext"/>'s workspace is valid until the workspace is released to a mark that lies before it.
+/// </remarks>
+public sealed class Tensor
+{
+    private const int AlignmentBytes = 64;
+
+    private float[] _storage = [];
+    private int _start;
+
+    /// <summary>A tensor of zeros.</summary>
+    /// <param name="rows">Rows, 0 or more.</param>
+    /// <param name="columns">Columns, 0 or more.</param>
+    public Tensor(int rows, int columns)
+    {
+        Reshape(rows, columns);
+        Span.Clear();
+    }
+
+    /// <summary>A vector (one row) with a copy of <paramref name="values"/>.</summary>
+    public Tensor(ReadOnlySpan<float> values)
+    {
+        Reshape(1, values.Length);
+        values.CopyTo(Span);
+    }
+
+    /// <summary>An empty tensor that the workspace shapes later.</summary>
+    internal Tensor()
+    {
+    }
+
+    /// <summary>Rows: usually tokens, T.</summary>
+    public int Rows { get; private set; }
+
+    /// <summary>Columns: the width of a row.</summary>
+    public int Columns { get; private set; }
+
+    /// <summary>Number of values.</summary>
+    public int Length => Rows * Columns;
+
+    /// <summary>All values, row after row.</summary>
+    public Span<float> Span => _storage.AsSpan(_start, Length);
+
+    /// <summary>The values of row <paramref name="index"/>. [Columns]</summary>
+    public Span<float> Row(int index)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)index, (uint)Rows, nameof(index));
+        return _storage.AsSpan(_start + (index * Columns), Columns);
+    }
+
+    /// <summary>Gives the tensor another shape; what it held is undefined afterwards.</summary>
+    internal unsafe void Reshape(int rows, int columns)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(rows);
+        ArgumentOutOfRangeException.ThrowIfNegative(columns);
+        long length = (long)rows * columns;
+        const int Slack = AlignmentBytes / sizeof(float);
+        if (length > Array.MaxLength - Slack)
+        {
+            throw new ArgumentException($"A tensor of {rows} x {columns} values is larger than an array can be ({Array.MaxLength - Slack} values).");
+        }
+
+        if (_storage.Length < length + Slack)
+        {
+            _storage = GC.AllocateUninitializedArray<float>((int)length + Slack, pinned: true);
+            fixed (float* first = _storage)
+            {
+                _start = (int)((AlignmentBytes - ((nuint)first % AlignmentBytes)) % AlignmentBytes / sizeof(float));
+            }
+        }
+
+        Rows = rows;
+        Columns = columns;
+    }
+}

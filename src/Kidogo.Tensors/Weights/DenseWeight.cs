@@ -1,0 +1,74 @@
+// A float32 weight in memory, 32 rows side by side. Knows no files.
+using Kidogo.Tensors.Formats;
+using Kidogo.Tensors.Kernels;
+
+namespace Kidogo.Tensors;
+
+/// <summary>A float32 matrix in panels [C, 32].</summary>
+internal sealed class DenseWeight : PanelWeight
+{
+    private readonly AlignedBuffer _panels;
+    private readonly long _panelBytes;
+
+    /// <summary>Copies a matrix into panels.</summary>
+    /// <param name="values">[Rows, Columns]</param>
+    public DenseWeight(Tensor values)
+        : base(WeightFormats.ForName("F32")!, values.Rows, values.Columns)
+    {
+        _panelBytes = (long)Columns * PanelRows * sizeof(float);
+        _panels = new AlignedBuffer(Panels * _panelBytes);
+        for (int row = 0; row < Rows; row++)
+        {
+            PanelTransposition.WriteRow(values.Row(row), Panel(row / PanelRows), row % PanelRows);
+        }
+    }
+
+    /// <summary>Copies a stored float32 matrix into panels.</summary>
+    public DenseWeight(StoredMatrix stored, WorkerTeam team)
+        : base(stored.Format, stored.Rows, stored.Columns)
+    {
+        _panelBytes = (long)Columns * PanelRows * sizeof(float);
+        _panels = new AlignedBuffer(Panels * _panelBytes);
+        PanelPacking.Run(
+            stored, team, PanelRows, (source, row) => PanelTransposition.WriteRow(System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(source), Panel(row / PanelRows), row % PanelRows));
+    }
+
+    public override long MemoryBytes => _panels.Length;
+
+    internal override ActivationForm Activations => ActivationForm.Float32;
+
+    internal override int PanelRows => FloatKernel.PanelRows;
+
+    public override void DecodeRow(int row, Span<float> destination)
+    {
+        ReadOnlySpan<float> panel = Panel(row / PanelRows);
+        for (int c = 0; c < Columns; c++)
+        {
+            destination[c] = panel[(c * PanelRows) + (row % PanelRows)];
+        }
+    }
+
+    private protected override void MultiplyTile(int panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride, KernelScratch scratch) =>
+        FloatKernel.Multiply<InterleavedTile>(Panel(panel), tile, tokens, y, stride);
+
+    private Span<float> Panel(int panel) => _panels.Slice<float>(panel * _panelBytes, Columns * PanelRows);
+
+    protected override void Dispose(bool disposing)
+    {
+        _panels.Dispose();
+        base.Dispose(disposing);
+    }
+}
+
+/// <summary>Writes rows into panels [C, 32].</summary>
+internal static class PanelTransposition
+{
+    /// <summary>Writes a row as column <paramref name="lane"/> of a panel.</summary>
+    public static void WriteRow(ReadOnlySpan<float> row, Span<float> panel, int lane)
+    {
+        for (int c = 0; c < row.Length; c++)
+        {
+            panel[(c * FloatKernel.PanelRows) + lane] = row[c];
+        }
+    }
+}

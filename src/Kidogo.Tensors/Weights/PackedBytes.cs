@@ -1,0 +1,72 @@
+// 8-bit weights in memory, 16 rows side by side. Knows no files beyond the rows it is packed from.
+using System.Buffers.Binary;
+using Kidogo.Tensors.Kernels;
+
+namespace Kidogo.Tensors;
+
+/// <summary>Q8_0 in the layout of <see cref="ByteKernel"/>; as large as in the file.</summary>
+internal sealed class PackedBytes : PanelWeight
+{
+    private const int StoredBlockBytes = 34;
+    private const uint SignBits = 0x8080_8080;
+
+    private readonly AlignedBuffer _panels;
+    private readonly int _panelBytes;
+
+    /// <summary>Copies the rows of <paramref name="stored"/> into panels.</summary>
+    public PackedBytes(StoredMatrix stored, WorkerTeam team)
+        : base(stored.Format, stored.Rows, stored.Columns)
+    {
+        _panelBytes = stored.Columns / ByteKernel.BlockColumns * ByteKernel.BlockBytes;
+        _panels = new AlignedBuffer((long)Panels * _panelBytes);
+        PanelPacking.Run(stored, team, PanelRows, PackRow);
+    }
+
+    public override long MemoryBytes => _panels.Length;
+
+    internal override ActivationForm Activations => ActivationForm.Int8;
+
+    internal override int PanelRows => ByteKernel.PanelRows;
+
+    public override void DecodeRow(int row, Span<float> destination)
+    {
+        ReadOnlySpan<byte> panel = _panels.Slice<byte>((long)(row / PanelRows) * _panelBytes, _panelBytes);
+        int r = row % PanelRows;
+        for (int b = 0; b < Columns / ByteKernel.BlockColumns; b++)
+        {
+            ReadOnlySpan<byte> packed = panel[(b * ByteKernel.BlockBytes)..];
+            float scale = (float)BinaryPrimitives.ReadHalfLittleEndian(packed[(2 * r)..]);
+            for (int c = 0; c < ByteKernel.BlockColumns; c++)
+            {
+                destination[(b * ByteKernel.BlockColumns) + c] = (packed[(2 * PanelRows) + (c / 4 * 64) + (4 * r) + (c % 4)] - 128) * scale;
+            }
+        }
+    }
+
+    private protected override void MultiplyTile(int panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride, KernelScratch scratch) =>
+        ByteKernel.Multiply(_panels.Slice<byte>((long)panel * _panelBytes, _panelBytes), tile, tokens, y, stride);
+
+    // A stored block is a scale and 32 signed bytes. Flipping the sign bit of a two's complement byte adds 128.
+    private void PackRow(ReadOnlySpan<byte> source, int row)
+    {
+        Span<byte> panel = _panels.Slice<byte>((long)(row / PanelRows) * _panelBytes, _panelBytes);
+        int r = row % PanelRows;
+        for (int b = 0; b < Columns / ByteKernel.BlockColumns; b++)
+        {
+            ReadOnlySpan<byte> block = source.Slice(b * StoredBlockBytes, StoredBlockBytes);
+            Span<byte> packed = panel[(b * ByteKernel.BlockBytes)..];
+            block[..2].CopyTo(packed[(2 * r)..]);
+            for (int group = 0; group < 8; group++)
+            {
+                uint four = BinaryPrimitives.ReadUInt32LittleEndian(block[(2 + (4 * group))..]) ^ SignBits;
+                BinaryPrimitives.WriteUInt32LittleEndian(packed[((2 * PanelRows) + (64 * group) + (4 * r))..], four);
+            }
+        }
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        _panels.Dispose();
+        base.Dispose(disposing);
+    }
+}

@@ -1,0 +1,90 @@
+// 16-bit floating-point weights in memory, 32 rows side by side. Knows no files beyond the rows it is packed from.
+using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
+using Kidogo.Tensors.Kernels;
+
+namespace Kidogo.Tensors;
+
+/// <summary>F16 or BF16 in panels [C, 32] of 16-bit values, multiplied in float32: exact in both precisions, and as large as in the file.</summary>
+internal sealed class PackedHalves<TForm> : PanelWeight
+    where TForm : struct, IHalfForm
+{
+    private readonly AlignedBuffer _panels;
+    private readonly long _panelBytes;
+    private readonly float _factor;
+
+    /// <summary>Copies the rows of <paramref name="stored"/> into panels.</summary>
+    public PackedHalves(StoredMatrix stored, WorkerTeam team)
+        : base(stored.Format, stored.Rows, stored.Columns)
+    {
+        _panelBytes = (long)stored.Columns * PanelRows * sizeof(ushort);
+        _panels = new AlignedBuffer(Panels * _panelBytes);
+        bool lifted = TForm.MayLift && LargestMagnitude(stored, team) < HalfKernel.LargestLiftable;
+        _factor = TForm.Factor(lifted);
+        PanelPacking.Run(stored, team, PanelRows, (source, row) => PackRow(MemoryMarshal.Cast<byte, ushort>(source), row, lifted));
+    }
+
+    public override long MemoryBytes => _panels.Length;
+
+    internal override ActivationForm Activations => ActivationForm.Float32;
+
+    internal override int PanelRows => FloatKernel.PanelRows;
+
+    public override void DecodeRow(int row, Span<float> destination)
+    {
+        ReadOnlySpan<ushort> panel = Panel(row / PanelRows);
+        for (int c = 0; c < Columns; c++)
+        {
+            destination[c] = TForm.WidenScalar(panel[(c * PanelRows) + (row % PanelRows)], _factor);
+        }
+    }
+
+    private protected override void BeginPanel(int panel, bool manyTokens, KernelScratch scratch)
+    {
+        if (manyTokens)
+        {
+            HalfKernel.Widen<TForm>(Panel(panel), _factor, scratch.Panel(Columns * PanelRows));
+        }
+    }
+
+    private protected override void MultiplyTile(int panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride, KernelScratch scratch)
+    {
+        if (tokens == 1)
+        {
+            HalfKernel.MultiplySingle<TForm>(Panel(panel), _factor, tile, y); // the sum is the same as from the widened panel: widening is exact
+        }
+        else
+        {
+            FloatKernel.Multiply<InterleavedTile>(scratch.Panel(Columns * PanelRows), tile, tokens, y, stride);
+        }
+    }
+
+    private static float LargestMagnitude(StoredMatrix stored, WorkerTeam team)
+    {
+        float[] largest = new float[stored.Rows];
+        PanelPacking.Run(stored, team, FloatKernel.PanelRows, (source, row) =>
+        {
+            float[] values = new float[stored.Columns];
+            stored.Format.Decode(source, values);
+            largest[row] = TensorPrimitives.MaxMagnitude<float>(values);
+        });
+        return TensorPrimitives.MaxMagnitude<float>(largest);
+    }
+
+    private Span<ushort> Panel(int panel) => _panels.Slice<ushort>(panel * _panelBytes, Columns * PanelRows);
+
+    private void PackRow(ReadOnlySpan<ushort> source, int row, bool lifted)
+    {
+        Span<ushort> panel = Panel(row / PanelRows);
+        for (int c = 0; c < Columns; c++)
+        {
+            panel[(c * PanelRows) + (row % PanelRows)] = TForm.Pack(source[c], lifted);
+        }
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        _panels.Dispose();
+        base.Dispose(disposing);
+    }
+}

@@ -1,0 +1,84 @@
+// 4-bit weights in memory, 16 rows side by side. Knows no files beyond the rows it is packed from.
+using Kidogo.Tensors.Kernels;
+
+namespace Kidogo.Tensors;
+
+/// <summary>Q4_0 or Q4_1 in the layout of <see cref="NibbleKernel"/>; as large as in the file.</summary>
+internal sealed class PackedNibbles<TForm> : PanelWeight
+    where TForm : struct, INibbleForm
+{
+    private readonly AlignedBuffer _panels;
+    private readonly int _panelBytes;
+
+    /// <summary>Copies the rows of <paramref name="stored"/> into panels.</summary>
+    public PackedNibbles(StoredMatrix stored, WorkerTeam team)
+        : base(stored.Format, stored.Rows, stored.Columns)
+    {
+        int blocks = stored.Columns / NibbleKernel.BlockColumns;
+        _panelBytes = blocks * NibbleKernel.BlockBytes<TForm>();
+        _panels = new AlignedBuffer((long)Panels * _panelBytes);
+        PanelPacking.Run(stored, team, PanelRows, PackRow);
+    }
+
+    public override long MemoryBytes => _panels.Length;
+
+    internal override ActivationForm Activations => ActivationForm.Int8;
+
+    internal override int PanelRows => NibbleKernel.PanelRows;
+
+    private static int ScaleBytes => TForm.HasMinimum ? 4 : 2;
+
+    public override void DecodeRow(int row, Span<float> destination)
+    {
+        Span<byte> block = stackalloc byte[20];
+        ReadOnlySpan<byte> panel = _panels.Slice<byte>((long)(row / PanelRows) * _panelBytes, _panelBytes);
+        int r = row % PanelRows;
+        for (int b = 0; b < Columns / NibbleKernel.BlockColumns; b++)
+        {
+            ReadOnlySpan<byte> packed = panel[(b * NibbleKernel.BlockBytes<TForm>())..];
+            packed.Slice(2 * r, 2).CopyTo(block);
+            if (TForm.HasMinimum)
+            {
+                packed.Slice((2 * PanelRows) + (2 * r), 2).CopyTo(block[2..]);
+            }
+
+            for (int group = 0; group < 4; group++)
+            {
+                packed.Slice((ScaleBytes * PanelRows) + (64 * group) + (4 * r), 4).CopyTo(block[(ScaleBytes + (4 * group))..]);
+            }
+
+            Format.Decode(block[..Format.BlockBytes], destination.Slice(b * NibbleKernel.BlockColumns, NibbleKernel.BlockColumns));
+        }
+    }
+
+    private protected override void MultiplyTile(int panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride, KernelScratch scratch) =>
+        NibbleKernel.Multiply<TForm>(_panels.Slice<byte>((long)panel * _panelBytes, _panelBytes), tile, tokens, y, stride);
+
+    // A stored block is scale, (minimum,) 16 bytes with code j low and code j + 16 high: four bytes of it are one row's lane of a group as they are.
+    private void PackRow(ReadOnlySpan<byte> source, int row)
+    {
+        Span<byte> panel = _panels.Slice<byte>((long)(row / PanelRows) * _panelBytes, _panelBytes);
+        int r = row % PanelRows;
+        for (int b = 0; b < Columns / NibbleKernel.BlockColumns; b++)
+        {
+            ReadOnlySpan<byte> block = source.Slice(b * Format.BlockBytes, Format.BlockBytes);
+            Span<byte> packed = panel[(b * NibbleKernel.BlockBytes<TForm>())..];
+            block[..2].CopyTo(packed[(2 * r)..]);
+            if (TForm.HasMinimum)
+            {
+                block.Slice(2, 2).CopyTo(packed[((2 * PanelRows) + (2 * r))..]);
+            }
+
+            for (int group = 0; group < 4; group++)
+            {
+                block.Slice(ScaleBytes + (4 * group), 4).CopyTo(packed[((ScaleBytes * PanelRows) + (64 * group) + (4 * r))..]);
+            }
+        }
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        _panels.Dispose();
+        base.Dispose(disposing);
+    }
+}

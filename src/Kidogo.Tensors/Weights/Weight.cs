@@ -1,0 +1,76 @@
+// A matrix of weights as models see it: something that multiplies. Knows no files and no layers.
+using Kidogo.Tensors.Formats;
+using Kidogo.Tensors.Kernels;
+
+namespace Kidogo.Tensors;
+
+/// <summary>A weight matrix [Rows, Columns] in whatever form it is stored and computed with.</summary>
+/// <remarks>
+/// Immutable and shared by any number of passes. The form is the weight's own business (a packed copy, or the mapped file itself): a model never asks for it.
+/// Whatever the form, an output value is summed over its columns in one order, so results do not depend on how many rows of activations are multiplied at once.
+/// </remarks>
+public abstract class Weight : IDisposable
+{
+    private protected Weight(WeightFormat format, int rows, int columns)
+    {
+        Format = format;
+        Rows = rows;
+        Columns = columns;
+    }
+
+    /// <summary>The format that the weight is stored in.</summary>
+    public WeightFormat Format { get; }
+
+    /// <summary>Rows: outputs.</summary>
+    public int Rows { get; }
+
+    /// <summary>Columns: inputs.</summary>
+    public int Columns { get; }
+
+    /// <summary>Bytes of memory that the weight holds beside the mapped file.</summary>
+    public abstract long MemoryBytes { get; }
+
+    /// <summary>Decodes a row to float32.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="destination">[Columns]</param>
+    public abstract void DecodeRow(int row, Span<float> destination);
+
+    /// <summary>Opens a stored matrix for computing.</summary>
+    /// <param name="stored">The matrix in its file.</param>
+    /// <param name="context">Says in which precision, and lends its threads for packing.</param>
+    public static Weight Open(StoredMatrix stored, ComputeContext context) => PackedLayouts.Open(stored, context);
+
+    /// <summary>A weight in float32 from memory.</summary>
+    /// <param name="values">[Rows, Columns]; not copied, and not to be changed afterwards.</param>
+    public static Weight FromDense(Tensor values) => new DenseWeight(values);
+
+    /// <summary>Which form of the activations <see cref="Multiply"/> reads.</summary>
+    internal abstract ActivationForm Activations { get; }
+
+    /// <summary>Rows of a panel: the unit that <see cref="Multiply"/> computes.</summary>
+    internal abstract int PanelRows { get; }
+
+    /// <summary>Panels; the last may be short of rows.</summary>
+    internal int Panels => (Rows + PanelRows - 1) / PanelRows;
+
+    /// <summary>Computes the outputs of one panel for some tiles of tokens: y[t, r] = Σ x[t, c] · w[r, c].</summary>
+    /// <param name="panel">The panel.</param>
+    /// <param name="x">The tokens.</param>
+    /// <param name="firstTile">First tile of tokens.</param>
+    /// <param name="tiles">How many tiles.</param>
+    /// <param name="y">[T, Rows]</param>
+    /// <param name="scratch">Buffers of the calling thread.</param>
+    internal abstract void Multiply(int panel, ActivationTiles x, int firstTile, int tiles, Tensor y, KernelScratch scratch);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Gives memory back.</summary>
+    protected virtual void Dispose(bool disposing)
+    {
+    }
+}

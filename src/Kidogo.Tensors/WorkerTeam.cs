@@ -1,0 +1,189 @@
+// A few threads that stay ready to do short pieces of work together. Knows nothing of what the work is.
+namespace Kidogo.Tensors;
+
+/// <summary>Work that a <see cref="WorkerTeam"/> can share: a number of independent items.</summary>
+/// <remarks>Items must not depend on which thread does them, nor in which order: then results do not depend on the number of threads.</remarks>
+internal abstract class SharedWork
+{
+    internal int NextItem;
+
+    /// <summary>How many items there are.</summary>
+    public int Items { get; set; }
+
+    /// <summary>Does item <paramref name="item"/> on the calling thread, which is number <paramref name="worker"/> of the team.</summary>
+    public abstract void Do(int item, int worker);
+}
+
+/// <summary>A team of worker threads: the caller and <c>Threads - 1</c> others.</summary>
+/// <remarks>
+/// A forward pass is a sequence of short steps, down to a few microseconds, so between steps the workers spin briefly before they sleep:
+/// waking a sleeping thread costs as much as a small matrix product. One caller at a time.
+/// </remarks>
+public sealed class WorkerTeam : IDisposable
+{
+    private const int SpinsBeforeSleep = 20_000; // about 0.3 ms: longer than the gap between two steps, short enough to leave a waiting machine idle
+
+    private readonly Thread[] _threads;
+    private readonly SemaphoreSlim[] _wake;
+    private readonly int[] _sleeping;
+    private SharedWork? _work;
+    private int _generation;
+    private int _busy;
+    private Exception? _failure;
+    private bool _disposed;
+
+    /// <summary>Starts the team.</summary>
+    /// <param name="threads">Threads in all, the caller's included; 1 or more.</param>
+    public WorkerTeam(int threads)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
+        _threads = new Thread[threads - 1];
+        _wake = new SemaphoreSlim[threads - 1];
+        _sleeping = new int[threads - 1];
+        for (int i = 0; i < _threads.Length; i++)
+        {
+            int worker = i + 1;
+            _wake[i] = new SemaphoreSlim(0);
+            _threads[i] = new Thread(() => Serve(worker)) { IsBackground = true, Name = $"kidogo worker {worker}" };
+            _threads[i].Start();
+        }
+    }
+
+    /// <summary>Threads in the team, the caller's included.</summary>
+    public int Threads => _threads.Length + 1;
+
+    /// <summary>Does all items of <paramref name="work"/> and returns when the last is done.</summary>
+    internal void Run(SharedWork work)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (_threads.Length == 0 || work.Items <= 1)
+        {
+            for (int item = 0; item < work.Items; item++)
+            {
+                work.Do(item, 0);
+            }
+
+            return;
+        }
+
+        work.NextItem = 0;
+        _work = work;
+        Volatile.Write(ref _busy, _threads.Length);
+        Interlocked.Increment(ref _generation); // a full fence: workers that see the new generation see the work
+        for (int i = 0; i < _threads.Length; i++)
+        {
+            if (Interlocked.Exchange(ref _sleeping[i], 0) == 1)
+            {
+                _wake[i].Release();
+            }
+        }
+
+        try
+        {
+            TakeItems(work, 0);
+        }
+        finally
+        {
+            SpinWait spinner = default;
+            for (int spins = 0; Volatile.Read(ref _busy) != 0; spins++)
+            {
+                if (spins < SpinsBeforeSleep)
+                {
+                    Thread.SpinWait(4);
+                }
+                else
+                {
+                    spinner.SpinOnce(sleep1Threshold: -1);
+                }
+            }
+
+            _work = null;
+        }
+
+        if (_failure is { } failure)
+        {
+            _failure = null;
+            throw new InvalidOperationException($"A worker thread failed: {failure.Message}", failure);
+        }
+    }
+
+    private static void TakeItems(SharedWork work, int worker)
+    {
+        for (int item = Interlocked.Increment(ref work.NextItem) - 1; item < work.Items; item = Interlocked.Increment(ref work.NextItem) - 1)
+        {
+            work.Do(item, worker);
+        }
+    }
+
+    private void Serve(int worker)
+    {
+        int index = worker - 1;
+        int seen = 0;
+        while (true)
+        {
+            for (int spins = 0; Volatile.Read(ref _generation) == seen; spins++)
+            {
+                if (spins < SpinsBeforeSleep)
+                {
+                    Thread.SpinWait(4);
+                    continue;
+                }
+
+                Interlocked.Exchange(ref _sleeping[index], 1);
+                if (Volatile.Read(ref _generation) != seen && Interlocked.Exchange(ref _sleeping[index], 0) == 1)
+                {
+                    break; // work came between the last look and falling asleep
+                }
+
+                _wake[index].Wait();
+                spins = 0;
+            }
+
+            seen = Volatile.Read(ref _generation);
+            if (_disposed)
+            {
+                return;
+            }
+
+            try
+            {
+                TakeItems(_work!, worker);
+            }
+            catch (Exception failure)
+            {
+                _failure = failure;
+            }
+
+            Interlocked.Decrement(ref _busy);
+        }
+    }
+
+    /// <summary>Ends the threads.</summary>
+    public void Dispose()
+    {
+        if (_disposed)
+        {
+            return;
+        }
+
+        _disposed = true;
+        Interlocked.Increment(ref _generation);
+        for (int i = 0; i < _threads.Length; i++)
+        {
+            if (Interlocked.Exchange(ref _sleeping[i], 0) == 1)
+            {
+                _wake[i].Release();
+            }
+        }
+
+        foreach (Thread thread in _threads)
+        {
+            thread.Join();
+        }
+
+        foreach (SemaphoreSlim wake in _wake)
+        {
+            wake.Dispose();
+        }
+    }
+}
