@@ -14,7 +14,7 @@ internal sealed class GgufHeader
     public const int MaxDimensions = 4;
     public const int MaxStringBytes = 16 * 1024 * 1024;
     public const long MaxArrayElements = 64 * 1024 * 1024;
-    public const long MaxHeaderBytes = 256L * 1024 * 1024;
+    public const long MaxHeaderBytes = 128L * 1024 * 1024; // the largest vocabularies take 20 MB; more than this takes a second
 
     /// <summary>As in ggml, whose names are 64 bytes with the zero at the end.</summary>
     public const int MaxTensorNameBytes = 63;
