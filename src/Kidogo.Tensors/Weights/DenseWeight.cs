@@ -65,6 +65,29 @@ internal sealed class DenseWeight : PanelWeight
 /// <summary>Writes rows into panels [C, 32].</summary>
 internal static class PanelTransposition
 {
+    private const int BlockColumns = 16; // the 16 lines of a panel that a block writes stay in the first-level cache while 32 rows pass
+
+    /// <summary>Writes 32 rows as a panel.</summary>
+    /// <param name="rows">[32, C]</param>
+    /// <param name="columns">C</param>
+    /// <param name="panel">[C, 32]</param>
+    public static void Write(ReadOnlySpan<float> rows, int columns, Span<float> panel)
+    {
+        for (int first = 0; first < columns; first += BlockColumns)
+        {
+            int count = Math.Min(BlockColumns, columns - first);
+            Span<float> target = panel.Slice(first * FloatKernel.PanelRows, count * FloatKernel.PanelRows);
+            for (int r = 0; r < FloatKernel.PanelRows; r++)
+            {
+                ReadOnlySpan<float> source = rows.Slice((r * columns) + first, count);
+                for (int c = 0; c < source.Length; c++)
+                {
+                    target[(c * FloatKernel.PanelRows) + r] = source[c];
+                }
+            }
+        }
+    }
+
     /// <summary>Writes a row as column <paramref name="lane"/> of a panel.</summary>
     public static void WriteRow(ReadOnlySpan<float> row, Span<float> panel, int lane)
     {

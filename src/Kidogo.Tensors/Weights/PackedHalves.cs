@@ -40,7 +40,7 @@ internal sealed class PackedHalves<TForm> : PanelWeight
         GC.KeepAlive(this); // the span does not keep the native memory: its owner must outlive the loop
     }
 
-    private protected override bool DecodesPanels => true;
+    internal override bool DecodesPanels => true;
 
     private protected override void BeginPanel(int panel, bool manyTokens, KernelScratch scratch)
     {

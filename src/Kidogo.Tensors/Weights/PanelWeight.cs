@@ -58,9 +58,6 @@ internal abstract class PanelWeight : Weight
         }
     }
 
-    /// <summary>Whether a panel is brought into another form before it is multiplied: then all tiles pass it before the next panel comes.</summary>
-    private protected virtual bool DecodesPanels => false;
-
     /// <summary>Called once before the tiles of a panel: a form that decodes the panel does so here.</summary>
     /// <param name="panel">The panel.</param>
     /// <param name="manyTokens">Whether more than one token follows.</param>

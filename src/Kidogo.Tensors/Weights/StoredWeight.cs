@@ -14,26 +14,19 @@ internal sealed class StoredWeight(StoredMatrix stored) : PanelWeight(stored.For
 
     public override void DecodeRow(int row, Span<float> destination) => stored.DecodeRow(row, destination);
 
-    private protected override bool DecodesPanels => true;
+    internal override bool DecodesPanels => true;
 
     private protected override void BeginPanel(int panel, bool manyTokens, KernelScratch scratch)
     {
-        Span<float> decoded = scratch.Panel(Columns * PanelRows);
-        Span<float> row = scratch.Row(Columns);
-        for (int r = 0; r < PanelRows; r++)
+        Span<float> rows = scratch.Row(PanelRows * Columns);
+        int present = Math.Min(PanelRows, Rows - (panel * PanelRows));
+        for (int r = 0; r < present; r++)
         {
-            int index = (panel * PanelRows) + r;
-            if (index < Rows)
-            {
-                stored.DecodeRow(index, row);
-            }
-            else
-            {
-                row.Clear();
-            }
-
-            PanelTransposition.WriteRow(row, decoded, r);
+            stored.DecodeRow((panel * PanelRows) + r, rows.Slice(r * Columns, Columns));
         }
+
+        rows[(present * Columns)..].Clear();
+        PanelTransposition.Write(rows, Columns, scratch.Panel(Columns * PanelRows));
     }
 
     private protected override void MultiplyTile(int panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride, KernelScratch scratch) =>
