@@ -1,4 +1,5 @@
 // Byte-pair encoding with ranked merges. Knows not where words come from.
+using System.Runtime.CompilerServices;
 using System.Text;
 
 namespace Kidogo.Text.Tokenizers;
@@ -73,6 +74,7 @@ internal sealed class BytePairModel : SubwordModel
 
     public override bool TakesRawBytes => _options.ByteLevel;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Encode(ReadOnlySpan<byte> word, MergeWorkspace workspace, IdList output)
     {
         if ((_options.IgnoreMerges || (_options.WholeNewlines && word.IndexOfAnyExcept((byte)'\n') < 0)) && FindWhole(word, workspace) is >= 0 and int whole)
@@ -201,6 +203,7 @@ internal sealed class BytePairModel : SubwordModel
         return true;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MergeByScan(Span<int> ids, IdList output)
     {
         Span<int> ranks = stackalloc int[QueueFrom];
@@ -248,6 +251,7 @@ internal sealed class BytePairModel : SubwordModel
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MergeByQueue(int count, MergeWorkspace workspace, IdList output)
     {
         workspace.Chain(count);
