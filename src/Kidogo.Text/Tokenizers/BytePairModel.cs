@@ -137,8 +137,9 @@ internal sealed class BytePairModel : SubwordModel
             length = CharacterLength(word[at], word.Length - at);
             ReadOnlySpan<byte> character = word.Slice(at, length);
             int id = IdOf(Affixed(character, at == 0, at + length == word.Length, workspace.Spelling));
-            if (id < 0 && _options.ByteFallback && HasAllBytes(character))
+            if (id < 0 && _options.ByteFallback && (!_options.Strict || HasAllBytes(character)))
             {
+                // Where a byte lacks its token, -1 stays in its place: its neighbours are no pair.
                 foreach (byte value in character)
                 {
                     workspace.Ids[count++] = _byteIds[value];
