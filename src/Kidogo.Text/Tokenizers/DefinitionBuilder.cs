@@ -1,4 +1,6 @@
 // Puts a tokenizer together from a neutral description, with the defaults that GGUF files leave unsaid. Knows no file.
+using System.Runtime.CompilerServices;
+
 namespace Kidogo.Text.Tokenizers;
 
 /// <summary>Builds the parts of a tokenizer from a <see cref="TokenizerDefinition"/>.</summary>
@@ -146,6 +148,7 @@ internal static class DefinitionBuilder
         return (always || (definition.AddBos ?? bos), definition.AddEos ?? eos);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static AddedTokens AddedTokensOf(TokenizerDefinition definition, Vocabulary vocabulary)
     {
         AddedTokens added = new(asciiSpaceOnly: true);
