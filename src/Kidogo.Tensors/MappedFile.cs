@@ -6,23 +6,28 @@ namespace Kidogo.Tensors;
 
 /// <summary>A read-only memory mapping of a whole file.</summary>
 /// <remarks>
-/// Spans are int-indexed, so a file is addressed by a 64-bit offset and read in pieces of less than 2 GiB. The length is that at opening; a file
-/// that another program cuts short while it is mapped ends the process, as with every memory mapping, so what must survive that reads by position.
+/// <para>Spans are int-indexed, so a file is addressed by a 64-bit offset and read in pieces of less than 2 GiB. The length is that at opening.</para>
+/// <para>A file that another program cuts short while it is mapped ends the process when a page that is gone is touched (SIGBUS), as with every memory mapping:
+/// .NET cannot catch it. Headers of untrusted files are therefore read with <see cref="CopyTo"/>, which reads by position and throws instead. Replace model files
+/// by renaming a new one over them, never by writing into them.</para>
+/// <para>A span must not be used after <see cref="Dispose"/>. An object that is merely forgotten keeps its mapping, so its spans stay valid.</para>
 /// </remarks>
 public sealed unsafe class MappedFile : IDisposable
 {
+    private readonly SafeFileHandle? _handle;
     private readonly MemoryMappedFile? _map;
     private readonly MemoryMappedViewAccessor? _view;
     private byte* _start;
 
-    private MappedFile(string path, long length, MemoryMappedFile? map)
+    private MappedFile(string path, long length, SafeFileHandle? handle)
     {
         Path = path;
         Length = length;
-        if (map is not null)
+        _handle = handle;
+        if (handle is not null)
         {
-            _map = map;
-            _view = map.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
+            _map = MemoryMappedFile.CreateFromFile(handle, null, length, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+            _view = _map.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
             _view.SafeMemoryMappedViewHandle.AcquirePointer(ref _start);
         }
     }
@@ -34,41 +39,87 @@ public sealed unsafe class MappedFile : IDisposable
     public long Length { get; }
 
     /// <summary>Maps <paramref name="path"/>.</summary>
-    /// <exception cref="IOException">The file cannot be opened.</exception>
+    /// <exception cref="IOException">The file does not exist, is a folder, or changed its length while it was opened.</exception>
+    /// <exception cref="UnauthorizedAccessException">The file may not be read.</exception>
     public static MappedFile Open(string path)
     {
-        using SafeFileHandle handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-        long length = RandomAccess.GetLength(handle);
-        if (length == 0)
+        if (Directory.Exists(path))
+        {
+            throw new IOException($"{path} is a folder, where a file was expected.");
+        }
+
+        // Pipes and devices have no length. They are told by it before they are opened, for opening a pipe waits for its writer.
+        FileInfo info = new(path);
+        if (info.Exists && (info.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? info).Length == 0)
         {
             return new MappedFile(path, 0, null); // an empty file cannot be mapped, and has nothing to read
         }
 
-        FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-        return new MappedFile(path, length, MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false));
+        SafeFileHandle handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        try
+        {
+            long length = RandomAccess.GetLength(handle);
+            if (length == 0)
+            {
+                handle.Dispose();
+                return new MappedFile(path, 0, null);
+            }
+
+            return new MappedFile(path, length, handle);
+        }
+        catch (Exception e) when (e is ArgumentException or UnauthorizedAccessException or NotSupportedException)
+        {
+            handle.Dispose();
+            throw new IOException($"{path} cannot be mapped: it is no regular file, or its length changed while it was opened.", e);
+        }
+        catch
+        {
+            handle.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Copies the bytes from <paramref name="offset"/> on by reading the file, not the mapping: a file that was cut short throws instead of ending the process.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The range does not lie within the file as it was opened.</exception>
+    /// <exception cref="EndOfStreamException">The file has become shorter since it was opened.</exception>
+    public void CopyTo(long offset, Span<byte> destination)
+    {
+        CheckRange(offset, destination.Length);
+        if (destination.IsEmpty)
+        {
+            return;
+        }
+
+        ObjectDisposedException.ThrowIf(_start is null, this);
+        while (!destination.IsEmpty)
+        {
+            int read = RandomAccess.Read(_handle!, destination, offset);
+            if (read == 0)
+            {
+                throw new EndOfStreamException($"{Path} has become shorter than the {Length} bytes it had when it was opened.");
+            }
+
+            destination = destination[read..];
+            offset += read;
+        }
     }
 
     /// <summary>The bytes [<paramref name="offset"/>, <paramref name="offset"/> + <paramref name="count"/>).</summary>
     /// <exception cref="ArgumentOutOfRangeException">The range does not lie within the file.</exception>
     public ReadOnlySpan<byte> Read(long offset, int count)
     {
-        if (offset < 0 || count < 0 || offset > Length - count)
-        {
-            throw new ArgumentOutOfRangeException(nameof(offset), $"Bytes {offset} to {offset} + {count} do not lie within the {Length} bytes of {Path}.");
-        }
+        CheckRange(offset, count);
 
-        ObjectDisposedException.ThrowIf(_start is null && Length > 0, this);
-        return new ReadOnlySpan<byte>(_start + offset, count);
+        byte* start = _start;
+        ObjectDisposedException.ThrowIf(start is null && Length > 0, this);
+        return new ReadOnlySpan<byte>(start + offset, count);
     }
 
     /// <summary>The part [<paramref name="offset"/>, <paramref name="offset"/> + <paramref name="length"/>) of the file, which may be larger than a span can be.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The range does not lie within the file.</exception>
     public MappedRange Range(long offset, long length)
     {
-        if (offset < 0 || length < 0 || offset > Length - length)
-        {
-            throw new ArgumentOutOfRangeException(nameof(offset), $"Bytes {offset} to {offset} + {length} do not lie within the {Length} bytes of {Path}.");
-        }
+        CheckRange(offset, length);
 
         return new MappedRange(this, offset, length);
     }
@@ -102,6 +153,15 @@ public sealed unsafe class MappedFile : IDisposable
 
         _view?.Dispose();
         _map?.Dispose();
+        _handle?.Dispose();
+    }
+
+    private void CheckRange(long offset, long count)
+    {
+        if (offset < 0 || count < 0 || offset > Length - count)
+        {
+            throw new ArgumentOutOfRangeException(nameof(offset), $"Bytes {offset} to {offset} + {count} do not lie within the {Length} bytes of {Path}.");
+        }
     }
 }
 

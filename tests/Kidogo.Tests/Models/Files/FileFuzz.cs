@@ -1,0 +1,273 @@
+// Mutates small model files and reads everything in what comes out. Shared with bench/Kidogo.Fuzz; knows nothing of test frameworks.
+using System.Text;
+using Kidogo.Models.Files;
+
+namespace Kidogo.Tests.Models.Files;
+
+/// <summary>The kinds of files that are mutated.</summary>
+internal enum FuzzKind
+{
+    Gguf,
+    Safetensors,
+    Config,
+    Index,
+}
+
+/// <summary>A file of one kind that is written and read again and again.</summary>
+internal sealed class FuzzFile : IDisposable
+{
+    private readonly FuzzKind _kind;
+    private readonly string _folder = Directory.CreateTempSubdirectory("kidogo-fuzz-").FullName;
+
+    public FuzzFile(FuzzKind kind)
+    {
+        _kind = kind;
+        File.WriteAllBytes(Path.Combine(_folder, "tokenizer.json"), "{}"u8);
+        if (kind == FuzzKind.Index)
+        {
+            File.WriteAllBytes(Path.Combine(_folder, "model-00001-of-00002.safetensors"), SafetensorsBuilder.Single("a"));
+            File.WriteAllBytes(Path.Combine(_folder, "model-00002-of-00002.safetensors"), SafetensorsBuilder.Single("b"));
+        }
+    }
+
+    /// <summary>Writes <paramref name="bytes"/> and reads everything in them: true where that went well, false where they were refused. Any other exception is a defect.</summary>
+    public bool Try(byte[] bytes)
+    {
+        string path = Path.Combine(_folder, _kind switch { FuzzKind.Config => "config.json", FuzzKind.Index => "model.safetensors.index.json", _ => "file" });
+        File.WriteAllBytes(path, bytes);
+        try
+        {
+            FileFuzz.ReadAll(_kind, path, _folder);
+            return true;
+        }
+        catch (ModelFormatException)
+        {
+            return false;
+        }
+    }
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+}
+
+internal static class FileFuzz
+{
+    /// <summary>Numbers at which arithmetic goes wrong.</summary>
+    private static readonly ulong[] s_numbers =
+    [
+        0, 1, 2, 3, 4, 7, 8, 31, 32, 63, 64, 127, 128, 255, 256, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x100000000,
+        0x3FFFFFFFFFFFFFFF, 0x4000000000000000, 0x7FFFFFFFFFFFFFC0, 0x7FFFFFFFFFFFFFFF, 0x8000000000000000, 0xFFFFFFFFFFFFFFE0, 0xFFFFFFFFFFFFFFFF,
+    ];
+
+    private static readonly string[] s_snippets =
+    [
+        "{", "}", "[", "]", "\"", ",", ":", "null", "true", "-1", "1e3", "0.5", "18446744073709551615", "9223372036854775807", "1e999", "\\ud800", "\\u0000", "../", "/etc/passwd",
+        "[[[[[[[[[[[[[[[[[[[[", "{\"a\":{\"a\":{\"a\":{\"a\":", "\"\":", "é", "\uFEFF", "__metadata__", "data_offsets",
+    ];
+
+    /// <summary>A good file of the kind, to start from.</summary>
+    public static byte[] Seed(FuzzKind kind) => kind switch
+    {
+        FuzzKind.Gguf => GgufBuilder.Small().Build(),
+        FuzzKind.Safetensors => SafetensorsBuilder.Small(),
+        FuzzKind.Config => Encoding.UTF8.GetBytes(
+            """{"architectures":["LlamaForCausalLM"],"hidden_size":64,"eps":1e-05,"tie":true,"none":null,"ids":[1,2,3],"rope_scaling":{"factor":8.0,"rope_type":"llama3"},"layer_types":["full","sliding"],"list":[{"name":"a"},{"name":"b"}],"flags":[true,false]}"""),
+        FuzzKind.Index => Encoding.UTF8.GetBytes(
+            """{"metadata":{"total_size":16},"weight_map":{"a":"model-00001-of-00002.safetensors","b":"model-00002-of-00002.safetensors"}}"""),
+        _ => throw new ArgumentOutOfRangeException(nameof(kind)),
+    };
+
+    /// <summary>A copy of <paramref name="seed"/> with one to four things wrong.</summary>
+    public static byte[] Mutate(byte[] seed, Random random)
+    {
+        List<byte> bytes = [.. seed];
+        for (int i = random.Next(1, 5); i > 0; i--)
+        {
+            MutateOnce(bytes, random);
+        }
+
+        return [.. bytes];
+    }
+
+    /// <summary>Reads <paramref name="bytes"/> as a file of the kind, and throws if it was refused or not as <paramref name="refused"/> says.</summary>
+    public static void Exercise(FuzzKind kind, byte[] bytes, bool refused)
+    {
+        using FuzzFile file = new(kind);
+        if (file.Try(bytes) == refused)
+        {
+            throw new InvalidOperationException(refused ? "The file was read, though it should have been refused." : "The file was refused, though it should have been read.");
+        }
+    }
+
+    /// <summary>Opens the file and touches all there is.</summary>
+    public static void ReadAll(FuzzKind kind, string path, string folder)
+    {
+        switch (kind)
+        {
+            case FuzzKind.Gguf:
+                using (GgufFile file = GgufFile.Open(path))
+                {
+                    ReadMetadata(file.Metadata);
+                    ReadTensors(file.Tensors, file.Find);
+                }
+
+                break;
+            case FuzzKind.Safetensors:
+                using (SafetensorsFile file = SafetensorsFile.Open(path))
+                {
+                    _ = file.Metadata.Count;
+                    ReadTensors(file.Tensors, file.Find);
+                }
+
+                break;
+            case FuzzKind.Config:
+                using (HuggingFaceFolder model = HuggingFaceFolder.Open(folder))
+                {
+                    ReadFields(model.RequireConfig(), 0);
+                }
+
+                break;
+            default:
+                using (HuggingFaceFolder model = HuggingFaceFolder.Open(folder))
+                {
+                    ReadTensors(model.Tensors, model.Find);
+                }
+
+                break;
+        }
+    }
+
+    private static void ReadMetadata(Metadata metadata)
+    {
+        foreach (string key in metadata.Keys)
+        {
+            _ = metadata.Describe(key);
+            switch (metadata.KindOf(key))
+            {
+                case MetadataKind.String:
+                    _ = metadata.GetString(key);
+                    break;
+                case MetadataKind.Bool:
+                    _ = metadata.GetBool(key, false);
+                    break;
+                case MetadataKind.Float32 or MetadataKind.Float64:
+                    Require(metadata.TryGetFloat(key, out _));
+                    break;
+                case MetadataKind.Array when metadata.ElementKindOf(key) == MetadataKind.String:
+                    Require(metadata.TryGetStrings(key, out Utf8Strings strings));
+                    for (int i = 0; i < strings.Count; i++)
+                    {
+                        _ = strings.Text(i);
+                    }
+
+                    break;
+                case MetadataKind.Array when metadata.ElementKindOf(key) is MetadataKind.Float32 or MetadataKind.Float64:
+                    Require(metadata.TryGetFloats(key, out _));
+                    break;
+                case MetadataKind.Array when metadata.ElementKindOf(key) == MetadataKind.Bool:
+                    Require(metadata.TryGetBools(key, out _));
+                    break;
+                case MetadataKind.Array:
+                    Require(metadata.TryGetInts(key, out _));
+                    break;
+                default:
+                    Require(metadata.TryGetInt(key, out _));
+                    break;
+            }
+        }
+    }
+
+    private static void ReadTensors(IReadOnlyList<StoredTensor> tensors, Func<string, StoredTensor?> find)
+    {
+        foreach (StoredTensor tensor in tensors)
+        {
+            Require(ReferenceEquals(find(tensor.Name), tensor));
+            Require(tensor.Rows >= 0 && tensor.Columns >= 0);
+            if (tensor.IsWeight)
+            {
+                Require(tensor.Rows == 0 || tensor.Data.Length == tensor.Rows * tensor.Format.RowBytes(tensor.Columns));
+            }
+
+            if (tensor.Data.Length > 0)
+            {
+                _ = tensor.Data.Read(0, 1)[0] + tensor.Data.Read(tensor.Data.Length - 1, 1)[0];
+            }
+        }
+    }
+
+    private static void ReadFields(JsonFields fields, int depth)
+    {
+        foreach (string name in fields.Names)
+        {
+            Attempt(() => fields.TryGetInt(name, out _));
+            Attempt(() => fields.TryGetFloat(name, out _));
+            Attempt(() => fields.TryGetString(name, out _));
+            Attempt(() => fields.TryGetBool(name, out _));
+            Attempt(() => fields.TryGetInts(name, out _));
+            Attempt(() => fields.TryGetFloats(name, out _));
+            Attempt(() => fields.TryGetStrings(name, out _));
+            Attempt(() => fields.TryGetBools(name, out _));
+            Attempt(() => fields.TryGetObjects(name, out _));
+            if (fields.KindOf(name) == System.Text.Json.JsonValueKind.Object && depth < 64)
+            {
+                fields.TryGetObject(name, out JsonFields inner);
+                ReadFields(inner, depth + 1);
+            }
+        }
+    }
+
+    private static void Attempt(Func<bool> read)
+    {
+        try
+        {
+            read();
+        }
+        catch (ModelFormatException)
+        {
+            // Of nine ways to read a field at most a few fit.
+        }
+    }
+
+    private static void Require(bool condition)
+    {
+        if (!condition)
+        {
+            throw new InvalidOperationException("What was read contradicts itself.");
+        }
+    }
+
+    private static void MutateOnce(List<byte> bytes, Random random)
+    {
+        int at = random.Next(bytes.Count + 1);
+        switch (random.Next(9))
+        {
+            case 0 when at < bytes.Count:
+                bytes[at] ^= (byte)(1 << random.Next(8));
+                break;
+            case 1 when at < bytes.Count:
+                bytes[at] = (byte)random.Next(256);
+                break;
+            case 2 or 3:
+                byte[] number = GgufBuilder.U64(s_numbers[random.Next(s_numbers.Length)]);
+                int width = 1 << random.Next(4);
+                for (int i = 0; i < width && at + i < bytes.Count; i++)
+                {
+                    bytes[at + i] = number[i];
+                }
+
+                break;
+            case 4:
+                bytes.RemoveRange(at, Math.Min(random.Next(1, 17), bytes.Count - at));
+                break;
+            case 5:
+                int from = random.Next(bytes.Count + 1);
+                bytes.InsertRange(at, bytes.GetRange(from, Math.Min(random.Next(1, 65), bytes.Count - from)));
+                break;
+            case 6:
+                bytes.RemoveRange(at, bytes.Count - at);
+                break;
+            default:
+                bytes.InsertRange(at, Encoding.UTF8.GetBytes(s_snippets[random.Next(s_snippets.Length)]));
+                break;
+        }
+    }
+}
