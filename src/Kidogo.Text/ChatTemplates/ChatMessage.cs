@@ -1,0 +1,27 @@
+// A plain message. Whoever needs tool calls or parts passes JSON instead.
+using System.Buffers;
+using System.Text.Json;
+
+namespace Kidogo.Text.ChatTemplates;
+
+/// <summary>A message that is only text.</summary>
+/// <param name="Role">Who speaks: <c>system</c>, <c>user</c>, <c>assistant</c>, <c>tool</c>, <c>developer</c>, or what the template knows.</param>
+/// <param name="Content">What is said.</param>
+public sealed record ChatMessage(string Role, string Content)
+{
+    /// <summary>The message as the JSON object <c>{"role": …, "content": …}</c>.</summary>
+    public JsonElement ToJson()
+    {
+        ArrayBufferWriter<byte> buffer = new();
+        using (Utf8JsonWriter writer = new(buffer))
+        {
+            writer.WriteStartObject();
+            writer.WriteString("role"u8, Role);
+            writer.WriteString("content"u8, Content);
+            writer.WriteEndObject();
+        }
+
+        Utf8JsonReader reader = new(buffer.WrittenSpan);
+        return JsonElement.ParseValue(ref reader);
+    }
+}

@@ -1,0 +1,39 @@
+// How much a chat template may cost. Templates come from strangers.
+namespace Kidogo.Text.ChatTemplates;
+
+/// <summary>Bounds on rendering. The defaults are far above what the templates of public models need.</summary>
+public sealed record ChatTemplateLimits
+{
+    /// <summary>The defaults.</summary>
+    public static ChatTemplateLimits Default { get; } = new();
+
+    /// <summary>The longest template, in UTF-8 bytes.</summary>
+    public const int MaxTemplateBytes = 256 * 1024;
+
+    /// <summary>The deepest nesting of statements and expressions.</summary>
+    public const int MaxNesting = 64;
+
+    /// <summary>Evaluation steps: one for each node evaluated and one for each 256 characters or elements read by an operation. Default 1,000,000.</summary>
+    public long MaxSteps { get; init; } = 1_000_000;
+
+    /// <summary>The longest text, rendered or on the way there, in UTF-8 bytes. Default 4 MiB.</summary>
+    public int MaxOutputBytes { get; init; } = 4 * 1024 * 1024;
+
+    /// <summary>
+    /// Characters that all texts and (at 16 each) list and dictionary elements made while rendering may have together, beside 32 times the size of the
+    /// messages. Default 16 Mi.
+    /// </summary>
+    public long MaxAllocation { get; init; } = 16L * 1024 * 1024;
+
+    /// <summary>How deep macros and recursive loops may call each other. Default 32.</summary>
+    public int MaxRecursion { get; init; } = 32;
+
+    /// <summary>The longest <c>range</c>. Default 10,000.</summary>
+    public int MaxRange { get; init; } = 10_000;
+
+    /// <summary>The longest time. Looked at every few thousand steps only, so that an ordinary template never fails on a busy machine. Default 250 ms.</summary>
+    public TimeSpan MaxTime { get; init; } = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>The clock for <see cref="MaxTime"/> and, where the input has no time, for <c>strftime_now</c>.</summary>
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
+}
