@@ -1,0 +1,94 @@
+// GPT-2.
+using Kidogo.Models.Files;
+using Kidogo.Tensors.Ops;
+
+namespace Kidogo.Models.Families;
+
+/// <summary>GPT-2: learned positions, LayerNorms, biases everywhere, a plain feed-forward (Radford et al. 2019).</summary>
+public sealed class Gpt2 : ModelFamily
+{
+    /// <inheritdoc/>
+    public override string Name => "GPT-2";
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> GgufArchitectures => ["gpt2"];
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> HuggingFaceArchitectures => ["GPT2LMHeadModel"];
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> HuggingFaceModelTypes => ["gpt2"];
+
+    /// <inheritdoc/>
+    protected override string BasePrefix => "transformer.";
+
+    /// <inheritdoc/>
+    protected override string LayerPrefix => "h.";
+
+    /// <inheritdoc/>
+    protected override IReadOnlyDictionary<string, string> ModuleNames { get; } = new Dictionary<string, string>
+    {
+        ["wte"] = "token_embd",
+        ["wpe"] = "position_embd",
+        ["ln_f"] = "output_norm",
+        ["lm_head"] = "output",
+        ["ln_1"] = "attn_norm",
+        ["attn.c_attn"] = "attn_qkv",
+        ["attn.c_proj"] = "attn_output",
+        ["ln_2"] = "ffn_norm",
+        ["mlp.c_fc"] = "ffn_up",
+        ["mlp.c_proj"] = "ffn_down",
+    };
+
+    /// <inheritdoc/>
+    /// <remarks>Its "Conv1D" is a linear layer whose matrix is stored the other way round; converters to GGUF have turned it.</remarks>
+    public override bool IsInputMajor(string canonicalName) =>
+        CanonicalNames.TrySplitLayer(canonicalName, out _, out string rest) && rest is "attn_qkv.weight" or "attn_output.weight" or "ffn_up.weight" or "ffn_down.weight";
+
+    /// <inheritdoc/>
+    public override DecoderConfig ReadGguf(GgufModel model)
+    {
+        DecoderConfig decoder = GgufDefaults.Read(model, GgufRotaryLayout, rotary: false);
+        return decoder.WithLayers((layer, _) => layer with { Activation = Activation.GeluTanh, Gated = false }) with { LearnedPositions = decoder.ContextLength };
+    }
+
+    /// <inheritdoc/>
+    public override DecoderConfig ReadHuggingFace(JsonFields config)
+    {
+        int layers = config.GetInt("n_layer", 1, ConfigLimits.Layers);
+        int hidden = config.GetInt("n_embd", 1, ConfigLimits.Hidden);
+        int heads = config.GetInt("n_head", 1, ConfigLimits.Heads);
+        int context = config.GetInt("n_positions", 1, ConfigLimits.Context, config.GetInt("n_ctx", 1, ConfigLimits.Context, 1024));
+        if (hidden % heads != 0)
+        {
+            throw config.Refuse("n_embd", $"is {hidden}, which {heads} heads do not divide.");
+        }
+
+        bool byLayer = config.GetBool("scale_attn_by_inverse_layer_idx", false);
+        double scale = config.GetBool("scale_attn_weights", true) ? 1 / Math.Sqrt((double)hidden / heads) : 1;
+        LayerConfig layer = new()
+        {
+            NumHeads = heads,
+            NumKvHeads = heads,
+            HeadDim = hidden / heads,
+            IntermediateSize = config.GetInt("n_inner", 1, ConfigLimits.Intermediate, 4 * hidden),
+            AttentionScale = (float)scale,
+            Activation = HuggingFaceDefaults.ReadActivation(config, "activation_function", "gelu_new"),
+            Gated = false,
+            QkvBias = true,
+            OutputBias = true,
+            MlpBias = true,
+        };
+        DecoderConfig decoder = new()
+        {
+            VocabSize = config.GetInt("vocab_size", 1, ConfigLimits.Vocabulary),
+            HiddenSize = hidden,
+            ContextLength = context,
+            Layers = [.. Enumerable.Repeat(layer, layers)],
+            Norm = new NormConfig(NormKind.Layer, (float)config.GetFloat("layer_norm_epsilon", 0, ConfigLimits.Epsilon, 1e-5), Bias: true),
+            LearnedPositions = context,
+            TiedHead = config.GetBool("tie_word_embeddings", true),
+        };
+        return byLayer ? decoder.WithLayers((each, i) => each with { AttentionScale = (float)(scale / (i + 1)) }) : decoder;
+    }
+}

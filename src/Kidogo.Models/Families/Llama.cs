@@ -1,0 +1,35 @@
+// Llama 1 to 3.x, and what took its shape: TinyLlama, SmolLM2, and Mistral models in GGUF files.
+using Kidogo.Models.Files;
+using Kidogo.Tensors.Ops;
+
+namespace Kidogo.Models.Families;
+
+/// <summary>Llama: RMS norms, rotary embedding, grouped-query attention, gated feed-forward (Touvron et al. 2023).</summary>
+public sealed class Llama : ModelFamily
+{
+    /// <inheritdoc/>
+    public override string Name => "Llama";
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> GgufArchitectures => ["llama"];
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> HuggingFaceArchitectures => ["LlamaForCausalLM"];
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> HuggingFaceModelTypes => ["llama"];
+
+    /// <inheritdoc/>
+    /// <remarks>Converters reorder the rows of q and k so that neighbours rotate together.</remarks>
+    public override RotaryLayout GgufRotaryLayout => RotaryLayout.Interleaved;
+
+    /// <inheritdoc/>
+    public override DecoderConfig ReadGguf(GgufModel model)
+    {
+        int window = GgufDefaults.Window(model); // files of Mistral's first model may have it
+        return base.ReadGguf(model).WithLayers((layer, _) => layer with { SlidingWindow = window });
+    }
+
+    /// <inheritdoc/>
+    public override DecoderConfig ReadHuggingFace(JsonFields config) => HuggingFaceDefaults.Read(config, new HuggingFaceDefaults());
+}

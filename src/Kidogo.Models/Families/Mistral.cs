@@ -1,0 +1,33 @@
+// Mistral in Hugging Face folders; its GGUF files are Llama's.
+using Kidogo.Models.Files;
+
+namespace Kidogo.Models.Families;
+
+/// <summary>Mistral: Llama whose layers may see a sliding window only (Jiang et al. 2023).</summary>
+public sealed class Mistral : ModelFamily
+{
+    private const int WindowWhenAbsent = 4096;
+
+    /// <inheritdoc/>
+    public override string Name => "Mistral";
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> GgufArchitectures => [];
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> HuggingFaceArchitectures => ["MistralForCausalLM"];
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> HuggingFaceModelTypes => ["mistral"];
+
+    /// <inheritdoc/>
+    public override DecoderConfig ReadHuggingFace(JsonFields config)
+    {
+        DecoderConfig decoder = HuggingFaceDefaults.Read(config, new HuggingFaceDefaults { NumKvHeads = 8, ContextLength = 4096 * 32 });
+
+        // An explicit null means no window; only a file that does not speak of it has the default one.
+        int window = config.Mentions("sliding_window") ? config.GetInt("sliding_window", 1, int.MaxValue, 0) : WindowWhenAbsent;
+        bool[] windowed = HuggingFaceDefaults.WindowedLayers(config, decoder.NumLayers, _ => true);
+        return decoder.WithLayers((layer, i) => windowed[i] ? layer with { SlidingWindow = window } : layer);
+    }
+}

@@ -1,0 +1,47 @@
+// SmolLM3.
+using Kidogo.Models.Files;
+using Kidogo.Tensors.Ops;
+
+namespace Kidogo.Models.Families;
+
+/// <summary>SmolLM3: Llama in which every fourth layer has no rotary embedding (NoPE).</summary>
+public sealed class SmolLM3 : ModelFamily
+{
+    private const int NoRopeEvery = 4;
+
+    /// <inheritdoc/>
+    public override string Name => "SmolLM3";
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> GgufArchitectures => ["smollm3"];
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> HuggingFaceArchitectures => ["SmolLM3ForCausalLM"];
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> HuggingFaceModelTypes => ["smollm3"];
+
+    /// <inheritdoc/>
+    /// <remarks>Converted as Llama is.</remarks>
+    public override RotaryLayout GgufRotaryLayout => RotaryLayout.Interleaved;
+
+    /// <inheritdoc/>
+    public override DecoderConfig ReadGguf(GgufModel model) => base.ReadGguf(model).WithLayers((layer, i) => (i + 1) % NoRopeEvery == 0 ? layer with { Rope = null } : layer);
+
+    /// <inheritdoc/>
+    public override DecoderConfig ReadHuggingFace(JsonFields config)
+    {
+        HuggingFaceDefaults defaults = new() { NumKvHeads = 4, ContextLength = 32_768, RopeTheta = 2_000_000, TiedHead = true };
+        DecoderConfig decoder = HuggingFaceDefaults.WithUsedWindow(HuggingFaceDefaults.Read(config, defaults), config);
+        if (config.TryGetInts("no_rope_layers", out int[] hasRope))
+        {
+            // Despite its name the list holds a 1 for each layer that has one.
+            return hasRope.Length == decoder.NumLayers
+                ? decoder.WithLayers((layer, i) => hasRope[i] == 0 ? layer with { Rope = null } : layer)
+                : throw config.Refuse("no_rope_layers", $"has {hasRope.Length} entries; expected one for each of the {decoder.NumLayers} layers.");
+        }
+
+        int every = config.GetInt("no_rope_layer_interval", 1, int.MaxValue, NoRopeEvery);
+        return decoder.WithLayers((layer, i) => (i + 1) % every == 0 ? layer with { Rope = null } : layer);
+    }
+}

@@ -1,0 +1,177 @@
+// The tensors of a model by their canonical names, checked for shape when they are taken. Knows no layers.
+using Kidogo.Models.Families;
+using Kidogo.Models.Files;
+using Kidogo.Tensors;
+
+namespace Kidogo.Models;
+
+/// <summary>Stored tensors under GGUF's names, whatever the file calls them.</summary>
+/// <remarks>Remembers what was taken, so that a loader can refuse a file with weights that the configuration does not speak of: left out, they would make the model wrong in silence.</remarks>
+internal sealed class TensorSource
+{
+    private readonly string _file;
+    private readonly Dictionary<string, StoredTensor> _tensors = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _taken = new(StringComparer.Ordinal);
+    private readonly Func<string, bool> _isInputMajor;
+
+    /// <summary>Sorts the tensors of a file.</summary>
+    /// <param name="file">The path, for messages.</param>
+    /// <param name="tensors">The tensors.</param>
+    /// <param name="canonicalName">From the name in the file to GGUF's; null for tensors that are no weights of the decoder.</param>
+    /// <param name="isInputMajor">Whether the matrix of a canonical name is stored [inputs, outputs].</param>
+    /// <param name="fusedOrder">How the rows of fused queries, keys and values lie.</param>
+    public TensorSource(string file, IEnumerable<StoredTensor> tensors, Func<string, string?> canonicalName, Func<string, bool> isInputMajor, FusedOrder fusedOrder)
+    {
+        _file = file;
+        _isInputMajor = isInputMajor;
+        FusedOrder = fusedOrder;
+        foreach (StoredTensor tensor in tensors)
+        {
+            if (canonicalName(tensor.Name) is { } name && !_tensors.TryAdd(name, tensor))
+            {
+                throw new ModelFormatException(
+                    tensor.Data.File.Path, tensor.Data.Offset, $"The tensors {ModelFormatException.Quote(_tensors[name].Name)} and {ModelFormatException.Quote(tensor.Name)} are both {ModelFormatException.Quote(name)}.");
+            }
+        }
+    }
+
+    /// <summary>How the rows of fused queries, keys and values lie.</summary>
+    public FusedOrder FusedOrder { get; }
+
+    /// <summary>Bytes that all taken tensors have in their files.</summary>
+    public long TakenBytes => _taken.Sum(name => _tensors[name].Data.Length);
+
+    /// <summary>The tensor of this canonical name, or null.</summary>
+    public StoredTensor? Find(string name) => _tensors.GetValueOrDefault(name);
+
+    /// <summary>A matrix, or some rows of one.</summary>
+    /// <param name="name">The canonical name.</param>
+    /// <param name="storedRows">Rows that the whole tensor must have.</param>
+    /// <param name="columns">Columns that it must have.</param>
+    /// <param name="rowOrder">For each row of the result the stored row; null for all in order.</param>
+    /// <param name="context">What the weight is opened for.</param>
+    public Weight OpenMatrix(string name, int storedRows, int columns, int[]? rowOrder, ComputeContext context)
+    {
+        StoredTensor tensor = TakeMatrix(name, storedRows, columns);
+        if (_isInputMajor(name))
+        {
+            return Weight.FromDense(Transposed(tensor, storedRows, columns, rowOrder));
+        }
+
+        return Weight.Open(new StoredMatrix(tensor.Format, rowOrder?.Length ?? storedRows, columns, tensor.Data, rowOrder), context);
+    }
+
+    /// <summary>Checks a matrix without opening it.</summary>
+    public StoredTensor TakeMatrix(string name, int storedRows, int columns)
+    {
+        StoredTensor tensor = Take(name);
+        bool inputMajor = _isInputMajor(name);
+        (long rows, long width) = inputMajor ? (columns, storedRows) : ((long)storedRows, (long)columns);
+        if (tensor.Rows != rows || tensor.Columns != width)
+        {
+            throw WrongShape(tensor, $"[{rows}, {width}]");
+        }
+
+        if (tensor.Columns % tensor.Format.BlockSize != 0)
+        {
+            throw new ModelFormatException(
+                tensor.Data.File.Path, tensor.Data.Offset, $"The tensor {ModelFormatException.Quote(tensor.Name)} has rows of {tensor.Columns} weights, which are no whole {tensor.Format.Name} blocks of {tensor.Format.BlockSize}.");
+        }
+
+        return tensor;
+    }
+
+    /// <summary>A vector in float32.</summary>
+    /// <param name="name">The canonical name.</param>
+    /// <param name="storedLength">Values that the whole tensor must have.</param>
+    /// <param name="order">For each value of the result the stored one; null for all in order.</param>
+    public Tensor ReadVector(string name, int storedLength, int[]? order = null)
+    {
+        StoredTensor tensor = Take(name);
+        float[] values = new float[storedLength];
+        ReadVector(tensor, storedLength, values);
+        return new Tensor(order is null ? values : Array.ConvertAll(order, index => values[index]));
+    }
+
+    /// <summary>Notes that a tensor belongs to the model though nothing is read from it.</summary>
+    public void Note(string name)
+    {
+        if (_tensors.ContainsKey(name))
+        {
+            _taken.Add(name);
+        }
+    }
+
+    /// <summary>Refuses a file that has weights in the first <paramref name="layers"/> layers that nothing asked for.</summary>
+    public void RefuseUnused(int layers)
+    {
+        foreach ((string name, StoredTensor tensor) in _tensors)
+        {
+            bool isInLayer = CanonicalNames.TrySplitLayer(name, out int layer, out _) && layer < layers;
+            if (isInLayer && !_taken.Contains(name))
+            {
+                throw new ModelFormatException(
+                    tensor.Data.File.Path, tensor.Data.Offset, $"The tensor {ModelFormatException.Quote(tensor.Name)} has no place in the model that the configuration describes. The file may be of a variant that Kidogo does not know.");
+            }
+        }
+    }
+
+    /// <summary>Reads all values of a tensor that is a vector.</summary>
+    internal static void ReadVector(StoredTensor tensor, int length, Span<float> values)
+    {
+        if (tensor.Columns != length || tensor.Rows != 1)
+        {
+            throw WrongShape(tensor, $"[{length}]");
+        }
+
+        if (length % tensor.Format.BlockSize != 0)
+        {
+            throw new ModelFormatException(tensor.Data.File.Path, tensor.Data.Offset, $"The tensor {ModelFormatException.Quote(tensor.Name)} has {length} values, which are no whole {tensor.Format.Name} blocks.");
+        }
+
+        new StoredMatrix(tensor.Format, 1, length, tensor.Data).DecodeRow(0, values);
+    }
+
+    private static Tensor Transposed(StoredTensor tensor, int outputs, int inputs, int[]? rowOrder)
+    {
+        const int Tile = 16; // inputs that are decoded before they are written, so that a cache line of the result is written at once
+        StoredMatrix stored = new(tensor.Format, inputs, outputs, tensor.Data);
+        int rows = rowOrder?.Length ?? outputs;
+        Tensor dense = new(rows, inputs);
+        Span<float> values = dense.Span;
+        float[] lines = new float[Tile * outputs];
+        for (int first = 0; first < inputs; first += Tile)
+        {
+            int count = Math.Min(Tile, inputs - first);
+            for (int i = 0; i < count; i++)
+            {
+                stored.DecodeRow(first + i, lines.AsSpan(i * outputs, outputs));
+            }
+
+            for (int r = 0; r < rows; r++)
+            {
+                int source = rowOrder?[r] ?? r;
+                for (int i = 0; i < count; i++)
+                {
+                    values[(r * inputs) + first + i] = lines[(i * outputs) + source];
+                }
+            }
+        }
+
+        return dense;
+    }
+
+    private StoredTensor Take(string name)
+    {
+        if (!_tensors.TryGetValue(name, out StoredTensor? tensor))
+        {
+            throw new ModelFormatException(_file, -1, $"The tensor {ModelFormatException.Quote(name)} is absent, which the configuration asks for. The file may be incomplete, or not of the architecture it names.");
+        }
+
+        _taken.Add(name);
+        return tensor;
+    }
+
+    private static ModelFormatException WrongShape(StoredTensor tensor, string expected) => new(
+        tensor.Data.File.Path, tensor.Data.Offset, $"The tensor {ModelFormatException.Quote(tensor.Name)} has the shape [{string.Join(", ", tensor.Shape)}]; expected {expected}.");
+}
