@@ -209,10 +209,7 @@ internal sealed class GgufHeader
         long start = _reader.Position;
         if (element == MetadataKind.String)
         {
-            for (ulong i = 0; i < count; i++)
-            {
-                _reader.Skip(_reader.Length(MaxStringBytes, "a string of a metadata array"));
-            }
+            _reader.SkipStrings((long)count, MaxStringBytes, "a string of a metadata array");
         }
         else
         {

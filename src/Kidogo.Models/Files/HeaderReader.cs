@@ -79,6 +79,35 @@ internal sealed class HeaderReader(MappedFile file, long limit)
         _at = 0;
     }
 
+    /// <summary>Passes over <paramref name="count"/> strings, each a length of at most <paramref name="max"/> and as many bytes.</summary>
+    public void SkipStrings(long count, long max, string what)
+    {
+        while (count > 0)
+        {
+            // Those that lie in the buffer whole, which is nearly all: a vocabulary is 150,000 of them, a file made to hurt 32 million.
+            ReadOnlySpan<byte> buffer = _buffer.AsSpan(0, _filled);
+            int at = _at;
+            while (count > 0 && buffer.Length - at >= sizeof(ulong))
+            {
+                ulong length = BinaryPrimitives.ReadUInt64LittleEndian(buffer[at..]);
+                if (length > (ulong)(buffer.Length - at - sizeof(ulong)))
+                {
+                    break;
+                }
+
+                at += sizeof(ulong) + (int)length;
+                count--;
+            }
+
+            _at = at;
+            if (count > 0)
+            {
+                Skip(Length(max, what));
+                count--;
+            }
+        }
+    }
+
     public ModelFormatException Refuse(long at, string problem) => new(file.Path, at, problem);
 
     private void Fill(int count, string what)
