@@ -17,6 +17,9 @@ internal sealed class CandidateSet(int vocabularySize)
 
     private const int Bins = 1024;
 
+    /// <summary>Logits are looked through in pieces that stay in the first-level cache, so that memory is read once: a multiple of every vector's length.</summary>
+    private const int PieceLength = 4096;
+
     /// <summary>Keys are in nats. What lies further than this from the best key has a share below e^-60 and goes into the last bin.</summary>
     private const float LargestBinnedDistance = 60;
 
@@ -57,18 +60,23 @@ internal sealed class CandidateSet(int vocabularySize)
         Changed();
     }
 
-    /// <summary>Fills the set with the <paramref name="count"/> largest of the vocabulary, without a copy of the rest.</summary>
+    /// <summary>Fills the set with the <paramref name="count"/> largest of the vocabulary, reading it once and without a copy.</summary>
+    /// <exception cref="InvalidOperationException">A logit is NaN or positive infinity, or all are negative infinity.</exception>
     public void LoadLargest(ReadOnlySpan<float> logits, int count)
     {
         if (count >= logits.Length || count > LargestHeap)
         {
+            TokenProbabilities.LargestOf(logits);
             Load(logits);
             KeepLargest(count);
             return;
         }
 
         _isWhole = true;
-        TakeLargest(logits, count);
+        if (!TakeLargest(logits, count) || _logits.AsSpan(0, count).IndexOfAnyExcept(float.NegativeInfinity) < 0)
+        {
+            throw TokenProbabilities.BadLogits(logits);
+        }
     }
 
     public int IdAt(int index) => _isWhole ? index : _ids[index];
@@ -137,8 +145,30 @@ internal sealed class CandidateSet(int vocabularySize)
         return IndexOf(Logits, Largest);
     }
 
+    /// <summary>The index of the first of the largest logits of a vocabulary, reading it once.</summary>
+    /// <exception cref="InvalidOperationException">A logit is NaN or positive infinity, or all are negative infinity.</exception>
+    public static int IndexOfLargest(ReadOnlySpan<float> logits)
+    {
+        float largest = float.NegativeInfinity;
+        int piece = -1;
+        for (int start = 0; start < logits.Length; start += PieceLength)
+        {
+            float candidate = TensorPrimitives.Max(logits.Slice(start, Math.Min(PieceLength, logits.Length - start)));
+            if (!(candidate <= largest)) // NaN too
+            {
+                (largest, piece) = (candidate, start);
+                if (!(largest <= float.MaxValue))
+                {
+                    break;
+                }
+            }
+        }
+
+        return float.IsFinite(largest) ? piece + IndexOf(logits[piece..], largest) : throw TokenProbabilities.BadLogits(logits);
+    }
+
     /// <summary>The first index of a value that is there.</summary>
-    public static int IndexOf(ReadOnlySpan<float> values, float value)
+    private static int IndexOf(ReadOnlySpan<float> values, float value)
     {
         ReadOnlySpan<Vector<float>> vectors = MemoryMarshal.Cast<float, Vector<float>>(values);
         Vector<float> sought = new(value);
@@ -148,15 +178,13 @@ internal sealed class CandidateSet(int vocabularySize)
             i++;
         }
 
-        for (int j = i * Vector<float>.Count; j < values.Length; j++)
+        i *= Vector<float>.Count;
+        while (values[i] != value)
         {
-            if (values[j] == value)
-            {
-                return j;
-            }
+            i++;
         }
 
-        throw new InvalidOperationException($"The value {value} is not among {values.Length} values.");
+        return i;
     }
 
     /// <summary>Keeps the <paramref name="count"/> largest logits; of equals at the border the lowest ids.</summary>
@@ -254,7 +282,8 @@ internal sealed class CandidateSet(int vocabularySize)
     private static int BinOf(float distance, float scale) => (int)Math.Min(distance * scale, Bins - 1);
 
     /// <summary>Makes the set the largest of <paramref name="logits"/>, whose tokens are those of the set: a heap whose root is the worst of the best so far.</summary>
-    private void TakeLargest(ReadOnlySpan<float> logits, int count)
+    /// <returns>Whether no logit is NaN or positive infinity.</returns>
+    private bool TakeLargest(ReadOnlySpan<float> logits, int count)
     {
         for (int i = 0; i < count; i++)
         {
@@ -267,18 +296,31 @@ internal sealed class CandidateSet(int vocabularySize)
             SiftDown(i, count);
         }
 
-        // Whole vectors without a logit above the worst of the best are passed over; equals never enter, so the lowest ids stay.
-        ReadOnlySpan<Vector<float>> vectors = MemoryMarshal.Cast<float, Vector<float>>(logits);
-        int start = count;
-        for (int v = start / Vector<float>.Count; v < vectors.Length; v++)
+        // Pieces, and then vectors, without a logit above the worst of the best are passed over; equals never enter, so the lowest ids stay.
+        bool isSound = true;
+        for (int start = 0; start < logits.Length; start += PieceLength)
         {
-            if (Vector.GreaterThanAny(vectors[v], new Vector<float>(_heapLogits[0])))
+            ReadOnlySpan<float> piece = logits.Slice(start, Math.Min(PieceLength, logits.Length - start));
+            float largest = TensorPrimitives.Max(piece); // NaN if any is
+            isSound &= largest <= float.MaxValue;
+            if (largest <= _heapLogits[0])
             {
-                Offer(logits, Math.Max(start, v * Vector<float>.Count), (v + 1) * Vector<float>.Count, count);
+                continue;
             }
+
+            ReadOnlySpan<Vector<float>> vectors = MemoryMarshal.Cast<float, Vector<float>>(piece);
+            for (int v = 0; v < vectors.Length; v++)
+            {
+                if (Vector.GreaterThanAny(vectors[v], new Vector<float>(_heapLogits[0])))
+                {
+                    int from = start + (v * Vector<float>.Count);
+                    Offer(logits, Math.Max(count, from), from + Vector<float>.Count, count);
+                }
+            }
+
+            Offer(logits, Math.Max(count, start + (vectors.Length * Vector<float>.Count)), start + piece.Length, count);
         }
 
-        Offer(logits, Math.Max(start, vectors.Length * Vector<float>.Count), logits.Length, count);
         _heapIndexes.AsSpan(0, count).Sort(_heapLogits.AsSpan(0, count));
         for (int i = 0; i < count; i++)
         {
@@ -289,6 +331,7 @@ internal sealed class CandidateSet(int vocabularySize)
         Count = count;
         _isWhole = false;
         Changed();
+        return isSound;
     }
 
     private void Offer(ReadOnlySpan<float> logits, int from, int to, int count)

@@ -69,10 +69,10 @@ public sealed class Sampler
     /// <exception cref="InvalidOperationException">A logit is NaN or positive infinity, or all are negative infinity.</exception>
     public int Sample(ReadOnlySpan<float> logits)
     {
-        float largest = Check(logits);
+        CheckLength(logits);
         if (_takesLargest)
         {
-            return CandidateSet.IndexOf(logits, largest);
+            return CandidateSet.IndexOfLargest(logits);
         }
 
         bool useXtc = _steps.Contains(SamplerStep.Xtc) && _random.NextDouble() < _options.XtcProbability;
@@ -125,7 +125,7 @@ public sealed class Sampler
             throw new ArgumentException($"The room for probabilities has {probabilities.Length} places; the vocabulary has {_vocabularySize} tokens.", nameof(probabilities));
         }
 
-        Check(logits);
+        CheckLength(logits);
         probabilities.Clear();
         double xtc = _steps.Contains(SamplerStep.Xtc) ? _options.XtcProbability : 0;
         if (xtc < 1)
@@ -179,6 +179,7 @@ public sealed class Sampler
         }
         else
         {
+            TokenProbabilities.LargestOf(logits);
             _set.Load(logits);
         }
 
@@ -254,15 +255,12 @@ public sealed class Sampler
         return last; // the last possible one where rounding left a remainder
     }
 
-    /// <summary>Refuses logits that mean nothing and returns the largest.</summary>
-    private float Check(ReadOnlySpan<float> logits)
+    private void CheckLength(ReadOnlySpan<float> logits)
     {
         if (logits.Length != _vocabularySize)
         {
             throw new ArgumentException($"There are {logits.Length} logits; the sampler was made for a vocabulary of {_vocabularySize}.", nameof(logits));
         }
-
-        return TokenProbabilities.LargestOf(logits);
     }
 
     private void CheckId(int id)

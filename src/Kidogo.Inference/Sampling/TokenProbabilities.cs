@@ -71,24 +71,22 @@ public static class TokenProbabilities
         }
 
         float largest = TensorPrimitives.Max(logits); // NaN if any is
-        if (float.IsFinite(largest))
+        return float.IsFinite(largest) ? largest : throw BadLogits(logits);
+    }
+
+    /// <summary>What is wrong with logits of which one is NaN or positive infinity, or all are negative infinity.</summary>
+    internal static InvalidOperationException BadLogits(ReadOnlySpan<float> logits)
+    {
+        for (int i = 0; i < logits.Length; i++)
         {
-            return largest;
+            if (!(logits[i] <= float.MaxValue))
+            {
+                return new InvalidOperationException(
+                    $"The logit of token {i} is {(float.IsNaN(logits[i]) ? "NaN" : "positive infinity")}; logits have to be numbers. The model's weights or its input are damaged.");
+            }
         }
 
-        if (float.IsNegativeInfinity(largest))
-        {
-            throw new InvalidOperationException($"All {logits.Length} logits are negative infinity: no token is possible.");
-        }
-
-        int index = 0;
-        while (logits[index] <= float.MaxValue) // false for NaN and infinity
-        {
-            index++;
-        }
-
-        throw new InvalidOperationException(
-            $"The logit of token {index} is {(float.IsNaN(logits[index]) ? "NaN" : "positive infinity")}; logits have to be numbers. The model's weights or its input are damaged.");
+        return new InvalidOperationException($"All {logits.Length} logits are negative infinity: no token is possible.");
     }
 
     private static double LogSumExp(ReadOnlySpan<float> logits)

@@ -10,8 +10,26 @@ internal static class Truncation
     public static void TopP(CandidateSet set, double p, int minKeep)
     {
         ReadOnlySpan<float> weights = set.Weigh();
+        double mass = p * set.Total;
+        if (minKeep <= 1)
+        {
+            // Tokens below (1 - p) / n hold less than 1 - p together, so the border lies above them: drop them by a plain pass. Half of that leaves room for rounding.
+            double least = (1 - p) / 2 * set.Total / set.Count;
+            int kept = 0;
+            for (int i = 0; i < weights.Length; i++)
+            {
+                if (weights[i] >= least)
+                {
+                    set.Move(i, kept++);
+                }
+            }
+
+            set.Truncate(kept);
+            weights = set.Weigh();
+        }
+
         TensorPrimitives.Negate<float>(set.Logits, set.Keys);
-        set.KeepNearest(weights, p * set.Total, needsMore: false, minKeep);
+        set.KeepNearest(weights, mass, needsMore: false, minKeep);
     }
 
     /// <summary>Min-p (arXiv 2407.01082): probabilities of at least p times the largest, that is logits of at least the largest plus ln p.</summary>
