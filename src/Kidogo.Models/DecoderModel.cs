@@ -1,0 +1,190 @@
+// The decoder: one definition for every family, in every mode. Knows token ids, not text, and nothing of sampling.
+using Kidogo.Models.Layers;
+using Kidogo.Tensors;
+using Kidogo.Tensors.Ops;
+
+namespace Kidogo.Models;
+
+/// <summary>A decoder-only language model.</summary>
+/// <remarks>
+/// <code>
+///   ids ─ token_embd (· scale) (+ position_embd) ─ blk.0 … blk.n ─ output_norm ─ output (or token_embd) (· scale) (cap) ─ logits
+/// </code>
+/// Weights are immutable and shared: any number of passes may run at once, each in its own context with its own batch and caches.
+/// </remarks>
+public sealed class DecoderModel : IDisposable
+{
+    private readonly DecoderBlock[] _blocks;
+    private readonly bool _dependsOnLength;
+    private TokenEmbedding _embedding;
+    private TokenEmbedding? _positions;
+    private Norm _norm;
+    private Linear? _head;
+
+    internal DecoderModel(DecoderConfig config, DecoderParts parts)
+    {
+        Config = config;
+        _blocks = parts.Blocks;
+        _embedding = parts.Embedding;
+        _positions = parts.Positions;
+        _norm = parts.Norm;
+        _head = parts.Head;
+        _dependsOnLength = config.Layers.Any(layer => layer.Rope is { DependsOnLength: true });
+        long counted = Slots().Sum(slot => slot.ParameterCount);
+        if (counted != config.ParameterCount)
+        {
+            throw new InvalidOperationException($"The slots hold {counted} parameters, but by the configuration there should be {config.ParameterCount}: a slot is not visited, or the formula is wrong.");
+        }
+    }
+
+    /// <summary>What the model does.</summary>
+    public DecoderConfig Config { get; }
+
+    /// <summary>Bytes of memory that the weights hold beside the mapped file.</summary>
+    public long MemoryBytes => Slots().Sum(slot => slot.MemoryBytes);
+
+    internal IReadOnlyList<DecoderBlock> Blocks => _blocks;
+
+    /// <summary>An empty cache for one sequence.</summary>
+    /// <param name="contextLength">Positions that may be cached; 0 for the model's own context. Rotations that depend on the length go by it.</param>
+    /// <param name="format">How keys and values are stored.</param>
+    public KvCache CreateCache(int contextLength = 0, KvFormat format = KvFormat.F16)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(contextLength);
+        return new KvCache(this, contextLength == 0 ? Config.ContextLength : contextLength, format);
+    }
+
+    /// <summary>Computes the new tokens of a batch and adds them to the caches.</summary>
+    /// <param name="context">The surroundings.</param>
+    /// <param name="batch">The sequences.</param>
+    /// <returns>The logits [rows that get logits, V], in the order of the batch, valid until the context is released to a mark from before.</returns>
+    /// <exception cref="ArgumentException">The batch is empty, has an id outside the vocabulary, or a sequence would outgrow its context. No cache has changed then.</exception>
+    public Tensor Forward(ComputeContext context, SequenceBatch batch)
+    {
+        batch.Prepare(this, context.Precision == ComputePrecision.Exact ? KvFormat.F32 : KvFormat.F16);
+        if (!_dependsOnLength || batch.HasOneRotaryLength)
+        {
+            batch.Select(0, batch.Count);
+            return ForwardSelected(context, batch);
+        }
+
+        // Sequences whose rotations differ go one by one; that changes how, not what.
+        if (context.IsRecording)
+        {
+            throw new NotSupportedException("Sequences of different lengths cannot be in one training batch of a model whose rotary scaling depends on the length. Train on sequences of one length.");
+        }
+
+        Tensor logits = context.Rent(batch.LogitRowCount, Config.VocabSize);
+        int row = 0;
+        for (int i = 0; i < batch.Count; i++)
+        {
+            int mark = context.Mark();
+            batch.Select(i, 1);
+            Tensor part = ForwardSelected(context, batch);
+            part.Span.CopyTo(logits.Span[(row * Config.VocabSize)..]);
+            row += part.Rows;
+            context.ReleaseTo(mark);
+        }
+
+        return logits;
+    }
+
+    /// <summary>Goes over all slots in the order of computation.</summary>
+    public void Visit(ISlotVisitor visitor)
+    {
+        visitor.Visit(ref _embedding);
+        if (_positions is not null)
+        {
+            visitor.Visit(ref _positions);
+        }
+
+        foreach (DecoderBlock block in _blocks)
+        {
+            block.Visit(visitor);
+        }
+
+        visitor.Visit(ref _norm);
+        if (_head is not null)
+        {
+            visitor.Visit(ref _head);
+        }
+    }
+
+    /// <summary>What is in all slots, in the order of computation.</summary>
+    public IReadOnlyList<Layer> Slots()
+    {
+        SlotCollector collector = new();
+        Visit(collector);
+        return collector.Layers;
+    }
+
+    /// <summary>Puts something else into slots. Not while a pass runs.</summary>
+    /// <param name="replacement">From what is in a slot to what shall be there: itself to keep it. What is taken out is the caller's to dispose.</param>
+    /// <exception cref="ArgumentException">A slot cannot hold what it was given.</exception>
+    public void Replace(Func<Layer, Layer> replacement) => Visit(new SlotReplacer(replacement));
+
+    /// <summary>Disposes the weights.</summary>
+    public void Dispose()
+    {
+        foreach (Layer slot in Slots())
+        {
+            (slot as Linear)?.Weight.Dispose();
+            (slot as TokenEmbedding)?.Weight.Dispose();
+        }
+    }
+
+    private Tensor ForwardSelected(ComputeContext context, SequenceBatch batch)
+    {
+        Tensor x = _embedding.Forward(context, batch.Tokens);
+        if (_positions is not null)
+        {
+            x = AddOp.Apply(context, x, _positions.Forward(context, batch.Positions));
+        }
+
+        foreach (DecoderBlock block in _blocks)
+        {
+            x = block.Forward(context, x, batch);
+        }
+
+        if (batch.SelectedLogitRows.Length == 0)
+        {
+            return context.Rent(0, Config.VocabSize);
+        }
+
+        if (batch.SelectedLogitRows.Length < x.Rows)
+        {
+            x = RowsOp.Apply(context, x, batch.SelectedLogitRows);
+        }
+
+        x = _norm.Forward(context, x);
+        Tensor logits = _head is null ? LinearOp.Apply(context, x, _embedding.Weight, null) : _head.Forward(context, x);
+        logits = Config.LogitScale == 1 ? logits : ScaleOp.Apply(context, logits, Config.LogitScale);
+        return Config.LogitSoftcap == 0 ? logits : SoftcapOp.Apply(context, logits, Config.LogitSoftcap);
+    }
+
+    private sealed class SlotCollector : ISlotVisitor
+    {
+        public List<Layer> Layers { get; } = [];
+
+        public void Visit<TLayer>(ref TLayer slot)
+            where TLayer : Layer => Layers.Add(slot);
+    }
+
+    private sealed class SlotReplacer(Func<Layer, Layer> replacement) : ISlotVisitor
+    {
+        public void Visit<TLayer>(ref TLayer slot)
+            where TLayer : Layer
+        {
+            Layer given = replacement(slot);
+            slot = given as TLayer ?? throw new ArgumentException($"The slot {slot.Name} holds a {typeof(TLayer).Name}; it cannot hold the {given.GetType().Name} it was given.");
+        }
+    }
+}
+
+/// <summary>The parts of a decoder.</summary>
+/// <param name="Embedding">[V, D]</param>
+/// <param name="Positions">[positions, D], or null.</param>
+/// <param name="Blocks">The layers.</param>
+/// <param name="Norm">Before the head.</param>
+/// <param name="Head">[V, D]; null where it is the embedding.</param>
+internal sealed record DecoderParts(TokenEmbedding Embedding, TokenEmbedding? Positions, DecoderBlock[] Blocks, Norm Norm, Linear? Head);
