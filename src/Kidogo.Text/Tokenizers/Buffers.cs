@@ -102,24 +102,29 @@ internal sealed class ByteBuffer
     }
 }
 
-/// <summary>Where words end in a text: word i lies between end i-1 (or the list's start) and end i. Words cover their text without gaps.</summary>
-internal sealed class WordEnds
+/// <summary>Stretches of a text, in order and disjoint.</summary>
+internal sealed class RangeList
 {
-    private int[] _items = new int[64];
+    private (int Start, int End)[] _items = new (int, int)[64];
 
     public int Count { get; private set; }
 
-    public ReadOnlySpan<int> Span => _items.AsSpan(0, Count);
+    public ReadOnlySpan<(int Start, int End)> Span => _items.AsSpan(0, Count);
+
+    public ref (int Start, int End) Last => ref _items[Count - 1];
 
     public void Clear() => Count = 0;
 
-    public void Add(int end)
+    public void Add(int start, int end)
     {
         if (Count == _items.Length)
         {
             Array.Resize(ref _items, Count * 2);
         }
 
-        _items[Count++] = end;
+        _items[Count++] = (start, end);
     }
+
+    /// <summary>Turns round the order of the stretches from <paramref name="from"/> on.</summary>
+    public void ReverseFrom(int from) => _items.AsSpan(from, Count - from).Reverse();
 }
