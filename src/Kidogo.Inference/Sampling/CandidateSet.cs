@@ -18,7 +18,7 @@ internal sealed class CandidateSet(int vocabularySize)
     private const int Bins = 1024;
 
     /// <summary>Logits are looked through in pieces that stay in the first-level cache, so that memory is read once: a multiple of every vector's length.</summary>
-    private const int PieceLength = 4096;
+    private const int PieceLength = 1024;
 
     /// <summary>Keys are in nats. What lies further than this from the best key has a share below e^-60 and goes into the last bin.</summary>
     private const float LargestBinnedDistance = 60;
@@ -309,12 +309,14 @@ internal sealed class CandidateSet(int vocabularySize)
             }
 
             ReadOnlySpan<Vector<float>> vectors = MemoryMarshal.Cast<float, Vector<float>>(piece);
+            Vector<float> worst = new(_heapLogits[0]);
             for (int v = 0; v < vectors.Length; v++)
             {
-                if (Vector.GreaterThanAny(vectors[v], new Vector<float>(_heapLogits[0])))
+                if (Vector.GreaterThanAny(vectors[v], worst))
                 {
                     int from = start + (v * Vector<float>.Count);
                     Offer(logits, Math.Max(count, from), from + Vector<float>.Count, count);
+                    worst = new Vector<float>(_heapLogits[0]);
                 }
             }
 

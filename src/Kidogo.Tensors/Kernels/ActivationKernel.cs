@@ -19,8 +19,7 @@ internal static class ActivationKernel
         switch (kind)
         {
             case Activation.Silu:
-                TensorPrimitives.Sigmoid(x, destination);
-                TensorPrimitives.Multiply(destination, x, destination);
+                SiluKernel.Apply(x, destination);
                 break;
             case Activation.GeluTanh: // ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))), arXiv 1606.08415, section 2
                 TensorPrimitives.Multiply(x, x, destination);

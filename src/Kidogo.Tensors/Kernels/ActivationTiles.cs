@@ -1,5 +1,4 @@
 // Activations rearranged for matrix products: tokens side by side, so that a kernel reads one address. Knows no weights and no threads.
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Kidogo.Tensors.Kernels;
@@ -16,7 +15,7 @@ internal enum ActivationForm
 
 /// <summary>Activations [T, C] cut into tiles of 12, 4 or 1 tokens, in the layout that the kernels of a <see cref="ActivationForm"/> read.</summary>
 /// <remarks>
-/// Float32: [tile][column][token]. Int8: [tile][block of 32 columns][slot][token] of 4-byte slots:
+/// Float32: [tile][column][token]. Int8: [tile][block of 32 columns][token][slot] of 4-byte slots:
 /// <code>
 /// slot 0-7   columns 4s .. 4s+3 of the block as four signed bytes
 /// slot 8     -8 · (sums of columns 0,1 mod 4 | 2,3 mod 4) as two int16: takes the offset of a 4-bit code away inside 16-bit sums
@@ -121,25 +120,18 @@ internal sealed class ActivationTiles
     }
 
     /// <summary>Rounds one token to 8 bits.</summary>
-    [SkipLocalsInit]
     private static void RoundRow(ReadOnlySpan<float> row, Span<int> tile, int t, int count)
     {
-        Span<int> packed = stackalloc int[BlockColumns / 4];
-        Span<sbyte> codes = MemoryMarshal.Cast<int, sbyte>(packed);
         for (int block = 0; block < row.Length / BlockColumns; block++)
         {
-            float scale = Int8Rounding.Round(row.Slice(block * BlockColumns, BlockColumns), codes, out int evenSum, out int oddSum);
-            Span<int> slots = tile.Slice(block * Slots * count, Slots * count);
-            for (int s = 0; s < 8; s++)
-            {
-                slots[(s * count) + t] = packed[s];
-            }
+            Span<int> slots = tile.Slice(((block * count) + t) * Slots, Slots);
+            float scale = Int8Rounding.Round(row.Slice(block * BlockColumns, BlockColumns), MemoryMarshal.Cast<int, sbyte>(slots[..8]), out int lowPairs, out int highPairs);
 
-            // Each half of slot 8 is the sum of the 16 columns that one 16-bit lane of a multiply-add-pairs adds up: |-8 · 16 · 127| = 16,256 fits 16 bits.
-            slots[(8 * count) + t] = (ushort)(short)(-8 * evenSum) | (-8 * oddSum << 16);
-            slots[(9 * count) + t] = -128 * (evenSum + oddSum);
-            slots[(10 * count) + t] = BitConverter.SingleToInt32Bits(scale);
-            slots[(11 * count) + t] = BitConverter.SingleToInt32Bits(scale * (evenSum + oddSum));
+            // Each half of slot 8 belongs to the 16 columns that one 16-bit lane of a multiply-add-pairs adds up: |-8 · 16 · 127| = 16,256 fits 16 bits.
+            slots[8] = (ushort)(short)(-8 * lowPairs) | (-8 * highPairs << 16);
+            slots[9] = -128 * (lowPairs + highPairs);
+            slots[10] = BitConverter.SingleToInt32Bits(scale);
+            slots[11] = BitConverter.SingleToInt32Bits(scale * (lowPairs + highPairs));
         }
     }
 }

@@ -18,6 +18,7 @@ internal static class ByteKernel
     public const int BlockBytes = ScaleBytes + CodeBytes;
     private const int CodeBytes = 512;
     private const int ScaleBytes = 32;
+    private const int Slots = ActivationTiles.Slots;
 
     /// <summary>Computes 16 outputs for each token of a tile.</summary>
     /// <param name="panel">[blocks · BlockBytes]</param>
@@ -46,7 +47,7 @@ internal static class ByteKernel
 
             for (int t = 0; t < tokens; t += 4)
             {
-                MiddleVnni(ref w, ref Unsafe.Add(ref x, t), tokens, blocks, ref Unsafe.Add(ref outputs, t * stride), stride);
+                MiddleVnni(ref w, ref Unsafe.Add(ref x, t * ActivationTiles.Slots), tokens, blocks, ref Unsafe.Add(ref outputs, t * stride), stride);
             }
         }
         else if (Vector512.IsHardwareAccelerated && Avx512BW.IsSupported)
@@ -59,14 +60,14 @@ internal static class ByteKernel
 
             for (int t = 0; t < tokens; t += 4)
             {
-                Middle512(ref w, ref Unsafe.Add(ref x, t), tokens, blocks, ref Unsafe.Add(ref outputs, t * stride), stride);
+                Middle512(ref w, ref Unsafe.Add(ref x, t * ActivationTiles.Slots), tokens, blocks, ref Unsafe.Add(ref outputs, t * stride), stride);
             }
         }
         else if (Avx2.IsSupported && Fma.IsSupported)
         {
             for (int t = 0; t < tokens; t++)
             {
-                Single256(ref w, ref Unsafe.Add(ref x, t), tokens, blocks, ref Unsafe.Add(ref outputs, t * stride));
+                Single256(ref w, ref Unsafe.Add(ref x, t * ActivationTiles.Slots), tokens, blocks, ref Unsafe.Add(ref outputs, t * stride));
             }
         }
         else
@@ -87,17 +88,17 @@ internal static class ByteKernel
                 for (int b = 0; b < blocks; b++)
                 {
                     ReadOnlySpan<byte> block = panel.Slice(b * BlockBytes, BlockBytes);
-                    ReadOnlySpan<float> slots = tile.Slice(b * ActivationTiles.Slots * tokens, ActivationTiles.Slots * tokens);
+                    ReadOnlySpan<float> slots = tile.Slice(((b * tokens) + t) * ActivationTiles.Slots, ActivationTiles.Slots);
                     int products = 0;
                     for (int c = 0; c < BlockColumns; c++)
                     {
                         int code = block[ScaleBytes + (c / 4 * 64) + (4 * r) + (c % 4)];
-                        int four = BitConverter.SingleToInt32Bits(slots[(c / 4 * tokens) + t]);
+                        int four = BitConverter.SingleToInt32Bits(slots[c / 4]);
                         products += (code - 128) * (sbyte)(four >> (8 * (c % 4)));
                     }
 
                     float scale = (float)BitConverter.ToHalf(block[(2 * r)..]);
-                    sum = MathF.FusedMultiplyAdd(products, scale * slots[(10 * tokens) + t], sum);
+                    sum = MathF.FusedMultiplyAdd(products, scale * slots[10], sum);
                 }
 
                 y[(t * stride) + r] = sum;
@@ -113,12 +114,10 @@ internal static class ByteKernel
     {
         Vector256<float> a0 = default, a1 = default, a2 = default, a3 = default;
         Vector256<float> b0 = default, b1 = default, b2 = default, b3 = default;
-        nuint n = (nuint)tokens;
         for (int b = 0; b < blocks; b++)
         {
-            ref int corrections = ref Unsafe.Add(ref x, 9 * n);
-            Vector256<int> i0 = Vector256.Create(corrections), i1 = Vector256.Create(Unsafe.Add(ref corrections, 1));
-            Vector256<int> i2 = Vector256.Create(Unsafe.Add(ref corrections, 2)), i3 = Vector256.Create(Unsafe.Add(ref corrections, 3));
+            Vector256<int> i0 = Vector256.Create(Unsafe.Add(ref x, 9)), i1 = Vector256.Create(Unsafe.Add(ref x, Slots + 9));
+            Vector256<int> i2 = Vector256.Create(Unsafe.Add(ref x, (2 * Slots) + 9)), i3 = Vector256.Create(Unsafe.Add(ref x, (3 * Slots) + 9));
             Vector256<int> j0 = i0, j1 = i1, j2 = i2, j3 = i3;
             ref byte codes = ref Unsafe.Add(ref w, ScaleBytes);
             ref int four = ref x;
@@ -129,24 +128,24 @@ internal static class ByteKernel
                 Vector256<sbyte> x0 = Vector256.Create(four).AsSByte();
                 i0 = AvxVnni.MultiplyWideningAndAdd(i0, upper, x0);
                 j0 = AvxVnni.MultiplyWideningAndAdd(j0, lower, x0);
-                Vector256<sbyte> x1 = Vector256.Create(Unsafe.Add(ref four, 1)).AsSByte();
+                Vector256<sbyte> x1 = Vector256.Create(Unsafe.Add(ref four, Slots)).AsSByte();
                 i1 = AvxVnni.MultiplyWideningAndAdd(i1, upper, x1);
                 j1 = AvxVnni.MultiplyWideningAndAdd(j1, lower, x1);
-                Vector256<sbyte> x2 = Vector256.Create(Unsafe.Add(ref four, 2)).AsSByte();
+                Vector256<sbyte> x2 = Vector256.Create(Unsafe.Add(ref four, 2 * Slots)).AsSByte();
                 i2 = AvxVnni.MultiplyWideningAndAdd(i2, upper, x2);
                 j2 = AvxVnni.MultiplyWideningAndAdd(j2, lower, x2);
-                Vector256<sbyte> x3 = Vector256.Create(Unsafe.Add(ref four, 3)).AsSByte();
+                Vector256<sbyte> x3 = Vector256.Create(Unsafe.Add(ref four, 3 * Slots)).AsSByte();
                 i3 = AvxVnni.MultiplyWideningAndAdd(i3, upper, x3);
                 j3 = AvxVnni.MultiplyWideningAndAdd(j3, lower, x3);
                 codes = ref Unsafe.Add(ref codes, 64);
-                four = ref Unsafe.Add(ref four, n);
+                four = ref Unsafe.Add(ref four, 1);
             }
 
             Vector256<float> upperScale = HalfVectors.Widen256(ref w);
             Vector256<float> lowerScale = HalfVectors.Widen256(ref Unsafe.Add(ref w, 16));
-            ref float scales = ref Unsafe.As<int, float>(ref Unsafe.Add(ref x, 10 * n));
-            Vector256<float> t0 = Vector256.Create(scales), t1 = Vector256.Create(Unsafe.Add(ref scales, 1));
-            Vector256<float> t2 = Vector256.Create(Unsafe.Add(ref scales, 2)), t3 = Vector256.Create(Unsafe.Add(ref scales, 3));
+            ref float scales = ref Unsafe.As<int, float>(ref Unsafe.Add(ref x, 10));
+            Vector256<float> t0 = Vector256.Create(scales), t1 = Vector256.Create(Unsafe.Add(ref scales, Slots));
+            Vector256<float> t2 = Vector256.Create(Unsafe.Add(ref scales, 2 * Slots)), t3 = Vector256.Create(Unsafe.Add(ref scales, 3 * Slots));
             a0 = Fma.MultiplyAdd(Vector256.ConvertToSingle(i0), upperScale * t0, a0);
             b0 = Fma.MultiplyAdd(Vector256.ConvertToSingle(j0), lowerScale * t0, b0);
             a1 = Fma.MultiplyAdd(Vector256.ConvertToSingle(i1), upperScale * t1, a1);
@@ -156,7 +155,7 @@ internal static class ByteKernel
             a3 = Fma.MultiplyAdd(Vector256.ConvertToSingle(i3), upperScale * t3, a3);
             b3 = Fma.MultiplyAdd(Vector256.ConvertToSingle(j3), lowerScale * t3, b3);
             w = ref Unsafe.Add(ref w, BlockBytes);
-            x = ref Unsafe.Add(ref x, ActivationTiles.Slots * n);
+            x = ref Unsafe.Add(ref x, Slots * tokens);
         }
 
         a0.StoreUnsafe(ref y);
@@ -198,15 +197,15 @@ internal static class ByteKernel
     // 512 bits without AvxVnni: a byte code is 16 · high + low nibble, each multiplied as a 4-bit code (see NibbleKernel: 8 · 15 · 127 · 2 = 30,480 fits 16 bits).
     // The widening multiplication takes 1 for the low and 16 for the high sums.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<int> Add512(Vector512<short> low, Vector512<short> high, ref int x, nuint tokens) =>
+    private static Vector512<int> Add512(Vector512<short> low, Vector512<short> high, ref int x) =>
         Avx512BW.MultiplyAddAdjacent(low, Vector512<short>.One) + Avx512BW.MultiplyAddAdjacent(high, Vector512.Create((short)16))
-        + Vector512.Create(Unsafe.Add(ref x, 9 * tokens));
+        + Vector512.Create(Unsafe.Add(ref x, 9));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Finish512(Vector512<short> low, Vector512<short> high, Vector512<float> scale, ref int x, nuint tokens, Vector512<float> sum) =>
+    private static Vector512<float> Finish512(Vector512<short> low, Vector512<short> high, Vector512<float> scale, ref int x, Vector512<float> sum) =>
         Vector512.FusedMultiplyAdd(
-            Vector512.ConvertToSingle(Add512(low, high, ref x, tokens)),
-            scale * Vector512.Create(Unsafe.As<int, float>(ref Unsafe.Add(ref x, 10 * tokens))),
+            Vector512.ConvertToSingle(Add512(low, high, ref x)),
+            scale * Vector512.Create(Unsafe.As<int, float>(ref Unsafe.Add(ref x, 10))),
             sum);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -214,7 +213,6 @@ internal static class ByteKernel
     {
         Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
         Vector512<byte> mask = Vector512.Create((byte)15);
-        nuint n = (nuint)tokens;
         for (int b = 0; b < blocks; b++)
         {
             Vector512<short> l0 = default, l1 = default, l2 = default, l3 = default;
@@ -229,26 +227,26 @@ internal static class ByteKernel
                 Vector512<sbyte> x0 = Vector512.Create(four).AsSByte();
                 l0 += Avx512BW.MultiplyAddAdjacent(low, x0);
                 h0 += Avx512BW.MultiplyAddAdjacent(high, x0);
-                Vector512<sbyte> x1 = Vector512.Create(Unsafe.Add(ref four, 1)).AsSByte();
+                Vector512<sbyte> x1 = Vector512.Create(Unsafe.Add(ref four, Slots)).AsSByte();
                 l1 += Avx512BW.MultiplyAddAdjacent(low, x1);
                 h1 += Avx512BW.MultiplyAddAdjacent(high, x1);
-                Vector512<sbyte> x2 = Vector512.Create(Unsafe.Add(ref four, 2)).AsSByte();
+                Vector512<sbyte> x2 = Vector512.Create(Unsafe.Add(ref four, 2 * Slots)).AsSByte();
                 l2 += Avx512BW.MultiplyAddAdjacent(low, x2);
                 h2 += Avx512BW.MultiplyAddAdjacent(high, x2);
-                Vector512<sbyte> x3 = Vector512.Create(Unsafe.Add(ref four, 3)).AsSByte();
+                Vector512<sbyte> x3 = Vector512.Create(Unsafe.Add(ref four, 3 * Slots)).AsSByte();
                 l3 += Avx512BW.MultiplyAddAdjacent(low, x3);
                 h3 += Avx512BW.MultiplyAddAdjacent(high, x3);
                 codes = ref Unsafe.Add(ref codes, 64);
-                four = ref Unsafe.Add(ref four, n);
+                four = ref Unsafe.Add(ref four, 1);
             }
 
             Vector512<float> scale = HalfVectors.Widen512(ref w);
-            s0 = Finish512(l0, h0, scale, ref x, n, s0);
-            s1 = Finish512(l1, h1, scale, ref Unsafe.Add(ref x, 1), n, s1);
-            s2 = Finish512(l2, h2, scale, ref Unsafe.Add(ref x, 2), n, s2);
-            s3 = Finish512(l3, h3, scale, ref Unsafe.Add(ref x, 3), n, s3);
+            s0 = Finish512(l0, h0, scale, ref x, s0);
+            s1 = Finish512(l1, h1, scale, ref Unsafe.Add(ref x, Slots), s1);
+            s2 = Finish512(l2, h2, scale, ref Unsafe.Add(ref x, 2 * Slots), s2);
+            s3 = Finish512(l3, h3, scale, ref Unsafe.Add(ref x, 3 * Slots), s3);
             w = ref Unsafe.Add(ref w, BlockBytes);
-            x = ref Unsafe.Add(ref x, ActivationTiles.Slots * n);
+            x = ref Unsafe.Add(ref x, Slots * tokens);
         }
 
         s0.StoreUnsafe(ref y);
@@ -274,7 +272,7 @@ internal static class ByteKernel
                 high += Avx512BW.MultiplyAddAdjacent(Vector512.ShiftRightLogical(group.AsUInt16(), 4).AsByte() & mask, four);
             }
 
-            sum = Finish512(low, high, HalfVectors.Widen512(ref w), ref x, 1, sum);
+            sum = Finish512(low, high, HalfVectors.Widen512(ref w), ref x, sum);
             w = ref Unsafe.Add(ref w, BlockBytes);
             x = ref Unsafe.Add(ref x, ActivationTiles.Slots);
         }
@@ -287,16 +285,15 @@ internal static class ByteKernel
     private static void Single256(ref byte w, ref int x, int tokens, int blocks, ref float y)
     {
         Vector256<float> upperSum = default, lowerSum = default;
-        nuint n = (nuint)tokens;
         for (int b = 0; b < blocks; b++)
         {
-            Vector256<float> scale = Vector256.Create(Unsafe.As<int, float>(ref Unsafe.Add(ref x, 10 * n)));
+            Vector256<float> scale = Vector256.Create(Unsafe.As<int, float>(ref Unsafe.Add(ref x, 10)));
             ref byte codes = ref Unsafe.Add(ref w, ScaleBytes);
-            upperSum = Fma.MultiplyAdd(Vector256.ConvertToSingle(Sum256(ref codes, ref x, n)), HalfVectors.Widen256(ref w) * scale, upperSum);
+            upperSum = Fma.MultiplyAdd(Vector256.ConvertToSingle(Sum256(ref codes, ref x)), HalfVectors.Widen256(ref w) * scale, upperSum);
             lowerSum = Fma.MultiplyAdd(
-                Vector256.ConvertToSingle(Sum256(ref Unsafe.Add(ref codes, 32), ref x, n)), HalfVectors.Widen256(ref Unsafe.Add(ref w, 16)) * scale, lowerSum);
+                Vector256.ConvertToSingle(Sum256(ref Unsafe.Add(ref codes, 32), ref x)), HalfVectors.Widen256(ref Unsafe.Add(ref w, 16)) * scale, lowerSum);
             w = ref Unsafe.Add(ref w, BlockBytes);
-            x = ref Unsafe.Add(ref x, ActivationTiles.Slots * n);
+            x = ref Unsafe.Add(ref x, Slots * tokens);
         }
 
         upperSum.StoreUnsafe(ref y);
@@ -304,18 +301,18 @@ internal static class ByteKernel
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<int> Sum256(ref byte codes, ref int x, nuint tokens)
+    private static Vector256<int> Sum256(ref byte codes, ref int x)
     {
         Vector256<byte> mask = Vector256.Create((byte)15);
         Vector256<short> low = default, high = default;
         for (nuint s = 0; s < 8; s++)
         {
             Vector256<byte> group = Vector256.LoadUnsafe(ref codes, 64 * s);
-            Vector256<sbyte> four = Vector256.Create(Unsafe.Add(ref x, s * tokens)).AsSByte();
+            Vector256<sbyte> four = Vector256.Create(Unsafe.Add(ref x, s)).AsSByte();
             low += Avx2.MultiplyAddAdjacent(group & mask, four);
             high += Avx2.MultiplyAddAdjacent(Vector256.ShiftRightLogical(group.AsUInt16(), 4).AsByte() & mask, four);
         }
 
-        return Avx2.MultiplyAddAdjacent(low, Vector256<short>.One) + Avx2.MultiplyAddAdjacent(high, Vector256.Create((short)16)) + Vector256.Create(Unsafe.Add(ref x, 9 * tokens));
+        return Avx2.MultiplyAddAdjacent(low, Vector256<short>.One) + Avx2.MultiplyAddAdjacent(high, Vector256.Create((short)16)) + Vector256.Create(Unsafe.Add(ref x, 9));
     }
 }

@@ -91,7 +91,7 @@ internal static class NibbleKernel
                 {
                     for (int t = 0; t < tokens; t += 4)
                     {
-                        Middle256<TForm>(ref w, ref Unsafe.Add(ref x, t), tokens, blocks, rows, ref Unsafe.Add(ref outputs, t * stride), stride);
+                        Middle256<TForm>(ref w, ref Unsafe.Add(ref x, t * ActivationTiles.Slots), tokens, blocks, rows, ref Unsafe.Add(ref outputs, t * stride), stride);
                     }
                 }
             }
@@ -117,23 +117,23 @@ internal static class NibbleKernel
                 {
                     ReadOnlySpan<byte> block = panel.Slice(b * blockBytes, blockBytes);
                     ReadOnlySpan<byte> codes = block[^CodeBytes..];
-                    ReadOnlySpan<float> slots = tile.Slice(b * ActivationTiles.Slots * tokens, ActivationTiles.Slots * tokens);
+                    ReadOnlySpan<float> slots = tile.Slice(((b * tokens) + t) * ActivationTiles.Slots, ActivationTiles.Slots);
                     int products = 0;
                     for (int c = 0; c < BlockColumns; c++)
                     {
                         int group = c % 16 / 4;
                         byte pair = codes[(group * 64) + (4 * r) + (c % 4)];
                         int code = c < 16 ? pair & 15 : pair >> 4;
-                        int four = BitConverter.SingleToInt32Bits(slots[(c / 4 * tokens) + t]);
+                        int four = BitConverter.SingleToInt32Bits(slots[c / 4]);
                         int activation = (sbyte)(four >> (8 * (c % 4)));
                         products += (TForm.HasMinimum ? code : code - 8) * activation;
                     }
 
                     float scale = (float)BitConverter.ToHalf(block[(2 * r)..]);
-                    sum = MathF.FusedMultiplyAdd(products, scale * slots[(10 * tokens) + t], sum);
+                    sum = MathF.FusedMultiplyAdd(products, scale * slots[10], sum);
                     if (TForm.HasMinimum)
                     {
-                        sum = MathF.FusedMultiplyAdd((float)BitConverter.ToHalf(block[(ScaleBytes + (2 * r))..]), slots[(11 * tokens) + t], sum);
+                        sum = MathF.FusedMultiplyAdd((float)BitConverter.ToHalf(block[(ScaleBytes + (2 * r))..]), slots[11], sum);
                     }
                 }
 
@@ -149,26 +149,26 @@ internal static class NibbleKernel
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Step512<TForm>(
         Vector512<byte> w0, Vector512<byte> w1, Vector512<byte> w2, Vector512<byte> w3, Vector512<byte> w4, Vector512<byte> w5, Vector512<byte> w6, Vector512<byte> w7,
-        Vector512<float> scale, Vector512<float> minimum, ref int x, nuint tokens, Vector512<float> sum)
+        Vector512<float> scale, Vector512<float> minimum, ref int x, Vector512<float> sum)
         where TForm : struct, INibbleForm
     {
         Vector512<short> products = Avx512BW.MultiplyAddAdjacent(w0, Four(ref x));
         if (!TForm.HasMinimum)
         {
-            products += Vector512.Create(Unsafe.Add(ref x, 8 * tokens)).AsInt16();
+            products += Vector512.Create(Unsafe.Add(ref x, 8)).AsInt16();
         }
 
-        products += Avx512BW.MultiplyAddAdjacent(w1, Four(ref Unsafe.Add(ref x, tokens)));
-        products += Avx512BW.MultiplyAddAdjacent(w2, Four(ref Unsafe.Add(ref x, 2 * tokens)));
-        products += Avx512BW.MultiplyAddAdjacent(w3, Four(ref Unsafe.Add(ref x, 3 * tokens)));
-        products += Avx512BW.MultiplyAddAdjacent(w4, Four(ref Unsafe.Add(ref x, 4 * tokens)));
-        products += Avx512BW.MultiplyAddAdjacent(w5, Four(ref Unsafe.Add(ref x, 5 * tokens)));
-        products += Avx512BW.MultiplyAddAdjacent(w6, Four(ref Unsafe.Add(ref x, 6 * tokens)));
-        products += Avx512BW.MultiplyAddAdjacent(w7, Four(ref Unsafe.Add(ref x, 7 * tokens)));
+        products += Avx512BW.MultiplyAddAdjacent(w1, Four(ref Unsafe.Add(ref x, 1)));
+        products += Avx512BW.MultiplyAddAdjacent(w2, Four(ref Unsafe.Add(ref x, 2)));
+        products += Avx512BW.MultiplyAddAdjacent(w3, Four(ref Unsafe.Add(ref x, 3)));
+        products += Avx512BW.MultiplyAddAdjacent(w4, Four(ref Unsafe.Add(ref x, 4)));
+        products += Avx512BW.MultiplyAddAdjacent(w5, Four(ref Unsafe.Add(ref x, 5)));
+        products += Avx512BW.MultiplyAddAdjacent(w6, Four(ref Unsafe.Add(ref x, 6)));
+        products += Avx512BW.MultiplyAddAdjacent(w7, Four(ref Unsafe.Add(ref x, 7)));
         Vector512<float> total = Vector512.ConvertToSingle(Avx512BW.MultiplyAddAdjacent(products, Vector512<short>.One));
-        sum = Vector512.FusedMultiplyAdd(total, scale * Vector512.Create(Unsafe.As<int, float>(ref Unsafe.Add(ref x, 10 * tokens))), sum);
+        sum = Vector512.FusedMultiplyAdd(total, scale * Vector512.Create(Unsafe.As<int, float>(ref Unsafe.Add(ref x, 10))), sum);
         return TForm.HasMinimum
-            ? Vector512.FusedMultiplyAdd(minimum, Vector512.Create(Unsafe.As<int, float>(ref Unsafe.Add(ref x, 11 * tokens))), sum)
+            ? Vector512.FusedMultiplyAdd(minimum, Vector512.Create(Unsafe.As<int, float>(ref Unsafe.Add(ref x, 11))), sum)
             : sum;
     }
 
@@ -180,7 +180,7 @@ internal static class NibbleKernel
     private static void Wide512<TForm>(ref byte w, ref int x, int blocks, ref float y, int stride)
         where TForm : struct, INibbleForm
     {
-        const nuint Tokens = ActivationTiles.WideTile;
+        const int Tokens = ActivationTiles.WideTile;
         Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default, s4 = default, s5 = default;
         Vector512<float> s6 = default, s7 = default, s8 = default, s9 = default, s10 = default, s11 = default;
         Vector512<byte> low = Vector512.Create((byte)15);
@@ -195,18 +195,18 @@ internal static class NibbleKernel
             Vector512<byte> g3 = Vector512.LoadUnsafe(ref codes, 192);
             Vector512<byte> w0 = g0 & low, w1 = g1 & low, w2 = g2 & low, w3 = g3 & low;
             Vector512<byte> w4 = High(g0, low), w5 = High(g1, low), w6 = High(g2, low), w7 = High(g3, low);
-            s0 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref x, Tokens, s0);
-            s1 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 1), Tokens, s1);
-            s2 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 2), Tokens, s2);
-            s3 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 3), Tokens, s3);
-            s4 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 4), Tokens, s4);
-            s5 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 5), Tokens, s5);
-            s6 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 6), Tokens, s6);
-            s7 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 7), Tokens, s7);
-            s8 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 8), Tokens, s8);
-            s9 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 9), Tokens, s9);
-            s10 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 10), Tokens, s10);
-            s11 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 11), Tokens, s11);
+            s0 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref x, s0);
+            s1 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, ActivationTiles.Slots), s1);
+            s2 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 2 * ActivationTiles.Slots), s2);
+            s3 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 3 * ActivationTiles.Slots), s3);
+            s4 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 4 * ActivationTiles.Slots), s4);
+            s5 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 5 * ActivationTiles.Slots), s5);
+            s6 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 6 * ActivationTiles.Slots), s6);
+            s7 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 7 * ActivationTiles.Slots), s7);
+            s8 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 8 * ActivationTiles.Slots), s8);
+            s9 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 9 * ActivationTiles.Slots), s9);
+            s10 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 10 * ActivationTiles.Slots), s10);
+            s11 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 11 * ActivationTiles.Slots), s11);
             w = ref Unsafe.Add(ref codes, CodeBytes);
             x = ref Unsafe.Add(ref x, ActivationTiles.Slots * Tokens);
         }
@@ -229,7 +229,7 @@ internal static class NibbleKernel
     private static void Middle512<TForm>(ref byte w, ref int x, int blocks, ref float y, int stride)
         where TForm : struct, INibbleForm
     {
-        const nuint Tokens = ActivationTiles.MiddleTile;
+        const int Tokens = ActivationTiles.MiddleTile;
         Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
         Vector512<byte> low = Vector512.Create((byte)15);
         for (int b = 0; b < blocks; b++)
@@ -243,10 +243,10 @@ internal static class NibbleKernel
             Vector512<byte> g3 = Vector512.LoadUnsafe(ref codes, 192);
             Vector512<byte> w0 = g0 & low, w1 = g1 & low, w2 = g2 & low, w3 = g3 & low;
             Vector512<byte> w4 = High(g0, low), w5 = High(g1, low), w6 = High(g2, low), w7 = High(g3, low);
-            s0 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref x, Tokens, s0);
-            s1 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 1), Tokens, s1);
-            s2 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 2), Tokens, s2);
-            s3 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 3), Tokens, s3);
+            s0 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref x, s0);
+            s1 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, ActivationTiles.Slots), s1);
+            s2 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 2 * ActivationTiles.Slots), s2);
+            s3 = Step512<TForm>(w0, w1, w2, w3, w4, w5, w6, w7, scale, minimum, ref Unsafe.Add(ref x, 3 * ActivationTiles.Slots), s3);
             w = ref Unsafe.Add(ref codes, CodeBytes);
             x = ref Unsafe.Add(ref x, ActivationTiles.Slots * Tokens);
         }
@@ -272,7 +272,7 @@ internal static class NibbleKernel
             Vector512<byte> g1 = Vector512.LoadUnsafe(ref codes, 64);
             Vector512<byte> g2 = Vector512.LoadUnsafe(ref codes, 128);
             Vector512<byte> g3 = Vector512.LoadUnsafe(ref codes, 192);
-            sum = Step512<TForm>(g0 & low, g1 & low, g2 & low, g3 & low, High(g0, low), High(g1, low), High(g2, low), High(g3, low), scale, minimum, ref x, 1, sum);
+            sum = Step512<TForm>(g0 & low, g1 & low, g2 & low, g3 & low, High(g0, low), High(g1, low), High(g2, low), High(g3, low), scale, minimum, ref x, sum);
             w = ref Unsafe.Add(ref codes, CodeBytes);
             x = ref Unsafe.Add(ref x, ActivationTiles.Slots);
         }
@@ -285,24 +285,24 @@ internal static class NibbleKernel
 
     // 256 bits: as above for 8 of the 16 rows, the half of each group that begins at their first row.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Step256<TForm>(ref byte codes, Vector256<float> scale, Vector256<float> minimum, ref int x, nuint tokens, Vector256<float> sum)
+    private static Vector256<float> Step256<TForm>(ref byte codes, Vector256<float> scale, Vector256<float> minimum, ref int x, Vector256<float> sum)
         where TForm : struct, INibbleForm
     {
         Vector256<byte> low = Vector256.Create((byte)15);
-        Vector256<short> products = TForm.HasMinimum ? default : Vector256.Create(Unsafe.Add(ref x, 8 * tokens)).AsInt16();
+        Vector256<short> products = TForm.HasMinimum ? default : Vector256.Create(Unsafe.Add(ref x, 8)).AsInt16();
         for (nuint j = 0; j < 4; j++)
         {
             Vector256<byte> group = Vector256.LoadUnsafe(ref codes, j * 64);
-            Vector256<sbyte> first = Vector256.Create(Unsafe.Add(ref x, j * tokens)).AsSByte();
-            Vector256<sbyte> second = Vector256.Create(Unsafe.Add(ref x, (4 + j) * tokens)).AsSByte();
+            Vector256<sbyte> first = Vector256.Create(Unsafe.Add(ref x, j)).AsSByte();
+            Vector256<sbyte> second = Vector256.Create(Unsafe.Add(ref x, 4 + j)).AsSByte();
             products += Avx2.MultiplyAddAdjacent(group & low, first);
             products += Avx2.MultiplyAddAdjacent(Vector256.ShiftRightLogical(group.AsUInt16(), 4).AsByte() & low, second);
         }
 
         Vector256<float> total = Vector256.ConvertToSingle(Avx2.MultiplyAddAdjacent(products, Vector256<short>.One));
-        sum = Fma.MultiplyAdd(total, scale * Vector256.Create(Unsafe.As<int, float>(ref Unsafe.Add(ref x, 10 * tokens))), sum);
+        sum = Fma.MultiplyAdd(total, scale * Vector256.Create(Unsafe.As<int, float>(ref Unsafe.Add(ref x, 10))), sum);
         return TForm.HasMinimum
-            ? Fma.MultiplyAdd(minimum, Vector256.Create(Unsafe.As<int, float>(ref Unsafe.Add(ref x, 11 * tokens))), sum)
+            ? Fma.MultiplyAdd(minimum, Vector256.Create(Unsafe.As<int, float>(ref Unsafe.Add(ref x, 11))), sum)
             : sum;
     }
 
@@ -311,16 +311,15 @@ internal static class NibbleKernel
         where TForm : struct, INibbleForm
     {
         Vector256<float> s0 = default, s1 = default, s2 = default, s3 = default;
-        nuint n = (nuint)tokens;
         for (int b = 0; b < blocks; b++)
         {
             Vector256<float> scale = HalfVectors.Widen256(ref Unsafe.Add(ref w, 2 * firstRow));
             Vector256<float> minimum = TForm.HasMinimum ? HalfVectors.Widen256(ref Unsafe.Add(ref w, ScaleBytes + (2 * firstRow))) : default;
             ref byte codes = ref Unsafe.Add(ref w, (TForm.HasMinimum ? 2 * ScaleBytes : ScaleBytes) + (4 * firstRow));
-            s0 = Step256<TForm>(ref codes, scale, minimum, ref x, n, s0);
-            s1 = Step256<TForm>(ref codes, scale, minimum, ref Unsafe.Add(ref x, 1), n, s1);
-            s2 = Step256<TForm>(ref codes, scale, minimum, ref Unsafe.Add(ref x, 2), n, s2);
-            s3 = Step256<TForm>(ref codes, scale, minimum, ref Unsafe.Add(ref x, 3), n, s3);
+            s0 = Step256<TForm>(ref codes, scale, minimum, ref x, s0);
+            s1 = Step256<TForm>(ref codes, scale, minimum, ref Unsafe.Add(ref x, 1 * ActivationTiles.Slots), s1);
+            s2 = Step256<TForm>(ref codes, scale, minimum, ref Unsafe.Add(ref x, 2 * ActivationTiles.Slots), s2);
+            s3 = Step256<TForm>(ref codes, scale, minimum, ref Unsafe.Add(ref x, 3 * ActivationTiles.Slots), s3);
             w = ref Unsafe.Add(ref w, BlockBytes<TForm>());
             x = ref Unsafe.Add(ref x, ActivationTiles.Slots * tokens);
         }
@@ -341,7 +340,7 @@ internal static class NibbleKernel
             Vector256<float> scale = HalfVectors.Widen256(ref Unsafe.Add(ref w, 2 * firstRow));
             Vector256<float> minimum = TForm.HasMinimum ? HalfVectors.Widen256(ref Unsafe.Add(ref w, ScaleBytes + (2 * firstRow))) : default;
             ref byte codes = ref Unsafe.Add(ref w, (TForm.HasMinimum ? 2 * ScaleBytes : ScaleBytes) + (4 * firstRow));
-            sum = Step256<TForm>(ref codes, scale, minimum, ref x, 1, sum);
+            sum = Step256<TForm>(ref codes, scale, minimum, ref x, sum);
             w = ref Unsafe.Add(ref w, BlockBytes<TForm>());
             x = ref Unsafe.Add(ref x, ActivationTiles.Slots);
         }

@@ -24,6 +24,10 @@ internal static class RotaryKernel
         {
             RotateHalfSplitVector256(head, turn, pairs);
         }
+        else if (layout == RotaryLayout.Interleaved && pairs % Vector128<float>.Count == 0 && Vector256.IsHardwareAccelerated)
+        {
+            RotateInterleavedVector256(head, turn, pairs);
+        }
         else
         {
             RotateScalar(head, turn, layout);
@@ -40,7 +44,7 @@ internal static class RotaryKernel
             int second = layout == RotaryLayout.HalfSplit ? i + pairs : first + 1;
             float a = head[first], b = head[second], cos = turn[i], sin = turn[pairs + i];
             head[first] = MathF.FusedMultiplyAdd(a, cos, -(b * sin));
-            head[second] = MathF.FusedMultiplyAdd(a, sin, b * cos);
+            head[second] = MathF.FusedMultiplyAdd(b, cos, a * sin);
         }
     }
 
@@ -55,7 +59,24 @@ internal static class RotaryKernel
             Vector256<float> a = Vector256.LoadUnsafe(ref x, i), b = Vector256.LoadUnsafe(ref x, i + n);
             Vector256<float> cos = Vector256.LoadUnsafe(ref t, i), sin = Vector256.LoadUnsafe(ref t, i + n);
             Vector256.FusedMultiplyAdd(a, cos, -(b * sin)).StoreUnsafe(ref x, i);
-            Vector256.FusedMultiplyAdd(a, sin, b * cos).StoreUnsafe(ref x, i + n);
+            Vector256.FusedMultiplyAdd(b, cos, a * sin).StoreUnsafe(ref x, i + n);
+        }
+    }
+
+    // Lanes: 4 neighbouring pairs a, b, a, b, …; cosines and sines are spread to both lanes of their pair, the sine of an even lane with its sign turned.
+    private static void RotateInterleavedVector256(Span<float> head, ReadOnlySpan<float> turn, int pairs)
+    {
+        ref float x = ref MemoryMarshal.GetReference(head);
+        ref float t = ref MemoryMarshal.GetReference(turn);
+        Vector256<int> spread = Vector256.Create(0, 0, 1, 1, 2, 2, 3, 3);
+        Vector256<float> signs = Vector256.Create(-0f, 0f, -0f, 0f, -0f, 0f, -0f, 0f);
+        for (nuint i = 0; i < (nuint)pairs; i += 4)
+        {
+            Vector256<float> cos = Vector256.Shuffle(Vector128.LoadUnsafe(ref t, i).ToVector256Unsafe(), spread);
+            Vector256<float> sin = Vector256.Shuffle(Vector128.LoadUnsafe(ref t, i + (nuint)pairs).ToVector256Unsafe(), spread) ^ signs;
+            Vector256<float> ab = Vector256.LoadUnsafe(ref x, 2 * i);
+            Vector256<float> ba = Vector256.Shuffle(ab, Vector256.Create(1, 0, 3, 2, 5, 4, 7, 6));
+            Vector256.FusedMultiplyAdd(ab, cos, ba * sin).StoreUnsafe(ref x, 2 * i);
         }
     }
 }

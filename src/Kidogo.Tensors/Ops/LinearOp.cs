@@ -171,10 +171,7 @@ internal sealed class LinearWork : SharedWork
         int tiles = Math.Min(TilesPerItem, x.Tiles - firstTile);
         int firstPanel = (group - _firstGroup[index]) * _panelsPerItem;
         int endPanel = Math.Min(firstPanel + _panelsPerItem, weight.Panels);
-        for (int panel = firstPanel; panel < endPanel; panel++)
-        {
-            weight.Multiply(panel, x, firstTile, tiles, y, _works.Scratch[worker]);
-        }
+        weight.Multiply(firstPanel, endPanel - firstPanel, x, firstTile, tiles, y, _works.Scratch[worker]);
 
         if (_biases[index] is { } bias)
         {

@@ -21,16 +21,43 @@ public static class RotaryOp
             throw new ArgumentException($"{positions.Length} positions and heads of {headDim} values with {table.Pairs} pairs do not fit a tensor of {x.Rows} x {x.Columns}.", nameof(positions));
         }
 
-        for (int row = 0; row < x.Rows; row++)
+        for (int row = 0; row < positions.Length; row++)
         {
-            ReadOnlySpan<float> turn = table.Row(positions[row]);
-            Span<float> values = x.Row(row);
-            for (int head = 0; head < values.Length; head += headDim)
-            {
-                RotaryKernel.Rotate(values.Slice(head, headDim), turn, table.Layout);
-            }
+            table.Prepare(positions[row]);
         }
 
+        Operation operation = context.Works.Cached<Operation>();
+        operation.Begin(x, headDim, table, positions);
+        context.Works.Rows.Run(context.Team, operation, x.Rows, x.Columns);
         return x;
+    }
+
+    private sealed class Operation : IRowOperation
+    {
+        private Tensor? _x;
+        private RotaryTable? _table;
+        private int[] _positions = [];
+        private int _headDim;
+
+        public void Begin(Tensor x, int headDim, RotaryTable table, ReadOnlySpan<int> positions)
+        {
+            (_x, _headDim, _table) = (x, headDim, table);
+            if (_positions.Length < positions.Length)
+            {
+                _positions = new int[positions.Length];
+            }
+
+            positions.CopyTo(_positions);
+        }
+
+        public void Do(int row)
+        {
+            ReadOnlySpan<float> turn = _table!.Row(_positions[row]);
+            Span<float> values = _x!.Row(row);
+            for (int head = 0; head < values.Length; head += _headDim)
+            {
+                RotaryKernel.Rotate(values.Slice(head, _headDim), turn, _table.Layout);
+            }
+        }
     }
 }

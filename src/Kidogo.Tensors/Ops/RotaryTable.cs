@@ -39,6 +39,15 @@ public sealed class RotaryTable
     /// <summary>n / 2: pairs of a head that are turned.</summary>
     public int Pairs => _frequencies.Length;
 
+    /// <summary>Grows the table so that it holds <paramref name="position"/>.</summary>
+    internal void Prepare(int position)
+    {
+        if (position / PagePositions >= _pages.Length)
+        {
+            Grow((position / PagePositions) + 1);
+        }
+    }
+
     /// <summary>The cosines, then the sines, of a position. [2 · Pairs]</summary>
     internal ReadOnlySpan<float> Row(int position)
     {

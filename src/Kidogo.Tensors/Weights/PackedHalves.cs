@@ -39,6 +39,8 @@ internal sealed class PackedHalves<TForm> : PanelWeight
         }
     }
 
+    private protected override bool DecodesPanels => true;
+
     private protected override void BeginPanel(int panel, bool manyTokens, KernelScratch scratch)
     {
         if (manyTokens)

@@ -12,29 +12,54 @@ internal abstract class PanelWeight : Weight
     {
     }
 
-    internal sealed override void Multiply(int panel, ActivationTiles x, int firstTile, int tiles, Tensor y, KernelScratch scratch)
+    internal sealed override void Multiply(int firstPanel, int panels, ActivationTiles x, int firstTile, int tiles, Tensor y, KernelScratch scratch)
     {
-        int firstRow = panel * PanelRows;
-        int rows = Math.Min(PanelRows, Rows - firstRow);
-        BeginPanel(panel, x.Tile(firstTile).Count > 1 || tiles > 1, scratch);
-        for (int i = firstTile; i < firstTile + tiles; i++)
+        if (DecodesPanels)
         {
-            (int firstToken, int tokens) = x.Tile(i);
-            ReadOnlySpan<float> tile = x.TileValues(firstToken, tokens);
-            if (rows == PanelRows)
+            for (int panel = firstPanel; panel < firstPanel + panels; panel++)
             {
-                MultiplyTile(panel, tile, tokens, y.Span[((firstToken * y.Columns) + firstRow)..], y.Columns, scratch);
-                continue;
+                BeginPanel(panel, tiles > 1 || x.Tile(firstTile).Count > 1, scratch);
+                for (int tile = firstTile; tile < firstTile + tiles; tile++)
+                {
+                    MultiplyTile(panel, x, tile, y, scratch);
+                }
             }
 
-            Span<float> outputs = scratch.Outputs(tokens * PanelRows); // the kernel writes whole panels, the tensor has no room for the missing rows
-            MultiplyTile(panel, tile, tokens, outputs, PanelRows, scratch);
-            for (int t = 0; t < tokens; t++)
+            return;
+        }
+
+        // A tile of activations is larger than a panel of packed weights, so it is the tile that stays in the first-level cache.
+        for (int tile = firstTile; tile < firstTile + tiles; tile++)
+        {
+            for (int panel = firstPanel; panel < firstPanel + panels; panel++)
             {
-                outputs.Slice(t * PanelRows, rows).CopyTo(y.Row(firstToken + t)[firstRow..]);
+                MultiplyTile(panel, x, tile, y, scratch);
             }
         }
     }
+
+    private void MultiplyTile(int panel, ActivationTiles x, int index, Tensor y, KernelScratch scratch)
+    {
+        int firstRow = panel * PanelRows;
+        int rows = Math.Min(PanelRows, Rows - firstRow);
+        (int firstToken, int tokens) = x.Tile(index);
+        ReadOnlySpan<float> tile = x.TileValues(firstToken, tokens);
+        if (rows == PanelRows)
+        {
+            MultiplyTile(panel, tile, tokens, y.Span[((firstToken * y.Columns) + firstRow)..], y.Columns, scratch);
+            return;
+        }
+
+        Span<float> outputs = scratch.Outputs(tokens * PanelRows); // the kernel writes whole panels, the tensor has no room for the missing rows
+        MultiplyTile(panel, tile, tokens, outputs, PanelRows, scratch);
+        for (int t = 0; t < tokens; t++)
+        {
+            outputs.Slice(t * PanelRows, rows).CopyTo(y.Row(firstToken + t)[firstRow..]);
+        }
+    }
+
+    /// <summary>Whether a panel is brought into another form before it is multiplied: then all tiles pass it before the next panel comes.</summary>
+    private protected virtual bool DecodesPanels => false;
 
     /// <summary>Called once before the tiles of a panel: a form that decodes the panel does so here.</summary>
     /// <param name="panel">The panel.</param>

@@ -14,6 +14,8 @@ internal sealed class StoredWeight(StoredMatrix stored) : PanelWeight(stored.For
 
     public override void DecodeRow(int row, Span<float> destination) => stored.DecodeRow(row, destination);
 
+    private protected override bool DecodesPanels => true;
+
     private protected override void BeginPanel(int panel, bool manyTokens, KernelScratch scratch)
     {
         Span<float> decoded = scratch.Panel(Columns * PanelRows);

@@ -53,14 +53,15 @@ public abstract class Weight : IDisposable
     /// <summary>Panels; the last may be short of rows.</summary>
     internal int Panels => (Rows + PanelRows - 1) / PanelRows;
 
-    /// <summary>Computes the outputs of one panel for some tiles of tokens: y[t, r] = Σ x[t, c] · w[r, c].</summary>
-    /// <param name="panel">The panel.</param>
+    /// <summary>Computes the outputs of some panels for some tiles of tokens: y[t, r] = Σ x[t, c] · w[r, c].</summary>
+    /// <param name="firstPanel">First panel.</param>
+    /// <param name="panels">How many panels.</param>
     /// <param name="x">The tokens.</param>
     /// <param name="firstTile">First tile of tokens.</param>
     /// <param name="tiles">How many tiles.</param>
     /// <param name="y">[T, Rows]</param>
     /// <param name="scratch">Buffers of the calling thread.</param>
-    internal abstract void Multiply(int panel, ActivationTiles x, int firstTile, int tiles, Tensor y, KernelScratch scratch);
+    internal abstract void Multiply(int firstPanel, int panels, ActivationTiles x, int firstTile, int tiles, Tensor y, KernelScratch scratch);
 
     /// <inheritdoc/>
     public void Dispose()
