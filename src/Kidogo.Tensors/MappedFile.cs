@@ -49,8 +49,8 @@ public sealed unsafe class MappedFile : IDisposable
         }
 
         // Pipes and devices have no length. They are told by it before they are opened, for opening a pipe waits for its writer.
-        FileInfo info = new(path);
-        if (info.Exists && (info.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? info).Length == 0)
+        FileInfo info = new(RealPath.Of(path));
+        if (info.Exists && info.Length == 0)
         {
             return new MappedFile(path, 0, null); // an empty file cannot be mapped, and has nothing to read
         }

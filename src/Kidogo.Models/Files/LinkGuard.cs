@@ -1,12 +1,12 @@
 // Decides whether a file of a model folder may be read, where links lead. Knows paths, not formats.
+using Kidogo.Tensors;
+
 namespace Kidogo.Models.Files;
 
 /// <summary>Keeps a model folder's files inside it: a downloaded folder must not make a program read, and show, files from elsewhere.</summary>
 /// <remarks>The cache of Hugging Face is made of links (models--OWNER--NAME/snapshots/REVISION/FILE to ../../blobs/HASH), so for such a folder the whole of models--OWNER--NAME is inside.</remarks>
 internal sealed class LinkGuard
 {
-    private const int MaxLinks = 40; // as Linux has it
-
     private readonly string _folder;
     private readonly string _root;
 
@@ -15,7 +15,7 @@ internal sealed class LinkGuard
     public LinkGuard(string folder)
     {
         _folder = folder;
-        string real = RealPath(folder);
+        string real = Resolve(folder);
         DirectoryInfo? snapshots = Directory.GetParent(real);
         DirectoryInfo? cache = snapshots?.Parent;
         bool isCache = snapshots?.Name == "snapshots" && cache is not null && cache.Name.StartsWith("models--", StringComparison.Ordinal);
@@ -33,7 +33,7 @@ internal sealed class LinkGuard
             return null;
         }
 
-        string real = RealPath(path);
+        string real = Resolve(path);
         string prefix = Path.EndsInDirectorySeparator(_root) ? _root : _root + Path.DirectorySeparatorChar;
         return real.StartsWith(prefix, StringComparison.Ordinal)
             ? path
@@ -50,56 +50,15 @@ internal sealed class LinkGuard
         }
     }
 
-    /// <summary>The path with every link in it resolved.</summary>
-    private static string RealPath(string path)
+    private static string Resolve(string path)
     {
-        string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
-        string real = Path.GetPathRoot(full)!;
-        Stack<string> left = new();
-        Push(left, full[real.Length..]);
-        int links = 0;
-        while (left.TryPop(out string? part))
+        try
         {
-            if (part == "..")
-            {
-                real = Path.GetDirectoryName(real) ?? real;
-                continue;
-            }
-
-            string next = Path.Combine(real, part);
-            string? target = new FileInfo(next).LinkTarget;
-            if (target is null)
-            {
-                real = next;
-                continue;
-            }
-
-            if (++links > MaxLinks)
-            {
-                throw new ModelFormatException(path, -1, $"More than {MaxLinks} links follow one another; they may lead in a circle.");
-            }
-
-            if (Path.IsPathRooted(target))
-            {
-                real = Path.GetPathRoot(target)!;
-                target = target[real.Length..];
-            }
-
-            Push(left, target);
+            return RealPath.Of(path);
         }
-
-        return real;
-    }
-
-    private static void Push(Stack<string> left, string path)
-    {
-        string[] parts = path.Split([Path.DirectorySeparatorChar, Path.AltDirectorySeparatorChar], StringSplitOptions.RemoveEmptyEntries);
-        for (int i = parts.Length - 1; i >= 0; i--)
+        catch (IOException e)
         {
-            if (parts[i] != ".")
-            {
-                left.Push(parts[i]);
-            }
+            throw new ModelFormatException(path, -1, "The links that lead there lead in a circle.", e);
         }
     }
 }
