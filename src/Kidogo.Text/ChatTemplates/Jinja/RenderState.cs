@@ -1,0 +1,134 @@
+// The running costs of one rendering and the place in the template. Knows limits; knows no syntax.
+using System.Runtime.CompilerServices;
+
+namespace Kidogo.Text.ChatTemplates.Jinja;
+
+/// <summary>Counts what one rendering costs and stops it at its limits.</summary>
+internal sealed class RenderState
+{
+    private const long StepsBetweenClockReads = 4096;
+    private const int WorkPerStep = 256;
+    private const int UnitsPerElement = 16;
+
+    private readonly ChatTemplateLimits _limits;
+    private readonly long _start;
+    private long _steps;
+    private long _work;
+    private long _nextClockRead = StepsBetweenClockReads;
+    private long _allocationLeft;
+    private int _recursion;
+
+    public RenderState(ChatTemplateLimits limits, long inputCharacters, DateTimeOffset now)
+    {
+        _limits = limits;
+        _start = limits.Clock.GetTimestamp();
+        _allocationLeft = limits.MaxAllocation + (32 * inputCharacters);
+        Now = now;
+    }
+
+    /// <summary>What <c>strftime_now</c> formats.</summary>
+    public DateTimeOffset Now { get; }
+
+    /// <summary>The line of the node under evaluation.</summary>
+    public int Line { get; private set; }
+
+    /// <summary>The column of the node under evaluation.</summary>
+    public int Column { get; private set; }
+
+    /// <summary>The longest text in UTF-16 units. UTF-8 needs at least as many bytes, so the exact check is made once, on the output.</summary>
+    public int MaxText => _limits.MaxOutputBytes;
+
+    /// <summary>Notes where evaluation is, for error messages, and counts a step.</summary>
+    public void At(Node node)
+    {
+        Line = node.Line;
+        Column = node.Column;
+        if (++_steps >= _nextClockRead)
+        {
+            CheckSteps();
+        }
+    }
+
+    /// <summary>Moves the place back to <paramref name="node"/> after its children were evaluated.</summary>
+    public void Back(Node node)
+    {
+        Line = node.Line;
+        Column = node.Column;
+    }
+
+    /// <summary>Counts characters or elements that an operation reads.</summary>
+    public void Work(long amount)
+    {
+        _work += amount;
+        if (_work >= WorkPerStep)
+        {
+            _steps += _work / WorkPerStep;
+            _work %= WorkPerStep;
+            if (_steps >= _nextClockRead)
+            {
+                CheckSteps();
+            }
+        }
+    }
+
+    /// <summary>Counts characters of a text about to be made.</summary>
+    public void AllocateText(long characters)
+    {
+        if (characters > MaxText)
+        {
+            throw Fail($"a text of {characters} characters is longer than the {MaxText} allowed");
+        }
+
+        Allocate(characters);
+    }
+
+    /// <summary>Counts elements of a list or dictionary about to be made.</summary>
+    public void AllocateElements(long elements) => Allocate(elements * UnitsPerElement);
+
+    /// <summary>Enters a macro or a recursive loop.</summary>
+    public void EnterCall(string name)
+    {
+        if (_recursion >= _limits.MaxRecursion || !RuntimeHelpers.TryEnsureSufficientExecutionStack())
+        {
+            throw Fail($"'{name}' is called more than {_limits.MaxRecursion} deep");
+        }
+
+        _recursion++;
+    }
+
+    /// <summary>Leaves a macro or a recursive loop.</summary>
+    public void LeaveCall() => _recursion--;
+
+    /// <summary>The longest <c>range</c>.</summary>
+    public int MaxRange => _limits.MaxRange;
+
+    /// <summary>An exception at the current place.</summary>
+    public ChatTemplateException Fail(string problem) => new(problem, Line, Column);
+
+    private void Allocate(long units)
+    {
+        Work(units);
+        _allocationLeft -= units;
+        if (_allocationLeft < 0)
+        {
+            throw Fail($"the template makes more than {_limits.MaxAllocation} characters of intermediate text and lists");
+        }
+    }
+
+    private void CheckSteps()
+    {
+        if (_steps > _limits.MaxSteps)
+        {
+            throw Fail($"the template takes more than {_limits.MaxSteps} steps");
+        }
+
+        TimeSpan elapsed = _limits.Clock.GetElapsedTime(_start);
+        if (elapsed > _limits.MaxTime)
+        {
+            throw Fail($"the template takes longer than {_limits.MaxTime.TotalMilliseconds:0} ms ({_steps} steps so far)");
+        }
+
+        _nextClockRead = Math.Min(_steps + StepsBetweenClockReads, _limits.MaxSteps + 1);
+        _nextClockRead = Math.Max(_nextClockRead, _steps + 1);
+    }
+}
