@@ -25,6 +25,7 @@ internal static class ConfigLimits
         Refuse(config.NumLayers is < 1 or > Layers, file, $"The model has {config.NumLayers} layers; expected 1 to {Layers}.");
         Refuse(config.VocabSize is < 1 or > Vocabulary, file, $"The vocabulary has {config.VocabSize} tokens; expected 1 to {Vocabulary}.");
         Refuse(config.HiddenSize is < 1 or > Hidden, file, $"The hidden size is {config.HiddenSize}; expected 1 to {Hidden}.");
+        Refuse(config.TiedHead && config.HeadBias, file, "The head is the embedding and yet has a bias, which Kidogo runs for no model.");
         for (int i = 0; i < config.NumLayers; i++)
         {
             LayerConfig layer = config.Layers[i];

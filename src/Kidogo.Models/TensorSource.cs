@@ -38,9 +38,6 @@ internal sealed class TensorSource
     /// <summary>How the rows of fused queries, keys and values lie.</summary>
     public FusedOrder FusedOrder { get; }
 
-    /// <summary>Bytes that all taken tensors have in their files.</summary>
-    public long TakenBytes => _taken.Sum(name => _tensors[name].Data.Length);
-
     /// <summary>The tensor of this canonical name, or null.</summary>
     public StoredTensor? Find(string name) => _tensors.GetValueOrDefault(name);
 
@@ -61,8 +58,7 @@ internal sealed class TensorSource
         return Weight.Open(new StoredMatrix(tensor.Format, rowOrder?.Length ?? storedRows, columns, tensor.Data, rowOrder), context);
     }
 
-    /// <summary>Checks a matrix without opening it.</summary>
-    public StoredTensor TakeMatrix(string name, int storedRows, int columns)
+    private StoredTensor TakeMatrix(string name, int storedRows, int columns)
     {
         StoredTensor tensor = Take(name);
         bool inputMajor = _isInputMajor(name);
@@ -93,14 +89,9 @@ internal sealed class TensorSource
         return new Tensor(order is null ? values : Array.ConvertAll(order, index => values[index]));
     }
 
-    /// <summary>Notes that a tensor belongs to the model though nothing is read from it.</summary>
-    public void Note(string name)
-    {
-        if (_tensors.ContainsKey(name))
-        {
-            _taken.Add(name);
-        }
-    }
+    /// <summary>Bytes that the tensors of a decoder of <paramref name="layers"/> layers have in their files.</summary>
+    public long Bytes(int layers) =>
+        _tensors.Sum(pair => CanonicalNames.TrySplitLayer(pair.Key, out int layer, out _) && layer >= layers ? 0 : pair.Value.Data.Length);
 
     /// <summary>Refuses a file that has weights in the first <paramref name="layers"/> layers that nothing asked for.</summary>
     public void RefuseUnused(int layers)
