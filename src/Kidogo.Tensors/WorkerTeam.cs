@@ -1,4 +1,6 @@
 // A few threads that stay ready to do short pieces of work together. Knows nothing of what the work is.
+using System.Runtime.ExceptionServices;
+
 namespace Kidogo.Tensors;
 
 /// <summary>Work that a <see cref="WorkerTeam"/> can share: a number of independent items.</summary>
@@ -17,7 +19,13 @@ internal abstract class SharedWork
 /// <summary>A team of worker threads: the caller and <c>Threads - 1</c> others.</summary>
 /// <remarks>
 /// A forward pass is a sequence of short steps, down to a few microseconds, so between steps the workers spin briefly before they sleep:
-/// waking a sleeping thread costs as much as a small matrix product. One caller at a time.
+/// waking a sleeping thread costs as much as a small matrix product. One caller at a time, and an item may not use the team.
+/// <para>
+/// Every thread takes part in every work: <see cref="Run"/> returns only after each has counted itself out of <c>_busy</c>, so none can still hold the former work when the
+/// next begins, and none can miss a generation. A thread falls asleep by setting its flag and then looking at the generation once more, and a caller raises the generation and
+/// then looks at the flag, with full fences between: one of the two always sees the other. Whoever takes the flag down decides: the caller then releases the semaphore,
+/// exactly once for a thread that waits or is about to.
+/// </para>
 /// </remarks>
 public sealed class WorkerTeam : IDisposable
 {
@@ -29,7 +37,7 @@ public sealed class WorkerTeam : IDisposable
     private SharedWork? _work;
     private int _generation;
     private int _busy;
-    private Exception? _failure;
+    private ExceptionDispatchInfo? _failure;
     private bool _disposed;
 
     /// <summary>Starts the team.</summary>
@@ -53,6 +61,7 @@ public sealed class WorkerTeam : IDisposable
     public int Threads => _threads.Length + 1;
 
     /// <summary>Does all items of <paramref name="work"/> and returns when the last is done.</summary>
+    /// <remarks>An exception of an item reaches the caller as it is, whichever thread it came from; items not yet begun are left undone, and the team stays usable.</remarks>
     internal void Run(SharedWork work)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
@@ -78,40 +87,42 @@ public sealed class WorkerTeam : IDisposable
             }
         }
 
-        try
+        TakeItems(work, 0);
+        SpinWait spinner = default;
+        for (int spins = 0; Volatile.Read(ref _busy) != 0; spins++)
         {
-            TakeItems(work, 0);
-        }
-        finally
-        {
-            SpinWait spinner = default;
-            for (int spins = 0; Volatile.Read(ref _busy) != 0; spins++)
+            if (spins < SpinsBeforeSleep)
             {
-                if (spins < SpinsBeforeSleep)
-                {
-                    Thread.SpinWait(4);
-                }
-                else
-                {
-                    spinner.SpinOnce(sleep1Threshold: -1);
-                }
+                Thread.SpinWait(4);
             }
-
-            _work = null;
+            else
+            {
+                spinner.SpinOnce(sleep1Threshold: -1);
+            }
         }
 
+        _work = null;
         if (_failure is { } failure)
         {
             _failure = null;
-            throw new InvalidOperationException($"A worker thread failed: {failure.Message}", failure);
+            failure.Throw();
         }
     }
 
-    private static void TakeItems(SharedWork work, int worker)
+    /// <summary>Takes items until none is left. The first failure is kept, and ends the work: nobody takes another item.</summary>
+    private void TakeItems(SharedWork work, int worker)
     {
-        for (int item = Interlocked.Increment(ref work.NextItem) - 1; item < work.Items; item = Interlocked.Increment(ref work.NextItem) - 1)
+        try
         {
-            work.Do(item, worker);
+            for (int item = Interlocked.Increment(ref work.NextItem) - 1; item < work.Items; item = Interlocked.Increment(ref work.NextItem) - 1)
+            {
+                work.Do(item, worker);
+            }
+        }
+        catch (Exception failure)
+        {
+            Interlocked.CompareExchange(ref _failure, ExceptionDispatchInfo.Capture(failure), null);
+            Volatile.Write(ref work.NextItem, work.Items);
         }
     }
 
@@ -145,15 +156,7 @@ public sealed class WorkerTeam : IDisposable
                 return;
             }
 
-            try
-            {
-                TakeItems(_work!, worker);
-            }
-            catch (Exception failure)
-            {
-                _failure = failure;
-            }
-
+            TakeItems(_work!, worker);
             Interlocked.Decrement(ref _busy);
         }
     }

@@ -207,8 +207,15 @@ internal sealed class KvPage : IDisposable
 
     private static float ToBytes(ReadOnlySpan<float> source, Span<sbyte> codes)
     {
+        const float Vanishing = 1e-30f; // below this the values become zeros: 127 / largest would overflow for the smallest
         float largest = Math.Abs(TensorPrimitives.MaxMagnitude(source));
-        float inverse = largest == 0 ? 0 : 127f / largest;
+        if (largest < Vanishing)
+        {
+            codes.Clear();
+            return 0;
+        }
+
+        float inverse = 127f / largest;
         for (int i = 0; i < source.Length; i++)
         {
             codes[i] = (sbyte)MathF.Round(source[i] * inverse);

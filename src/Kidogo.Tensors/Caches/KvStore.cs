@@ -153,14 +153,20 @@ public sealed class KvStore : IDisposable
 
         float[] keys = new float[KvHeads * HeadDim];
         float[] values = new float[KvHeads * HeadDim];
+        float[] turn = rotary is null ? [] : rotary.Turn(-count);
         for (int from = first + count; from < Length; from++)
         {
             Page(from).ReadRow(from % PagePositions, keys, values);
-            rotary?.Rotate(keys, HeadDim, -count);
             int to = from - count;
             for (int head = 0; head < KvHeads; head++)
             {
-                Page(to).Write(to % PagePositions, head, keys.AsSpan(head * HeadDim, HeadDim), values.AsSpan(head * HeadDim, HeadDim));
+                Span<float> key = keys.AsSpan(head * HeadDim, HeadDim);
+                if (rotary is not null)
+                {
+                    RotaryKernel.Rotate(key, turn, rotary.Layout);
+                }
+
+                Page(to).Write(to % PagePositions, head, key, values.AsSpan(head * HeadDim, HeadDim));
             }
         }
 
@@ -194,12 +200,13 @@ public sealed class KvStore : IDisposable
             }
         }
 
-        Length = checked(start + rows);
-        while ((_firstPage + _pages.Count) * PagePositions < Length)
+        int length = checked(start + rows);
+        while ((_firstPage + _pages.Count) * (long)PagePositions < length)
         {
             _pages.Add(_free.TryPop(out KvPage? page) ? page : new KvPage(KvHeads, HeadDim, Format));
         }
 
+        Length = length; // last: where the system has no room for a page, the store is as it was
         return start;
     }
 }

@@ -29,7 +29,8 @@ internal static class ByteKernel
     public static void Multiply(ReadOnlySpan<byte> panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride)
     {
         int blocks = panel.Length / BlockBytes;
-        if (tile.Length < blocks * ActivationTiles.Slots * tokens || y.Length < ((tokens - 1) * stride) + PanelRows)
+        if (tokens is not (ActivationTiles.WideTile or ActivationTiles.MiddleTile or 1)
+            || tile.Length < blocks * ActivationTiles.Slots * tokens || y.Length < ((tokens - 1) * stride) + PanelRows)
         {
             throw new ArgumentException($"{blocks} blocks and {tokens} tokens do not fit {tile.Length} activations and {y.Length} outputs.");
         }

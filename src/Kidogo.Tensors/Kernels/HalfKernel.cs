@@ -78,8 +78,8 @@ internal static class HalfKernel
     /// <summary>What lifted values are multiplied with: 2^-24, the smallest float16, becomes 2^-14, the smallest normal one.</summary>
     public const float Lift = 1024f;
 
-    /// <summary>Magnitudes below this stay finite when they are lifted: 65,504 / 1,024.</summary>
-    public const float LargestLiftable = 63.9f;
+    /// <summary>The float16 bits of 63.96875: 1,024 times as much is 65,504, the largest finite float16.</summary>
+    public const ushort LargestLiftable = 0x53FF;
 
     private const int PanelRows = FloatKernel.PanelRows;
 

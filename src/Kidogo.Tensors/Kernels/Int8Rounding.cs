@@ -11,13 +11,14 @@ internal static class Int8Rounding
 {
     private const int BlockColumns = 32;
     private const float LargestCode = 127f;
+    private const float Vanishing = 1e-30f; // blocks below this become zeros: 127 / max|x| would overflow for the smallest of them
 
     /// <summary>Rounds one block.</summary>
     /// <param name="x">[32], finite.</param>
     /// <param name="codes">[32], -127 to 127.</param>
     /// <param name="lowPairSum">Sum of the codes of columns 0 and 1 modulo 4.</param>
     /// <param name="highPairSum">Sum of the codes of columns 2 and 3 modulo 4.</param>
-    /// <returns>The scale; 0 for a block of zeros.</returns>
+    /// <returns>The scale; 0 for a block of zeros or of values below 1e-30.</returns>
     public static float Round(ReadOnlySpan<float> x, Span<sbyte> codes, out int lowPairSum, out int highPairSum) => Vector512.IsHardwareAccelerated && Avx512F.IsSupported
         ? RoundVector512(x, codes, out lowPairSum, out highPairSum)
         : Vector256.IsHardwareAccelerated
@@ -31,6 +32,11 @@ internal static class Int8Rounding
         for (int i = 0; i < BlockColumns; i++)
         {
             largest = Math.Max(largest, Math.Abs(x[i]));
+        }
+
+        if (largest < Vanishing)
+        {
+            largest = 0;
         }
 
         float inverse = largest == 0 ? 0 : LargestCode / largest;
@@ -65,6 +71,11 @@ internal static class Int8Rounding
         four = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create(2, 3, 0, 1)));
         four = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create(1, 0, 3, 2)));
         float largest = four.ToScalar();
+        if (largest < Vanishing)
+        {
+            largest = 0;
+        }
+
         Vector512<float> inverse = Vector512.Create(largest == 0 ? 0 : LargestCode / largest);
         Vector512<int> ia = Avx512F.ConvertToVector512Int32(a * inverse);
         Vector512<int> ib = Avx512F.ConvertToVector512Int32(b * inverse);
@@ -91,6 +102,11 @@ internal static class Int8Rounding
         half = Vector128.Max(half, Vector128.Shuffle(half, Vector128.Create(2, 3, 0, 1)));
         half = Vector128.Max(half, Vector128.Shuffle(half, Vector128.Create(1, 0, 3, 2)));
         float largest = half.ToScalar();
+        if (largest < Vanishing)
+        {
+            largest = 0;
+        }
+
         Vector256<float> inverse = Vector256.Create(largest == 0 ? 0 : LargestCode / largest);
         Vector256<int> ia = Codes(a * inverse);
         Vector256<int> ib = Codes(b * inverse);

@@ -55,7 +55,8 @@ internal static class NibbleKernel
         where TForm : struct, INibbleForm
     {
         int blocks = panel.Length / BlockBytes<TForm>();
-        if (tile.Length < blocks * ActivationTiles.Slots * tokens || y.Length < ((tokens - 1) * stride) + PanelRows)
+        if (tokens is not (ActivationTiles.WideTile or ActivationTiles.MiddleTile or 1)
+            || tile.Length < blocks * ActivationTiles.Slots * tokens || y.Length < ((tokens - 1) * stride) + PanelRows)
         {
             throw new ArgumentException($"{blocks} blocks and {tokens} tokens do not fit {tile.Length} activations and {y.Length} outputs.");
         }

@@ -8,7 +8,7 @@ internal static class NormKernel
 {
     /// <summary>y = x / sqrt(mean(x²) + ε) · w, or · (1 + w). (Zhang and Sennrich, arXiv 1910.07467, equation 4)</summary>
     /// <param name="x">[D]</param>
-    /// <param name="weight">[D]; empty for 1.</param>
+    /// <param name="weight">[D]</param>
     /// <param name="epsilon">Added to the mean square before the root.</param>
     /// <param name="unitOffset">Whether 1 is added to the weight (Gemma).</param>
     /// <param name="destination">[D]; may be <paramref name="x"/> itself.</param>

@@ -25,15 +25,36 @@ public static class AttentionOp
     /// <param name="q">[T, H · E]</param>
     /// <param name="k">[T, K · E]</param>
     /// <param name="v">[T, K · E]</param>
-    /// <param name="sequences">Which rows belong to which store.</param>
+    /// <param name="sequences">Which rows belong to which store: one after the other, all rows.</param>
     /// <param name="shape">The layer's shape and rules.</param>
     /// <returns>[T, H · E]</returns>
     public static Tensor Apply(ComputeContext context, Tensor q, Tensor k, Tensor v, ReadOnlySpan<SequenceRows> sequences, in AttentionShape shape)
     {
         context.RefuseGradient(nameof(AttentionOp));
-        if (q.Columns != shape.Heads * shape.HeadDim || k.Columns != shape.KvHeads * shape.HeadDim || v.Columns != k.Columns || k.Rows != q.Rows || v.Rows != q.Rows)
+        if (shape.KvHeads < 1 || shape.Heads % shape.KvHeads != 0 || q.Columns != shape.Heads * shape.HeadDim || k.Columns != shape.KvHeads * shape.HeadDim || v.Columns != k.Columns || k.Rows != q.Rows || v.Rows != q.Rows)
         {
             throw new ArgumentException($"Queries {q.Rows} x {q.Columns}, keys {k.Rows} x {k.Columns} and values {v.Rows} x {v.Columns} do not fit {shape}.", nameof(q));
+        }
+
+        int covered = 0;
+        foreach ((int firstRow, int rows, KvStore store) in sequences)
+        {
+            if (firstRow != covered || rows < 0 || rows > q.Rows - covered)
+            {
+                throw new ArgumentException($"A sequence of {rows} rows from row {firstRow} on does not follow the {covered} of {q.Rows} rows before it.", nameof(sequences));
+            }
+
+            if (store.KvHeads != shape.KvHeads || store.HeadDim != shape.HeadDim || (store.Window > 0 && (shape.Window == 0 || shape.Window > store.Window)))
+            {
+                throw new ArgumentException($"A store of {store.KvHeads} heads of {store.HeadDim} values that keeps a window of {store.Window} (0: all) does not fit {shape}.", nameof(sequences));
+            }
+
+            covered += rows;
+        }
+
+        if (covered != q.Rows)
+        {
+            throw new ArgumentException($"The sequences have {covered} rows, the queries {q.Rows}.", nameof(sequences));
         }
 
         Tensor y = context.Rent(q.Rows, q.Columns);

@@ -1,4 +1,5 @@
 // Splits attention among threads. Knows no layers.
+using System.Numerics;
 using Kidogo.Tensors.Kernels;
 
 namespace Kidogo.Tensors.Ops;
@@ -47,7 +48,7 @@ internal sealed class AttentionWork : SharedWork
         if (_items.Count < 2 * context.Team.Threads && q.Rows <= 4 * _sequences.Count)
         {
             int partials = PlanChunks();
-            _partials.Reshape(1, partials);
+            _partials.Reshape(1, (int)BitOperations.RoundUpToPowerOf2((uint)partials)); // grows seldom: a longer cache allocates nothing for most tokens
             _step = Step.Chunks;
             Items = _items.Count;
             context.Team.Run(this);
@@ -148,6 +149,11 @@ internal sealed class AttentionWork : SharedWork
         for (int s = 0; s < _sequences.Count; s++)
         {
             int rows = _sequences[s].Rows;
+            if (rows == 0)
+            {
+                continue;
+            }
+
             (int first, int end) = Chunks(s, 0, rows);
             for (int head = 0; head < _shape.KvHeads; head++)
             {

@@ -51,6 +51,7 @@ public sealed class RotaryTable
     /// <summary>The cosines, then the sines, of a position. [2 · Pairs]</summary>
     internal ReadOnlySpan<float> Row(int position)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(position);
         float[][] pages = _pages;
         int page = position / PagePositions;
         if (page >= pages.Length)
@@ -61,8 +62,8 @@ public sealed class RotaryTable
         return pages[page].AsSpan(position % PagePositions * 2 * Pairs, 2 * Pairs);
     }
 
-    /// <summary>Turns all heads of a row by <paramref name="positions"/> positions, which may be negative.</summary>
-    internal void Rotate(Span<float> row, int headDim, int positions)
+    /// <summary>The cosines, then the sines, of a turn by <paramref name="positions"/>, which may be negative: without the attention factor, which keys have already. [2 · Pairs]</summary>
+    internal float[] Turn(int positions)
     {
         float[] turn = new float[2 * Pairs];
         for (int i = 0; i < Pairs; i++)
@@ -72,10 +73,7 @@ public sealed class RotaryTable
             turn[Pairs + i] = (float)sin;
         }
 
-        for (int head = 0; head < row.Length; head += headDim)
-        {
-            Kernels.RotaryKernel.Rotate(row.Slice(head, headDim), turn, Layout);
-        }
+        return turn;
     }
 
     private float[][] Grow(int count)

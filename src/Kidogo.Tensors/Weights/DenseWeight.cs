@@ -46,6 +46,8 @@ internal sealed class DenseWeight : PanelWeight
         {
             destination[c] = panel[(c * PanelRows) + (row % PanelRows)];
         }
+
+        GC.KeepAlive(this); // the span does not keep the native memory: its owner must outlive the loop
     }
 
     private protected override void MultiplyTile(int panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride, KernelScratch scratch) =>

@@ -41,6 +41,8 @@ internal sealed class PackedBytes : PanelWeight
                 destination[(b * ByteKernel.BlockColumns) + c] = (packed[(2 * PanelRows) + (c / 4 * 64) + (4 * r) + (c % 4)] - 128) * scale;
             }
         }
+
+        GC.KeepAlive(this); // the span does not keep the native memory: its owner must outlive the loop
     }
 
     private protected override void MultiplyTile(int panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride, KernelScratch scratch) =>

@@ -1,5 +1,4 @@
 // 16-bit floating-point weights in memory, 32 rows side by side. Knows no files beyond the rows it is packed from.
-using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using Kidogo.Tensors.Kernels;
 
@@ -19,7 +18,7 @@ internal sealed class PackedHalves<TForm> : PanelWeight
     {
         _panelBytes = (long)stored.Columns * PanelRows * sizeof(ushort);
         _panels = new AlignedBuffer(Panels * _panelBytes);
-        bool lifted = TForm.MayLift && LargestMagnitude(stored, team) < HalfKernel.LargestLiftable;
+        bool lifted = TForm.MayLift && LargestMagnitude(stored, team) <= HalfKernel.LargestLiftable;
         _factor = TForm.Factor(lifted);
         PanelPacking.Run(stored, team, PanelRows, (source, row) => PackRow(MemoryMarshal.Cast<byte, ushort>(source), row, lifted));
     }
@@ -37,6 +36,8 @@ internal sealed class PackedHalves<TForm> : PanelWeight
         {
             destination[c] = TForm.WidenScalar(panel[(c * PanelRows) + (row % PanelRows)], _factor);
         }
+
+        GC.KeepAlive(this); // the span does not keep the native memory: its owner must outlive the loop
     }
 
     private protected override bool DecodesPanels => true;
@@ -61,16 +62,22 @@ internal sealed class PackedHalves<TForm> : PanelWeight
         }
     }
 
-    private static float LargestMagnitude(StoredMatrix stored, WorkerTeam team)
+    /// <summary>The largest magnitude of the matrix as float16 bits without the sign, whose order is that of the magnitudes; infinities and NaN are above all.</summary>
+    private static ushort LargestMagnitude(StoredMatrix stored, WorkerTeam team)
     {
-        float[] largest = new float[stored.Rows];
+        const ushort SignBit = 0x8000;
+        ushort[] largest = new ushort[stored.Rows];
         PanelPacking.Run(stored, team, FloatKernel.PanelRows, (source, row) =>
         {
-            float[] values = new float[stored.Columns];
-            stored.Format.Decode(source, values);
-            largest[row] = TensorPrimitives.MaxMagnitude<float>(values);
+            ushort most = 0;
+            foreach (ushort bits in MemoryMarshal.Cast<byte, ushort>(source))
+            {
+                most = Math.Max(most, (ushort)(bits & ~SignBit));
+            }
+
+            largest[row] = most;
         });
-        return TensorPrimitives.MaxMagnitude<float>(largest);
+        return largest.Length == 0 ? (ushort)0 : largest.Max();
     }
 
     private Span<ushort> Panel(int panel) => _panels.Slice<ushort>(panel * _panelBytes, Columns * PanelRows);

@@ -49,6 +49,8 @@ internal sealed class PackedNibbles<TForm> : PanelWeight
 
             Format.Decode(block[..Format.BlockBytes], destination.Slice(b * NibbleKernel.BlockColumns, NibbleKernel.BlockColumns));
         }
+
+        GC.KeepAlive(this); // the span does not keep the native memory: its owner must outlive the loop
     }
 
     private protected override void MultiplyTile(int panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride, KernelScratch scratch) =>

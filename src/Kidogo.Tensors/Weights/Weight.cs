@@ -41,7 +41,7 @@ public abstract class Weight : IDisposable
     public static Weight Open(StoredMatrix stored, ComputeContext context) => PackedLayouts.Open(stored, context);
 
     /// <summary>A weight in float32 from memory.</summary>
-    /// <param name="values">[Rows, Columns]; not copied, and not to be changed afterwards.</param>
+    /// <param name="values">[Rows, Columns]; copied.</param>
     public static Weight FromDense(Tensor values) => new DenseWeight(values);
 
     /// <summary>Which form of the activations <see cref="Multiply"/> reads.</summary>

@@ -6,7 +6,9 @@ namespace Kidogo.Text.ChatTemplates;
 /// <summary>A conversation and the variables that a chat template sees.</summary>
 public sealed record ChatTemplateInput
 {
-    /// <summary>The messages, each a JSON object with <c>role</c>, mostly <c>content</c>, and whatever else the template reads (<c>tool_calls</c>, <c>name</c>, …).</summary>
+    /// <summary>
+    /// The messages, each a JSON object with <c>role</c>, mostly <c>content</c>, and whatever else the template reads (<c>tool_calls</c>, <c>name</c>, …).
+    /// </summary>
     /// <remarks>All text in them is a user's, save the role names system, user, assistant, tool and developer.</remarks>
     public IReadOnlyList<JsonElement> Messages { get; init; } = [];
 
@@ -25,7 +27,9 @@ public sealed record ChatTemplateInput
     /// <summary>Whether the prompt ends with the opening of the assistant's turn, as <c>add_generation_prompt</c>.</summary>
     public bool AddGenerationPrompt { get; init; }
 
-    /// <summary>Further variables, such as <c>enable_thinking</c> or <c>documents</c>. Text in them is a user's. They replace those above but <c>messages</c> and <c>tools</c>.</summary>
+    /// <summary>
+    /// Further variables, such as <c>enable_thinking</c> or <c>documents</c>. Text in them is a user's. They replace those above but <c>messages</c> and <c>tools</c>.
+    /// </summary>
     public IReadOnlyDictionary<string, JsonElement> Variables { get; init; } = new Dictionary<string, JsonElement>();
 
     /// <summary>What <c>strftime_now</c> formats. Null: the limits' clock, local time.</summary>

@@ -4,6 +4,9 @@ namespace Kidogo.Text.ChatTemplates;
 /// <summary>Looks for known words in a template.</summary>
 internal static class TemplateFeatures
 {
+    // How far before a word its tag may begin, so that looking takes time in proportion to the template.
+    private const int LongestTag = 2000;
+
     // Pairs that public models use, the commonest first.
     private static readonly ReasoningTags[] s_tags =
     [
@@ -26,7 +29,8 @@ internal static class TemplateFeatures
     {
         foreach (ReasoningTags tags in s_tags)
         {
-            if (source.Contains(tags.Open, StringComparison.Ordinal) || (tags.Close.StartsWith("</", StringComparison.Ordinal) && source.Contains(tags.Close, StringComparison.Ordinal)))
+            if (source.Contains(tags.Open, StringComparison.Ordinal) ||
+                (tags.Close.StartsWith("</", StringComparison.Ordinal) && source.Contains(tags.Close, StringComparison.Ordinal)))
             {
                 return tags;
             }
@@ -43,9 +47,11 @@ internal static class TemplateFeatures
             char before = at == 0 ? ' ' : source[at - 1];
             int end = at + word.Length;
             char after = end < source.Length ? source[end] : ' ';
-            bool alone = !char.IsLetterOrDigit(before) && before is not ('_' or '.' or '\'' or '"' or '<' or '/' or '|') && !char.IsLetterOrDigit(after) && after is not ('_' or '\'' or '"' or '>');
-            int open = at == 0 ? -1 : source.LastIndexOf("{%", at - 1, StringComparison.Ordinal);
-            int close = at == 0 ? -1 : source.LastIndexOf("%}", at - 1, StringComparison.Ordinal);
+            bool alone = !char.IsLetterOrDigit(before) && before is not ('_' or '.' or '\'' or '"' or '<' or '/' or '|') &&
+                !char.IsLetterOrDigit(after) && after is not ('_' or '\'' or '"' or '>');
+            ReadOnlySpan<char> ahead = source.AsSpan(Math.Max(0, at - LongestTag), Math.Min(at, LongestTag));
+            int open = ahead.LastIndexOf("{%");
+            int close = ahead.LastIndexOf("%}");
             if (alone && open > close)
             {
                 return true;

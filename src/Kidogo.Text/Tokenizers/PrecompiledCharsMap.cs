@@ -169,16 +169,10 @@ internal sealed class GgufBertNormalizer(bool stripAccents, bool lowercase) : No
 {
     public override void Apply(ReadOnlySpan<byte> text, ByteBuffer output)
     {
-        ByteBuffer decomposed = new();
-        if (stripAccents)
-        {
-            Unicode.Normalization.Normalize(text, compatibility: false, compose: false, decomposed);
-            text = decomposed.Span;
-        }
-
         for (int at = 0; at < text.Length;)
         {
             int c = Unicode.CodePoints.Decode(text, at, out int length);
+            c = stripAccents ? Unicode.Normalization.FirstOfDecomposition(c) : c; // of Hangul, too, llama.cpp keeps the first sound only
             at += length;
             bool space = Unicode.CodePoints.IsSpace(c);
             const uint Dropped = Unicode.CodePoints.Other & ~(1u << 29); // unassigned ones stay

@@ -59,8 +59,12 @@ internal static class Normalization
         }
     }
 
-    /// <summary>The canonical combining class of a code point.</summary>
-    public static int CombiningClass(int codePoint) => codePoint < 0x300 ? 0 : s_tables.Value.ClassOf(codePoint);
+    /// <summary>The first code point of a code point's canonical decomposition: the bare letter of an accented one, the first sound of a Hangul syllable.</summary>
+    public static int FirstOfDecomposition(int codePoint)
+    {
+        int syllable = codePoint - HangulBase;
+        return codePoint < 0xA0 ? codePoint : (uint)syllable < HangulCount ? LeadBase + (syllable / (VowelCount * TailCount)) : s_tables.Value.FirstOf(codePoint);
+    }
 
     private static void Decompose(ReadOnlySpan<byte> text, bool compatibility, NormalizationTables tables, List<int> work)
     {
@@ -211,6 +215,17 @@ internal sealed class NormalizationTables
     }
 
     public int ClassOf(int codePoint) => codePoint >= 0x300 && _classes.TryGetValue(codePoint, out byte value) ? value : 0;
+
+    /// <summary>The first code point of a canonical decomposition.</summary>
+    public int FirstOf(int codePoint)
+    {
+        while (_decompositions.TryGetValue(codePoint, out (int Start, int Length, bool Compatibility) entry) && !entry.Compatibility)
+        {
+            codePoint = _parts[entry.Start];
+        }
+
+        return codePoint;
+    }
 
     public int Compose(int left, int right) => _compositions.TryGetValue((left, right), out int composed) ? composed : -1;
 

@@ -104,7 +104,9 @@ internal static class Filters
         for (int i = start; i < end; i++)
         {
             bool takeRight = left >= middle ||
-                (right < end && (reverse ? Operators.Order(state, keys[spare[left]], keys[spare[right]]) is < 0 : Operators.Order(state, keys[spare[right]], keys[spare[left]]) is < 0));
+                (right < end && (reverse
+                    ? Operators.Order(state, keys[spare[left]], keys[spare[right]]) is < 0
+                    : Operators.Order(state, keys[spare[right]], keys[spare[left]]) is < 0));
             order[i] = takeRight ? spare[right++] : spare[left++];
         }
     }
@@ -216,7 +218,10 @@ internal static class Filters
             named.Set(Value.Of(pair.Key), pair.Value);
         }
 
-        return Value.Of(PythonFormat.Percent(state, PythonText.ToText(state, value), arguments.Named.Count > 0 ? Value.Of(named) : Value.Tuple([.. arguments.Positional])));
+        return Value.Of(PythonFormat.Percent(
+            state,
+            PythonText.ToText(state, value),
+            arguments.Named.Count > 0 ? Value.Of(named) : Value.Tuple([.. arguments.Positional])));
     }
 
     private static Value Indent(RenderState state, Value value, Arguments arguments)
@@ -279,7 +284,8 @@ internal static class Filters
             return ParseRadix(text, radix) is long other ? Value.Of(other) : otherwise;
         }
 
-        return long.TryParse(text.Replace("_", string.Empty, StringComparison.Ordinal), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long integer) ? Value.Of(integer)
+        return long.TryParse(text.Replace("_", string.Empty, StringComparison.Ordinal), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long integer)
+            ? Value.Of(integer)
             : TryParseFloat(text, out double parsed) && double.IsFinite(parsed) ? Value.Of(PythonFormat.Truncate(state, parsed))
             : otherwise;
     }
@@ -364,7 +370,8 @@ internal static class Filters
     private static MarkedText TitleWords(RenderState state, MarkedText text) => StringMethods.Map(
         state,
         text,
-        (c, before) => before == '\0' || before is '-' or '(' or '{' or '[' or '<' || PythonText.IsSpace(before) ? char.ToUpperInvariant(c) : char.ToLowerInvariant(c));
+        (c, before) => before == '\0' || before is '-' or '(' or '{' or '[' or '<' || PythonText.IsSpace(before)
+            ? char.ToUpperInvariant(c) : char.ToLowerInvariant(c));
 
     private static Value ToJson(RenderState state, Value value, Arguments arguments)
     {

@@ -223,7 +223,8 @@ internal static class ListFilters
         foreach (Value item in Operators.Iterate(state, value))
         {
             Value key = Fold(state, byAttribute ? Access.Path(state, item, attribute) : item, caseSensitive);
-            if (bestKey.IsUndefined || (largest ? Operators.Order(state, key, bestKey) is > 0 : Operators.Order(state, key, bestKey) is < 0))
+            if (bestKey.IsUndefined ||
+                (largest ? Operators.Order(state, key, bestKey) is > 0 : Operators.Order(state, key, bestKey) is < 0))
             {
                 (best, bestKey) = (item, key);
             }

@@ -74,7 +74,8 @@ internal static class PythonFormat
                 's' => Cut(PythonText.ToText(state, value), spec.Precision),
                 'r' or 'a' => Cut(Repr(state, value), spec.Precision),
                 'c' when value.IsText && value.AsText.CodePoints == 1 => value.AsText,
-                'd' or 'i' or 'u' when value.IsNumber => Numeric(state, value.IsIntegral ? value : Value.Of(Truncate(state, value.AsFloat)), spec with { Precision = null }, 'd'),
+                'd' or 'i' or 'u' when value.IsNumber =>
+                    Numeric(state, value.IsIntegral ? value : Value.Of(Truncate(state, value.AsFloat)), spec with { Precision = null }, 'd'),
                 'x' or 'X' or 'o' when value.IsIntegral => Numeric(state, value, spec, kind),
                 'f' or 'F' or 'e' or 'E' or 'g' or 'G' when value.IsNumber => Numeric(state, value, spec, kind),
                 _ => throw state.Fail($"the format '%{kind}' does not suit {Arguments.Describe(value)}"),
