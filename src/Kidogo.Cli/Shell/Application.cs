@@ -4,7 +4,6 @@ using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using System.Reflection;
 using Kidogo.Cli.Verbs;
-using Kidogo.Inference;
 using Kidogo.Models;
 using Kidogo.Models.Files;
 using Kidogo.Text.ChatTemplates;
@@ -66,15 +65,12 @@ internal static class Application
     /// <summary>Every verb: one line each.</summary>
     private static IEnumerable<Command> Table(Session session) =>
     [
-        RunVerb.Create(session),
         NextVerb.Create(session),
         InspectVerb.Create(session),
         TokenizeVerb.Create(session),
         DetokenizeVerb.Create(session),
         TemplateVerb.Create(session),
         LogitsVerb.Create(session),
-        BenchVerb.Create(session),
-        EvalVerb.Create(session),
         DoctorVerb.Create(session),
     ];
 
@@ -109,7 +105,7 @@ internal static class Application
         if (isGroup && (parsed.UnmatchedTokens.Count > 0 || result.Command != root))
         {
             string[] verbs = [.. result.Command.Subcommands.Select(command => command.Name)];
-            string given = parsed.UnmatchedTokens.FirstOrDefault() ?? "";
+            string given = parsed.UnmatchedTokens.Count > 0 ? parsed.UnmatchedTokens[0] : "";
             return given.Length == 0
                 ? $"{verb} needs one of {string.Join(", ", verbs)}. See {verb} --help."
                 : ModelLocator.LooksLikeModel(given) && result.Command == root
@@ -129,7 +125,7 @@ internal static class Application
 
     private static bool LooksLikeOption(string value) => value.Length > 1 && value[0] == '-' && !value.Any(char.IsWhiteSpace) && !char.IsAsciiDigit(value[1]);
 
-    private static IEnumerable<string> Path(SymbolResult result)
+    private static Stack<string> Path(SymbolResult result)
     {
         Stack<string> names = new();
         for (SymbolResult? at = result; at is CommandResult { Command: not RootCommand } command; at = at.Parent)

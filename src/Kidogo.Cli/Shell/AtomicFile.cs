@@ -46,11 +46,11 @@ internal sealed class AtomicFile : IDisposable
     }
 
     /// <summary>Writes with the sentence that a full disk deserves.</summary>
-    public static T Guarded<T>(string path, Func<T> write)
+    public static void Guarded(string path, Action write)
     {
         try
         {
-            return write();
+            write();
         }
         catch (IOException failure) when (IsDiskFull(failure))
         {

@@ -2,6 +2,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using Kidogo.Tensors;
 
 namespace Kidogo.Cli.Shell;
 
@@ -64,6 +65,17 @@ internal static class Opt
 
     /// <summary>A chat template in place of the model's own.</summary>
     public static Option<string?> ChatTemplate() => Text("--chat-template", "NAME|FILE", "A chat template in place of the model's own: a built-in name or a Jinja file");
+
+    /// <summary>How keys and values are stored.</summary>
+    public static Option<string?> KvCache() => Choice("--kv-cache", "How keys and values are stored (default f16; with --exact f32)", "f16", "q8_0");
+
+    /// <summary>What <c>--kv-cache</c> and <c>--exact</c> mean together.</summary>
+    public static KvFormat KvFormatOf(string? word, bool exact = false) => word switch
+    {
+        "q8_0" => KvFormat.Q8_0,
+        "f16" => KvFormat.F16,
+        _ => exact ? KvFormat.F32 : KvFormat.F16,
+    };
 
     /// <summary>A model that must be named.</summary>
     public static Argument<string> Model() => new("MODEL") { Description = "A .gguf file, a Hugging Face folder, a checkpoint folder, or org/name of the model cache" };

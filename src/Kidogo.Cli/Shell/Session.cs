@@ -35,10 +35,10 @@ internal sealed class Session : IDisposable
     public StreamWriter Output => _output ??= new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false), 1 << 14) { AutoFlush = false };
 
     /// <summary>Text to standard error.</summary>
-    public TextWriter Error => Console.Error;
+    public TextWriter Error { get; } = Console.Error;
 
     /// <summary>Whether standard error is a terminal that progress may be drawn on.</summary>
-    public bool ShowsProgress => !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("TERM") is not "dumb";
+    public bool ShowsProgress { get; } = !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("TERM") is not "dumb";
 
     /// <summary>One warning, in one line, on standard error.</summary>
     public void Warn(string message) => Error.WriteLine($"kidogo: warning: {OneLine(message)}");
@@ -65,7 +65,7 @@ internal sealed class Session : IDisposable
     }
 
     /// <summary>A text on one line: line ends become spaces and other control characters are shown as codes, for a message may quote a stranger's file.</summary>
-    public static string OneLine(string text)
+    public static string OneLine(string text, bool trim = true)
     {
         StringBuilder line = new(text.Length);
         foreach (char c in text)
@@ -84,8 +84,12 @@ internal sealed class Session : IDisposable
             }
         }
 
-        return line.ToString().Trim();
+        return trim ? line.ToString().Trim() : line.ToString();
     }
+
+    /// <summary>A text with its line ends and tabs written as <c>\n</c>, <c>\r</c> and <c>\t</c>, and other control characters as codes.</summary>
+    public static string Visible(string text) =>
+        OneLine(text.Replace("\n", "\\n", StringComparison.Ordinal).Replace("\r", "\\r", StringComparison.Ordinal).Replace("\t", "\\t", StringComparison.Ordinal), trim: false);
 
     public void Dispose()
     {

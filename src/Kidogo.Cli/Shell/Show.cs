@@ -33,7 +33,7 @@ internal static class Show
 
     /// <summary>A number with as many decimals as are worth reading.</summary>
     public static string Number(double value) =>
-        string.Create(CultureInfo.InvariantCulture, value is < 10 and > -10 ? $"{value:0.00}" : value is < 100 and > -100 ? $"{value:0.0}" : $"{value:0}");
+        value.ToString(Math.Abs(value) switch { < 10 => "0.00", < 100 => "0.0", _ => "0" }, CultureInfo.InvariantCulture);
 
     /// <summary>Seconds: <c>3.4 s</c>, <c>2:05</c>, <c>1:02:05</c>.</summary>
     public static string Duration(TimeSpan time) => time.TotalSeconds < 60
