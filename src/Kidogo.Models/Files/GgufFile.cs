@@ -85,6 +85,8 @@ public sealed class GgufFile : IDisposable
 
     private void AddTensors(GgufHeader header, string path)
     {
+        _index.EnsureCapacity(_tensors.Count + header.Tensors.Count);
+        _tensors.EnsureCapacity(_tensors.Count + header.Tensors.Count);
         foreach (StoredTensor tensor in header.Tensors)
         {
             if (!_index.TryAdd(tensor.Name, _tensors.Count))

@@ -14,7 +14,7 @@ internal sealed class GgufHeader
     public const int MaxDimensions = 4;
     public const int MaxStringBytes = 16 * 1024 * 1024;
     public const long MaxArrayElements = 64 * 1024 * 1024;
-    public const long MaxHeaderBytes = 256L * 1024 * 1024;
+    public const long MaxHeaderBytes = 128L * 1024 * 1024; // the largest vocabularies take 20 MB; more than this takes a second
 
     /// <summary>As in ggml, whose names are 64 bytes with the zero at the end.</summary>
     public const int MaxTensorNameBytes = 63;
@@ -62,13 +62,14 @@ internal sealed class GgufHeader
             throw _reader.Refuse(8, $"The header announces {tensorCount} tensors and {pairCount} metadata pairs, for which the {_reader.Remaining} bytes that follow are too few. The file may be cut short; get it again.");
         }
 
+        Metadata.EnsureCapacity((int)pairCount); // the counts are known to be small, and growing by doubling would leave twice as much behind
         for (ulong i = 0; i < pairCount; i++)
         {
             ReadPair();
         }
 
-        List<Claim> claims = [];
-        HashSet<string> names = new(StringComparer.Ordinal);
+        List<Claim> claims = new((int)tensorCount);
+        HashSet<string> names = new((int)tensorCount, StringComparer.Ordinal);
         for (ulong i = 0; i < tensorCount; i++)
         {
             claims.Add(ReadTensor(names));
@@ -279,6 +280,7 @@ internal sealed class GgufHeader
         long available = Math.Max(0, _file.Length - dataStart);
         long end = 0;
         bool ascending = true;
+        Tensors.EnsureCapacity(claims.Count);
         foreach (Claim claim in claims)
         {
             if ((claim.Offset & (ulong)mask) != 0)

@@ -15,7 +15,7 @@ public sealed class HuggingFaceFolder : IDisposable
     public const string DefaultTemplate = "default";
 
     private const int MaxConfigBytes = 1024 * 1024;
-    private const int MaxTokenizerConfigBytes = 4 * 1024 * 1024; // Gemma 3's is 1.2 MB: it lists every reserved token
+    private const int MaxTokenizerConfigBytes = 3 * 1024 * 1024; // Gemma 3's is 1.2 MB: it lists every reserved token. JSON of many fields takes 20 times its length.
     private const long MaxTokenizerBytes = 256L * 1024 * 1024;
     private const long MaxIndexBytes = 64L * 1024 * 1024;
     private const int MaxTemplateBytes = 1024 * 1024;

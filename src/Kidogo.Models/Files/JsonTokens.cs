@@ -61,7 +61,8 @@ internal ref struct JsonTokens
             throw new ModelFormatException(_file.Path, _bufferStart + _reader.BytesConsumed, $"This is not the JSON that was expected: {Explain(e)}", e);
         }
 
-        return true;
+        // The reader passes over bytes in strings that are no UTF-8.
+        return Type is not (JsonTokenType.String or JsonTokenType.PropertyName) || Utf8.IsValid(_reader.ValueSpan) ? true : throw Refuse("A name or text is not valid UTF-8.");
     }
 
     /// <summary>Goes to the next token, which must be of <paramref name="type"/>.</summary>
@@ -81,11 +82,6 @@ internal ref struct JsonTokens
             throw Refuse($"Expected {what}, found {Found()}.");
         }
 
-        if (!Utf8.IsValid(_reader.ValueSpan))
-        {
-            throw Refuse($"{what} is not valid UTF-8.");
-        }
-
         try
         {
             return _reader.GetString()!;
@@ -93,6 +89,19 @@ internal ref struct JsonTokens
         catch (InvalidOperationException e) // half of a surrogate pair, escaped
         {
             throw new ModelFormatException(_file.Path, Position, $"{what} is not valid Unicode.", e);
+        }
+    }
+
+    /// <summary>Whether the name or string at the current token is this one.</summary>
+    public readonly bool Is(ReadOnlySpan<char> text)
+    {
+        try
+        {
+            return _reader.ValueTextEquals(text);
+        }
+        catch (InvalidOperationException e) // half of a surrogate pair, escaped
+        {
+            throw new ModelFormatException(_file.Path, Position, "A name or text is not valid Unicode.", e);
         }
     }
 

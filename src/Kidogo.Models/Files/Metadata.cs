@@ -312,6 +312,13 @@ public sealed class Metadata
     public ModelFormatException Refuse(string key, string problem) =>
         new(File, Entry(key)?.Offset ?? -1, $"The metadata {ModelFormatException.Quote(key)} {problem}");
 
+    internal void EnsureCapacity(int pairs)
+    {
+        _keys.EnsureCapacity(pairs);
+        _entries.EnsureCapacity(pairs);
+        _index.EnsureCapacity(pairs);
+    }
+
     internal bool TryAdd(string key, MetadataEntry entry)
     {
         if (!_index.TryAdd(key, _entries.Count))

@@ -22,6 +22,12 @@ public sealed class SafetensorsFile : IDisposable
     private const int MaxDimensions = 16;
     private const int MaxDepth = 8;
 
+    private static readonly string[] s_types =
+    [
+        "F32", "F16", "BF16", "F64", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL", "C64",
+        "F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F6_E2M3", "F6_E3M2", "F4",
+    ];
+
     private readonly MappedFile _file;
     private readonly List<StoredTensor> _tensors = [];
     private readonly Dictionary<string, int> _index = new(StringComparer.Ordinal);
@@ -100,7 +106,6 @@ public sealed class SafetensorsFile : IDisposable
     {
         JsonTokens json = new(_file, 8, length, MaxDepth);
         List<Claim> claims = [];
-        HashSet<string> names = new(StringComparer.Ordinal);
         bool metadataSeen = false;
         json.Expect(JsonTokenType.StartObject, "an object");
         while (json.Read() && json.Type == JsonTokenType.PropertyName)
@@ -118,7 +123,7 @@ public sealed class SafetensorsFile : IDisposable
                 continue;
             }
 
-            if (!names.Add(name))
+            if (!_index.TryAdd(name, 0))
             {
                 throw json.Refuse($"There are two tensors named {ModelFormatException.Quote(name)}.");
             }
@@ -174,29 +179,26 @@ public sealed class SafetensorsFile : IDisposable
         json.Expect(JsonTokenType.StartObject, "an object that describes a tensor");
         while (json.Read() && json.Type == JsonTokenType.PropertyName)
         {
-            string field = json.Text("a field of a tensor");
-            bool twice = field switch { "dtype" => type is not null, "shape" => shape is not null, "data_offsets" => offsets is not null, _ => false };
-            if (twice)
+            if (json.Is("dtype"))
             {
-                throw json.Refuse($"The tensor {ModelFormatException.Quote(name)} has its {field} twice.");
+                RefuseTwice(json, name, type);
+                json.Expect(JsonTokenType.String, "a string as dtype");
+                type = KnownType(json) ?? throw json.Refuse($"The tensor {ModelFormatException.Quote(name)} has the dtype {ModelFormatException.Quote(json.Text("a dtype"))}, which is none of the format's.");
             }
-
-            switch (field)
+            else if (json.Is("shape"))
             {
-                case "dtype":
-                    json.Expect(JsonTokenType.String, "a string as dtype");
-                    type = json.Text("a dtype");
-                    break;
-                case "shape":
-                    shape = ReadCounts(ref json, MaxDimensions, $"the shape of {ModelFormatException.Quote(name)}");
-                    break;
-                case "data_offsets":
-                    offsets = ReadCounts(ref json, 2, $"data_offsets of {ModelFormatException.Quote(name)}");
-                    break;
-                default:
-                    json.Read();
-                    json.SkipValue();
-                    break;
+                RefuseTwice(json, name, shape);
+                shape = ReadCounts(ref json, MaxDimensions, "the shape of a tensor");
+            }
+            else if (json.Is("data_offsets"))
+            {
+                RefuseTwice(json, name, offsets);
+                offsets = ReadCounts(ref json, 2, "the data_offsets of a tensor");
+            }
+            else
+            {
+                json.Read();
+                json.SkipValue();
             }
         }
 
@@ -208,39 +210,57 @@ public sealed class SafetensorsFile : IDisposable
         return Check(json, new Claim(name, shape, type, at, offsets[0], offsets[1]));
     }
 
+    private static void RefuseTwice(in JsonTokens json, string name, object? earlier)
+    {
+        if (earlier is not null)
+        {
+            throw json.Refuse($"The tensor {ModelFormatException.Quote(name)} has one of its fields twice.");
+        }
+    }
+
     private static long[] ReadCounts(ref JsonTokens json, int max, string what)
     {
-        List<long> counts = [];
-        json.Expect(JsonTokenType.StartArray, $"a list as {what}");
+        Span<long> counts = stackalloc long[MaxDimensions];
+        int count = 0;
+        json.Expect(JsonTokenType.StartArray, "a list of integers");
         while (json.Read() && json.Type != JsonTokenType.EndArray)
         {
-            if (counts.Count == max)
+            if (count == max)
             {
                 throw json.Refuse($"{what} has more than {max} numbers.");
             }
 
-            counts.Add(json.Count(what));
+            counts[count] = json.Count(what);
+            count++;
         }
 
-        return [.. counts];
+        return counts[..count].ToArray();
+    }
+
+    // One string for all tensors of a type: a header of many tensors must not fill the memory with them.
+    private static string? KnownType(in JsonTokens json)
+    {
+        foreach (string type in s_types)
+        {
+            if (json.Is(type))
+            {
+                return type;
+            }
+        }
+
+        return null;
     }
 
     private static Claim Check(in JsonTokens json, Claim claim)
     {
-        string name = ModelFormatException.Quote(claim.Name);
         int bits = BitsOf(claim.Type);
-        if (bits == 0)
-        {
-            throw json.Refuse($"The tensor {name} has the dtype {ModelFormatException.Quote(claim.Type)}, which is none of the format's.");
-        }
-
         long product = 1; // of the dimensions that are not zero: it must fit even where the tensor is empty
         foreach (long size in claim.Shape)
         {
             long factor = Math.Max(size, 1);
             if (factor > long.MaxValue / product)
             {
-                throw json.Refuse($"The tensor {name} claims more than {long.MaxValue} elements: [{string.Join(", ", claim.Shape)}].");
+                throw json.Refuse($"The tensor {ModelFormatException.Quote(claim.Name)} claims more than {long.MaxValue} elements: [{string.Join(", ", claim.Shape)}].");
             }
 
             product *= factor;
@@ -249,7 +269,7 @@ public sealed class SafetensorsFile : IDisposable
         UInt128 allBits = claim.Shape.Contains(0) ? 0 : (UInt128)product * (uint)bits;
         if (allBits % 8 != 0 || claim.End < claim.Begin || allBits / 8 != (UInt128)(claim.End - claim.Begin))
         {
-            throw json.Refuse($"The tensor {name} of type {claim.Type} and shape [{string.Join(", ", claim.Shape)}] takes {allBits} bits, but its data_offsets are {claim.Begin} to {claim.End}.");
+            throw json.Refuse($"The tensor {ModelFormatException.Quote(claim.Name)} of type {claim.Type} and shape [{string.Join(", ", claim.Shape)}] takes {allBits} bits, but its data_offsets are {claim.Begin} to {claim.End}.");
         }
 
         return claim;
@@ -272,7 +292,7 @@ public sealed class SafetensorsFile : IDisposable
 
             end = claim.End;
             WeightFormat? format = WeightFormats.ForSafetensorsName(claim.Type);
-            _index.Add(claim.Name, _tensors.Count);
+            _index[claim.Name] = _tensors.Count;
             _tensors.Add(new StoredTensor(claim.Name, claim.Shape, format, claim.Type, _file.Range(dataStart + claim.Begin, claim.End - claim.Begin)));
         }
 
@@ -286,11 +306,10 @@ public sealed class SafetensorsFile : IDisposable
     {
         "F4" => 4,
         "F6_E2M3" or "F6_E3M2" => 6,
-        "BOOL" or "U8" or "I8" or "F8_E4M3" or "F8_E5M2" or "F8_E8M0" or "F8_E4M3FNUZ" or "F8_E5M2FNUZ" => 8,
         "U16" or "I16" or "F16" or "BF16" => 16,
         "U32" or "I32" or "F32" => 32,
         "U64" or "I64" or "F64" or "C64" => 64,
-        _ => 0,
+        _ => 8, // of those in s_types
     };
 
     /// <summary>What the header says of one tensor.</summary>

@@ -1,5 +1,5 @@
 // Compares floats to the bit. Knows nothing of where they come from.
-namespace Kidogo.KernelTests.Formats;
+namespace Kidogo.KernelTests;
 
 internal static class AssertBits
 {

@@ -1,0 +1,113 @@
+// How well a model predicts a text. Changes nothing; knows ids, and bytes only as a count.
+using Kidogo.Models;
+using Kidogo.Tensors;
+using Kidogo.Inference.Sampling;
+
+namespace Kidogo.Evaluation;
+
+/// <summary>How perplexity is counted.</summary>
+public sealed record PerplexityOptions
+{
+    /// <summary>Tokens of a window, C. 2 or more; the default is 512.</summary>
+    public int WindowLength { get; init; } = 512;
+
+    /// <summary>Whether every token but the first of a window is scored, instead of those of its second half.</summary>
+    public bool ScoreAll { get; init; }
+
+    /// <summary>Called after each window with the windows done and all.</summary>
+    public Action<int, int>? Progress { get; init; }
+
+    /// <summary>Bytes that an id stands for, for bits per byte; null where there is no vocabulary.</summary>
+    public Func<int, int>? BytesOf { get; init; }
+}
+
+/// <summary>How well a model predicts a text.</summary>
+/// <param name="MeanNll">Mean negative log-likelihood of the scored tokens, in nats.</param>
+/// <param name="Tokens">Tokens that were scored.</param>
+/// <param name="Bytes">Bytes of the scored tokens; 0 where they are not known.</param>
+public sealed record PerplexityReport(double MeanNll, long Tokens, long Bytes)
+{
+    /// <summary>exp of the mean.</summary>
+    public double Perplexity => Math.Exp(MeanNll);
+
+    /// <summary>Bits that a byte of the text costs: comparable between vocabularies. NaN where bytes are not known.</summary>
+    public double BitsPerByte => Bytes == 0 ? double.NaN : MeanNll * Tokens / Math.Log(2) / Bytes;
+}
+
+/// <summary>Perplexity over windows of a text that do not overlap, each from an empty context; no token is added, and the last, partial window is dropped.</summary>
+public static class Perplexity
+{
+    private const int RowsAtOnce = 256;
+
+    /// <summary>Measures.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="context">The surroundings.</param>
+    /// <param name="ids">The text.</param>
+    /// <param name="options">How to count.</param>
+    /// <param name="cancellation">Looked at between windows.</param>
+    /// <exception cref="ArgumentException">The window does not fit the model or the text.</exception>
+    public static PerplexityReport Measure(DecoderModel model, ComputeContext context, ReadOnlySpan<int> ids, PerplexityOptions options, CancellationToken cancellation = default)
+    {
+        int length = options.WindowLength;
+        if (length < 2 || length > model.Config.ContextLength)
+        {
+            throw new ArgumentException($"A window of {length} tokens; expected 2 to {model.Config.ContextLength}, the model's context.");
+        }
+
+        if (ids.Length < length)
+        {
+            throw new ArgumentException($"The text has {ids.Length} tokens, fewer than one window of {length}. Give a longer text or a smaller --context.");
+        }
+
+        using KvCache cache = model.CreateCache(length, context.Precision == ComputePrecision.Exact ? KvFormat.F32 : KvFormat.F16);
+        using SequenceBatch batch = new();
+        int windows = ids.Length / length;
+        int firstScored = options.ScoreAll ? 1 : length / 2;
+        double sum = 0;
+        long tokens = 0, bytes = 0;
+        for (int window = 0; window < windows; window++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            ReadOnlySpan<int> text = ids.Slice(window * length, length);
+            cache.Clear();
+            if (firstScored > 1)
+            {
+                Pass(model, context, batch, cache, text[..(firstScored - 1)], LogitRows.None);
+            }
+
+            for (int first = firstScored - 1; first < length - 1; first += RowsAtOnce)
+            {
+                int rows = Math.Min(RowsAtOnce, length - 1 - first);
+                int mark = context.Mark();
+                Tensor logits = Pass(model, context, batch, cache, text.Slice(first, rows), LogitRows.All);
+                for (int i = 0; i < rows; i++)
+                {
+                    int target = text[first + i + 1];
+                    sum -= TokenProbabilities.LogProbability(logits.Row(i), target);
+                    bytes += options.BytesOf?.Invoke(target) ?? 0;
+                }
+
+                tokens += rows;
+                context.ReleaseTo(mark);
+            }
+
+            options.Progress?.Invoke(window + 1, windows);
+        }
+
+        return new PerplexityReport(sum / tokens, tokens, bytes);
+    }
+
+    private static Tensor Pass(DecoderModel model, ComputeContext context, SequenceBatch batch, KvCache cache, ReadOnlySpan<int> tokens, LogitRows rows)
+    {
+        batch.Clear();
+        batch.Add(cache, tokens, rows);
+        int mark = context.Mark();
+        Tensor logits = model.Forward(context, batch);
+        if (rows == LogitRows.None)
+        {
+            context.ReleaseTo(mark);
+        }
+
+        return logits;
+    }
+}

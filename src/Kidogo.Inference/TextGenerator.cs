@@ -1,0 +1,175 @@
+// From a prompt of token ids to text: pieces without half characters or stop strings, reasoning apart. Knows no templates and no terminal.
+using System.Diagnostics;
+using Kidogo.Inference.Output;
+using Kidogo.Inference.Sampling;
+using Kidogo.Models;
+using Kidogo.Tensors;
+using Kidogo.Text.ChatTemplates;
+using Kidogo.Text.Tokenizers;
+
+namespace Kidogo.Inference;
+
+/// <summary>A piece of an answer.</summary>
+/// <param name="Text">The characters, never empty.</param>
+/// <param name="IsReasoning">Whether they belong to the model's reasoning and not to the answer.</param>
+public readonly record struct AnswerPiece(string Text, bool IsReasoning);
+
+/// <summary>How an answer is made.</summary>
+public sealed record AnswerOptions
+{
+    /// <summary>Tokens to generate at most, stop strings, and the sampler's settings.</summary>
+    public GenerationOptions Generation { get; init; } = new();
+
+    /// <summary>See <see cref="GeneratorOptions.Sinks"/>.</summary>
+    public int? Sinks { get; init; }
+
+    /// <summary>What opens and closes reasoning in the output; null to take all as the answer.</summary>
+    public ReasoningTags? Reasoning { get; init; }
+
+    /// <summary>Whether the prompt has opened the reasoning already.</summary>
+    public bool StartsInReasoning { get; init; }
+
+    /// <summary>Further ids that end the answer, beside those of the tokenizer.</summary>
+    public IReadOnlyList<int> EndTokens { get; init; } = [];
+
+    /// <summary>See <see cref="GeneratorOptions.PromptProgress"/>.</summary>
+    public Action<int, int>? PromptProgress { get; init; }
+}
+
+/// <summary>One answer while it is made, and what can be said of it afterwards.</summary>
+public sealed class Answer
+{
+    internal Answer(int promptTokens, int cachedTokens)
+    {
+        PromptTokens = promptTokens;
+        CachedTokens = cachedTokens;
+    }
+
+    /// <summary>Tokens of the prompt.</summary>
+    public int PromptTokens { get; }
+
+    /// <summary>Those that were cached from before.</summary>
+    public int CachedTokens { get; }
+
+    /// <summary>The ids so far, without the one that ended the answer.</summary>
+    public IList<int> Ids { get; } = [];
+
+    /// <summary>Why it ended; meaningful once the pieces are all there.</summary>
+    public FinishReason FinishReason { get; internal set; }
+
+    /// <summary>From the start to the first token.</summary>
+    public TimeSpan FirstToken { get; internal set; }
+
+    /// <summary>From the first token to the last.</summary>
+    public TimeSpan Decoding { get; internal set; }
+
+    /// <summary>Tokens a second after the first; 0 where there was only one.</summary>
+    public double DecodeTokensPerSecond => Ids.Count > 1 && Decoding > TimeSpan.Zero ? (Ids.Count - 1) / Decoding.TotalSeconds : 0;
+}
+
+/// <summary>Makes answers as text.</summary>
+/// <param name="model">The model.</param>
+/// <param name="tokenizer">Its vocabulary.</param>
+/// <param name="context">The surroundings; one answer at a time.</param>
+public sealed class TextGenerator(DecoderModel model, Tokenizer tokenizer, ComputeContext context) : IDisposable
+{
+    private readonly Generator _generator = new(model, context);
+
+    /// <summary>Answers a prompt.</summary>
+    /// <param name="sequence">What is cached of the conversation.</param>
+    /// <param name="prompt">The whole prompt.</param>
+    /// <param name="options">How.</param>
+    /// <param name="answer">What can be said of the answer, complete once the pieces are.</param>
+    /// <param name="cancellation">Ends the answer early; what came so far is kept.</param>
+    /// <returns>The pieces as they come. Enumerate once.</returns>
+    /// <exception cref="ArgumentException">As <see cref="Generator.Generate"/>, or an option is out of range.</exception>
+    public IEnumerable<AnswerPiece> Generate(CachedSequence sequence, IReadOnlyList<int> prompt, AnswerOptions options, out Answer answer, CancellationToken cancellation = default)
+    {
+        options.Generation.Validate();
+        Sampler sampler = new(options.Generation.Sampling, model.Config.VocabSize, sequence.ContextLength);
+        GeneratorOptions how = new()
+        {
+            MaxTokens = options.Generation.MaxTokens,
+            Sinks = options.Sinks,
+            IsEnd = id => tokenizer.IsEndOfGeneration(id) || options.EndTokens.Contains(id),
+            PromptProgress = options.PromptProgress,
+            VocabularySize = tokenizer.VocabularySize,
+        };
+        int[] ids = [.. prompt];
+        int shared = 0;
+        while (shared < Math.Min(sequence.Tokens.Count, ids.Length - 1) && sequence.Tokens[shared] == ids[shared])
+        {
+            shared++;
+        }
+
+        answer = new Answer(ids.Length, shared);
+        return Run(_generator.Generate(sequence, ids, sampler, how, cancellation), options, answer);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _generator.Dispose();
+
+    private IEnumerable<AnswerPiece> Run(IEnumerable<int> ids, AnswerOptions options, Answer answer)
+    {
+        TokenStreamDecoder decoder = new(tokenizer);
+        StopStringMatcher stops = new(options.Generation.StopStrings);
+        ReasoningSplitter? splitter = options.Reasoning is { } tags ? new ReasoningSplitter(tags.Open, tags.Close, options.StartsInReasoning) : null;
+        long start = Stopwatch.GetTimestamp();
+        long first = 0;
+        foreach (int id in ids)
+        {
+            first = first == 0 ? Stopwatch.GetTimestamp() : first;
+            answer.FirstToken = Stopwatch.GetElapsedTime(start, first);
+            answer.Decoding = Stopwatch.GetElapsedTime(first);
+            answer.Ids.Add(id);
+            string text = stops.Push(decoder.Append(id)).ToString();
+            foreach (AnswerPiece piece in Split(splitter, text))
+            {
+                yield return piece;
+            }
+
+            if (stops.Matched is not null)
+            {
+                break;
+            }
+        }
+
+        if (stops.Matched is null)
+        {
+            string rest = stops.Push(decoder.Flush()).ToString();
+            rest = stops.Matched is null ? rest + stops.Flush().ToString() : rest;
+            foreach (AnswerPiece piece in Split(splitter, rest))
+            {
+                yield return piece;
+            }
+        }
+
+        if (splitter is not null)
+        {
+            foreach (AnswerPiece piece in Pieces(splitter.Flush()))
+            {
+                yield return piece;
+            }
+        }
+
+        answer.FinishReason = stops.Matched is null ? _generator.FinishReason : FinishReason.StopString;
+    }
+
+    private static AnswerPiece[] Split(ReasoningSplitter? splitter, string text)
+    {
+        if (text.Length == 0)
+        {
+            return [];
+        }
+
+        return splitter is null ? [new AnswerPiece(text, false)] : Pieces(splitter.Push(text));
+    }
+
+    private static AnswerPiece[] Pieces(ReasoningParts parts) => (parts.Reasoning.IsEmpty, parts.Answer.IsEmpty) switch
+    {
+        (true, true) => [],
+        (false, true) => [new AnswerPiece(parts.Reasoning.ToString(), true)],
+        (true, false) => [new AnswerPiece(parts.Answer.ToString(), false)],
+        _ => [new AnswerPiece(parts.Reasoning.ToString(), true), new AnswerPiece(parts.Answer.ToString(), false)],
+    };
+}
