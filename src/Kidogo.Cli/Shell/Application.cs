@@ -65,12 +65,15 @@ internal static class Application
     /// <summary>Every verb: one line each.</summary>
     private static IEnumerable<Command> Table(Session session) =>
     [
+        RunVerb.Create(session),
         NextVerb.Create(session),
         InspectVerb.Create(session),
         TokenizeVerb.Create(session),
         DetokenizeVerb.Create(session),
         TemplateVerb.Create(session),
         LogitsVerb.Create(session),
+        BenchVerb.Create(session),
+        EvalVerb.Create(session),
         DoctorVerb.Create(session),
     ];
 

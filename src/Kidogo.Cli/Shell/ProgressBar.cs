@@ -37,6 +37,7 @@ internal sealed class ProgressBar(Session session, string what, string unit) : I
     {
         if (_isDrawn)
         {
+            _isDrawn = false;
             session.Error.Write($"\r{new string(' ', Width())}\r");
         }
     }

@@ -47,11 +47,13 @@ internal static class LogitsVerb
         Stopwatch clock = Stopwatch.StartNew();
         using (ProgressBar bar = new(session, "computing", "tokens"))
         {
-            AtomicFile.Guarded(options.Out, () => LogitPass.Run(open.Model, open.Context, ids, (first, logits) =>
+            using LogitStream stream = new(open.Model, open.Context, ids);
+            while (stream.Next() is { } logits)
             {
-                file.Stream.Write(MemoryMarshal.AsBytes(logits.Span));
-                bar.Report(first + logits.Rows, ids.Length);
-            }, session.Interrupted));
+                session.Interrupted.ThrowIfCancellationRequested();
+                AtomicFile.Guarded(options.Out, () => file.Stream.Write(MemoryMarshal.AsBytes(logits.Span)));
+                bar.Report(stream.Position, stream.Length);
+            }
         }
 
         double seconds = clock.Elapsed.TotalSeconds;

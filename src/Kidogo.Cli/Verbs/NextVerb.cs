@@ -43,7 +43,7 @@ internal static class NextVerb
         }
 
         using OpenModel open = OpenModel.Load(session, options.Request, header, Math.Min(ids.Length, header.Config.ContextLength), options.Request.Exact ? KvFormat.F32 : KvFormat.F16);
-        TokenProbability[] next = TokenProbabilities.TopTokens(LogitPass.Last(open.Model, open.Context, ids, session.Interrupted), options.Top);
+        TokenProbability[] next = TokenProbabilities.TopTokens(LogitStream.Last(open.Model, open.Context, ids, session.Interrupted), options.Top);
         if (options.Json)
         {
             JsonOutput.Write(session, json =>

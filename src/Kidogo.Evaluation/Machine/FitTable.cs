@@ -32,7 +32,7 @@ public static class FitTable
     ];
 
     /// <summary>The formats that the table has.</summary>
-    public static IReadOnlyList<WeightFormat> Formats { get; } = [.. new[] { "Q4_0", "Q4_K", "Q8_0", "F16" }.Select(name => WeightFormats.ForName(name)!)];
+    public static IReadOnlyList<WeightFormat> Formats { get; } = [.. new[] { "Q4_K", "Q8_0", "F16" }.Select(name => WeightFormats.ForName(name)!)];
 
     /// <summary>A row for each usual size and format, with a context of 4,096 tokens cached in float16.</summary>
     public static IReadOnlyList<FitRow> For(MachineMemory memory, double bandwidthBytesPerSecond) =>
