@@ -9,34 +9,28 @@ namespace Kidogo.Models;
 /// <summary>Takes every tensor that a configuration asks for, checks its shape, and joins the layers.</summary>
 /// <param name="config">What the model does.</param>
 /// <param name="source">The tensors.</param>
-/// <param name="context">What weights are opened for.</param>
-internal sealed class DecoderBuilder(DecoderConfig config, TensorSource source, ComputeContext context)
+/// <param name="context">What weights are opened for; null to check only.</param>
+internal sealed class DecoderBuilder(DecoderConfig config, TensorSource source, ComputeContext? context)
 {
     private readonly Dictionary<RopeConfig, RotaryEmbedding> _rotary = [];
     private readonly List<Weight> _opened = [];
 
+    /// <summary>Checks that every tensor is there and has its shape, and that none is left over. Reads no weights.</summary>
+    /// <exception cref="ModelFormatException">A tensor is absent, has another shape, or has no place in the model.</exception>
+    public static void Check(DecoderConfig config, TensorSource source)
+    {
+        new DecoderBuilder(config, source, null).Join(null);
+        source.RefuseUnused(config.NumLayers);
+    }
+
     /// <summary>Builds the model.</summary>
     /// <param name="layerLoaded">Called after each layer with how many are there; may be null.</param>
-    /// <exception cref="ModelFormatException">A tensor is absent, has another shape, or has no place in the model.</exception>
+    /// <exception cref="ModelFormatException">A tensor is absent or has another shape.</exception>
     public DecoderModel Build(Action<int>? layerLoaded)
     {
         try
         {
-            TokenEmbedding embedding = new("token_embd", Matrix("token_embd", config.VocabSize, config.HiddenSize), config.EmbeddingScale);
-            TokenEmbedding? positions = config.LearnedPositions == 0
-                ? null
-                : new TokenEmbedding("position_embd", Matrix("position_embd", config.LearnedPositions, config.HiddenSize), 1);
-            DecoderBlock[] blocks = new DecoderBlock[config.NumLayers];
-            for (int i = 0; i < blocks.Length; i++)
-            {
-                blocks[i] = Block(i, config.Layers[i]);
-                layerLoaded?.Invoke(i + 1);
-            }
-
-            Norm norm = MakeNorm("output_norm", config.HiddenSize);
-            Linear? head = config.TiedHead ? null : MakeLinear("output", config.VocabSize, config.HiddenSize, config.HeadBias);
-            source.RefuseUnused(config.NumLayers);
-            return new DecoderModel(config, new DecoderParts(embedding, positions, blocks, norm, head));
+            return new DecoderModel(config, Join(layerLoaded));
         }
         catch
         {
@@ -59,6 +53,24 @@ internal sealed class DecoderBuilder(DecoderConfig config, TensorSource source, 
         }
 
         return rows;
+    }
+
+    private DecoderParts Join(Action<int>? layerLoaded)
+    {
+        TokenEmbedding embedding = new("token_embd", Matrix("token_embd", config.VocabSize, config.HiddenSize), config.EmbeddingScale);
+        TokenEmbedding? positions = config.LearnedPositions == 0
+            ? null
+            : new TokenEmbedding("position_embd", Matrix("position_embd", config.LearnedPositions, config.HiddenSize), 1);
+        DecoderBlock[] blocks = new DecoderBlock[config.NumLayers];
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            blocks[i] = Block(i, config.Layers[i]);
+            layerLoaded?.Invoke(i + 1);
+        }
+
+        Norm norm = MakeNorm("output_norm", config.HiddenSize);
+        Linear? head = config.TiedHead ? null : MakeLinear("output", config.VocabSize, config.HiddenSize, config.HeadBias);
+        return new DecoderParts(embedding, positions, blocks, norm, head);
     }
 
     private DecoderBlock Block(int index, LayerConfig layer)
@@ -107,7 +119,7 @@ internal sealed class DecoderBuilder(DecoderConfig config, TensorSource source, 
 
         int[] rows = FusedRows(source.FusedOrder, layer, part);
         int stored = layer.QuerySize + (2 * layer.KvSize);
-        return new Linear(name, Matrix(fused, stored, config.HiddenSize, rows), layer.QkvBias ? source.ReadVector($"{fused}.bias", stored, rows) : null);
+        return new Linear(name, Matrix(fused, stored, config.HiddenSize, rows), layer.QkvBias ? Vector($"{fused}.bias", stored, rows) : null);
     }
 
     private FeedForward MakeFeedForward(int index, LayerConfig layer)
@@ -138,17 +150,29 @@ internal sealed class DecoderBuilder(DecoderConfig config, TensorSource source, 
     {
         int[] rows = [.. Enumerable.Range(first, layer.IntermediateSize)];
         Weight weight = Matrix(fused, 2 * layer.IntermediateSize, config.HiddenSize, rows);
-        return new Linear(name, weight, layer.MlpBias ? source.ReadVector($"{fused}.bias", 2 * layer.IntermediateSize, rows) : null);
+        return new Linear(name, weight, layer.MlpBias ? Vector($"{fused}.bias", 2 * layer.IntermediateSize, rows) : null);
     }
 
     private Linear MakeLinear(string name, int rows, int columns, bool bias) =>
-        new(name, Matrix(name, rows, columns), bias ? source.ReadVector($"{name}.bias", rows) : null);
+        new(name, Matrix(name, rows, columns), bias ? Vector($"{name}.bias", rows) : null);
 
     private Norm MakeNorm(string name, int width, int groupSize = 0) =>
-        Norm.Create(name, config.Norm, source.ReadVector($"{name}.weight", width), config.Norm.Bias ? source.ReadVector($"{name}.bias", width) : null, groupSize);
+        Norm.Create(name, config.Norm, Vector($"{name}.weight", width), config.Norm.Bias ? Vector($"{name}.bias", width) : null, groupSize);
+
+    private Tensor Vector(string name, int storedLength, int[]? order = null)
+    {
+        source.CheckVector(name, storedLength);
+        return context is null ? new Tensor(0, 0) : source.ReadVector(name, storedLength, order);
+    }
 
     private Weight Matrix(string name, int storedRows, int columns, int[]? rowOrder = null)
     {
+        source.CheckMatrix($"{name}.weight", storedRows, columns);
+        if (context is null)
+        {
+            return null!; // what is joined by a check is thrown away unused
+        }
+
         Weight weight = source.OpenMatrix($"{name}.weight", storedRows, columns, rowOrder, context);
         _opened.Add(weight);
         return weight;

@@ -36,6 +36,8 @@ public sealed class ModelHeader : IDisposable
             ConfigLimits.Check(Config, config.File);
             Generation = GenerationDefaults.FromHuggingFace(folder);
         }
+
+        DecoderBuilder.Check(Config, Source);
     }
 
     /// <summary>The path that was opened.</summary>

@@ -49,7 +49,7 @@ internal sealed class TensorSource
     /// <param name="context">What the weight is opened for.</param>
     public Weight OpenMatrix(string name, int storedRows, int columns, int[]? rowOrder, ComputeContext context)
     {
-        StoredTensor tensor = TakeMatrix(name, storedRows, columns);
+        StoredTensor tensor = CheckMatrix(name, storedRows, columns);
         if (_isInputMajor(name))
         {
             return Weight.FromDense(Transposed(tensor, storedRows, columns, rowOrder));
@@ -58,7 +58,8 @@ internal sealed class TensorSource
         return Weight.Open(new StoredMatrix(tensor.Format, rowOrder?.Length ?? storedRows, columns, tensor.Data, rowOrder), context);
     }
 
-    private StoredTensor TakeMatrix(string name, int storedRows, int columns)
+    /// <summary>Checks that a matrix is there and has its shape, without reading it.</summary>
+    public StoredTensor CheckMatrix(string name, int storedRows, int columns)
     {
         StoredTensor tensor = Take(name);
         bool inputMajor = _isInputMajor(name);
@@ -77,13 +78,21 @@ internal sealed class TensorSource
         return tensor;
     }
 
+    /// <summary>Checks that a vector is there and has its length, without reading it.</summary>
+    public StoredTensor CheckVector(string name, int storedLength)
+    {
+        StoredTensor tensor = Take(name);
+        CheckVector(tensor, storedLength);
+        return tensor;
+    }
+
     /// <summary>A vector in float32.</summary>
     /// <param name="name">The canonical name.</param>
     /// <param name="storedLength">Values that the whole tensor must have.</param>
     /// <param name="order">For each value of the result the stored one; null for all in order.</param>
     public Tensor ReadVector(string name, int storedLength, int[]? order = null)
     {
-        StoredTensor tensor = Take(name);
+        StoredTensor tensor = CheckVector(name, storedLength);
         float[] values = new float[storedLength];
         ReadVector(tensor, storedLength, values);
         return new Tensor(order is null ? values : Array.ConvertAll(order, index => values[index]));
@@ -110,6 +119,12 @@ internal sealed class TensorSource
     /// <summary>Reads all values of a tensor that is a vector.</summary>
     internal static void ReadVector(StoredTensor tensor, int length, Span<float> values)
     {
+        CheckVector(tensor, length);
+        new StoredMatrix(tensor.Format, 1, length, tensor.Data).DecodeRow(0, values);
+    }
+
+    private static void CheckVector(StoredTensor tensor, int length)
+    {
         if (tensor.Columns != length || tensor.Rows != 1)
         {
             throw WrongShape(tensor, $"[{length}]");
@@ -119,8 +134,6 @@ internal sealed class TensorSource
         {
             throw new ModelFormatException(tensor.Data.File.Path, tensor.Data.Offset, $"The tensor {ModelFormatException.Quote(tensor.Name)} has {length} values, which are no whole {tensor.Format.Name} blocks.");
         }
-
-        new StoredMatrix(tensor.Format, 1, length, tensor.Data).DecodeRow(0, values);
     }
 
     private static Tensor Transposed(StoredTensor tensor, int outputs, int inputs, int[]? rowOrder)

@@ -162,8 +162,9 @@ internal static class GgufDefaults
             return null;
         }
 
-        // GGUF's factor multiplies YaRN's own instead of taking its place.
-        double attention = model.Float("rope.scaling.attn_factor", 1e-6, ConfigLimits.Factor, 1) * YarnScaling.Sharpening(factor, 1);
+        // GGUF's factors, of which there are two keys, multiply YaRN's own instead of taking its place.
+        double given = model.Float("rope.scaling.attn_factor", 1e-6, ConfigLimits.Factor, 1) * model.Float("rope.scaling.yarn_attn_factor", 1e-6, ConfigLimits.Factor, 1);
+        double attention = given * YarnScaling.Sharpening(factor, 1);
         return new YarnScaling
         {
             Factor = factor,

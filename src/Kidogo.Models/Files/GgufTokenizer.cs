@@ -1,4 +1,5 @@
 // Makes a tokenizer of what a GGUF file says about its vocabulary. Knows the keys; how text becomes tokens is the Text room's.
+using System.Runtime.CompilerServices;
 using Kidogo.Text.Tokenizers;
 
 namespace Kidogo.Models.Files;
@@ -84,6 +85,7 @@ public static class GgufTokenizer
         };
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)] // runs once, over a hundred thousand strings
     private static PieceList ReadPieces(Utf8Strings tokens)
     {
         PieceList pieces = new(tokens.Count, tokens.Count * 8);
@@ -95,6 +97,7 @@ public static class GgufTokenizer
         return pieces;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static PieceList ReadMerges(Utf8Strings merges)
     {
         PieceList halves = new(merges.Count * 2, merges.Count * 8);

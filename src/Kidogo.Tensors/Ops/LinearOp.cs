@@ -116,6 +116,7 @@ internal sealed class LinearWork : SharedWork
     private int _count;
     private int _panelsPerItem;
     private int _groups;
+    private int _tilesPerItem;
 
     public void Run(ComputeContext context, int tokens, ReadOnlySpan<Weight> weights, ReadOnlySpan<Tensor?> biases, ReadOnlySpan<Tensor> outputs)
     {
@@ -127,16 +128,19 @@ internal sealed class LinearWork : SharedWork
         _works = context.Works;
         _count = weights.Length;
         int panels = 0;
+        bool decodes = false;
         for (int i = 0; i < _count; i++)
         {
             _weights[i] = weights[i];
             _biases[i] = biases[i];
             _outputs[i] = outputs[i];
             panels += weights[i].Panels;
+            decodes |= weights[i].DecodesPanels;
         }
 
         int tiles = _works.Int8Tiles.Tokens == tokens ? _works.Int8Tiles.Tiles : _works.FloatTiles.Tiles;
-        int chunks = (tiles + TilesPerItem - 1) / TilesPerItem;
+        _tilesPerItem = decodes ? tiles : TilesPerItem;
+        int chunks = (tiles + _tilesPerItem - 1) / _tilesPerItem;
         _panelsPerItem = Math.Max(1, panels * chunks / (context.Team.Threads * ItemsPerThread * chunks));
         _groups = 0;
         for (int i = 0; i < _count; i++)
@@ -167,8 +171,8 @@ internal sealed class LinearWork : SharedWork
         Weight weight = _weights[index]!;
         Tensor y = _outputs[index]!;
         ActivationTiles x = weight.Activations == ActivationForm.Int8 ? _works!.Int8Tiles : _works!.FloatTiles;
-        int firstTile = chunk * TilesPerItem;
-        int tiles = Math.Min(TilesPerItem, x.Tiles - firstTile);
+        int firstTile = chunk * _tilesPerItem;
+        int tiles = Math.Min(_tilesPerItem, x.Tiles - firstTile);
         int firstPanel = (group - _firstGroup[index]) * _panelsPerItem;
         int endPanel = Math.Min(firstPanel + _panelsPerItem, weight.Panels);
         weight.Multiply(firstPanel, endPanel - firstPanel, x, firstTile, tiles, y, _works.Scratch[worker]);

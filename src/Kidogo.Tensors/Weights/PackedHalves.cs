@@ -1,11 +1,12 @@
 // 16-bit floating-point weights in memory, 32 rows side by side. Knows no files beyond the rows it is packed from.
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Kidogo.Tensors.Kernels;
 
 namespace Kidogo.Tensors;
 
 /// <summary>F16 or BF16 in panels [C, 32] of 16-bit values, multiplied in float32: exact in both precisions, and as large as in the file.</summary>
-internal sealed class PackedHalves<TForm> : PanelWeight
+internal sealed class PackedHalves<TForm> : FloatPanelWeight
     where TForm : struct, IHalfForm
 {
     private readonly AlignedBuffer _panels;
@@ -25,10 +26,6 @@ internal sealed class PackedHalves<TForm> : PanelWeight
 
     public override long MemoryBytes => _panels.Length;
 
-    internal override ActivationForm Activations => ActivationForm.Float32;
-
-    internal override int PanelRows => FloatKernel.PanelRows;
-
     public override void DecodeRow(int row, Span<float> destination)
     {
         ReadOnlySpan<ushort> panel = Panel(row / PanelRows);
@@ -40,48 +37,29 @@ internal sealed class PackedHalves<TForm> : PanelWeight
         GC.KeepAlive(this); // the span does not keep the native memory: its owner must outlive the loop
     }
 
-    private protected override bool DecodesPanels => true;
+    internal override bool DecodesPanels => true;
 
-    private protected override void BeginPanel(int panel, bool manyTokens, KernelScratch scratch)
+    private protected override ReadOnlySpan<float> Block(int panel, int firstColumn, int columns, KernelScratch scratch)
     {
-        if (manyTokens)
-        {
-            HalfKernel.Widen<TForm>(Panel(panel), _factor, scratch.Panel(Columns * PanelRows));
-        }
+        Span<float> block = scratch.Panel(columns * PanelRows);
+        HalfKernel.Widen<TForm>(Panel(panel).Slice(firstColumn * PanelRows, columns * PanelRows), _factor, block);
+        return block;
     }
 
-    private protected override void MultiplyTile(int panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride, KernelScratch scratch)
-    {
-        if (tokens == 1)
-        {
-            HalfKernel.MultiplySingle<TForm>(Panel(panel), _factor, tile, y); // the sum is the same as from the widened panel: widening is exact
-        }
-        else
-        {
-            FloatKernel.Multiply<InterleavedTile>(scratch.Panel(Columns * PanelRows), tile, tokens, y, stride);
-        }
-    }
+    // The sum is the same as from the widened panel: widening is exact.
+    private protected override void MultiplySingle(int panel, ReadOnlySpan<float> x, Span<float> y, KernelScratch scratch) =>
+        HalfKernel.MultiplySingle<TForm>(Panel(panel), _factor, x, y);
 
-    /// <summary>The largest magnitude of the matrix as float16 bits without the sign, whose order is that of the magnitudes; infinities and NaN are above all.</summary>
     private static ushort LargestMagnitude(StoredMatrix stored, WorkerTeam team)
     {
-        const ushort SignBit = 0x8000;
         ushort[] largest = new ushort[stored.Rows];
-        PanelPacking.Run(stored, team, FloatKernel.PanelRows, (source, row) =>
-        {
-            ushort most = 0;
-            foreach (ushort bits in MemoryMarshal.Cast<byte, ushort>(source))
-            {
-                most = Math.Max(most, (ushort)(bits & ~SignBit));
-            }
-
-            largest[row] = most;
-        });
+        PanelPacking.Visit(stored, team, FloatKernel.PanelRows, (source, row) => largest[row] = HalfKernel.LargestMagnitude(MemoryMarshal.Cast<byte, ushort>(source)));
         return largest.Length == 0 ? (ushort)0 : largest.Max();
     }
 
     private Span<ushort> Panel(int panel) => _panels.Slice<ushort>(panel * _panelBytes, Columns * PanelRows);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void PackRow(ReadOnlySpan<ushort> source, int row, bool lifted)
     {
         Span<ushort> panel = Panel(row / PanelRows);

@@ -53,6 +53,9 @@ public abstract class Weight : IDisposable
     /// <summary>Panels; the last may be short of rows.</summary>
     internal int Panels => (Rows + PanelRows - 1) / PanelRows;
 
+    /// <summary>Whether a panel is brought into another form whenever it is multiplied: then all tokens should pass it at once.</summary>
+    internal virtual bool DecodesPanels => false;
+
     /// <summary>Computes the outputs of some panels for some tiles of tokens: y[t, r] = Σ x[t, c] · w[r, c].</summary>
     /// <param name="firstPanel">First panel.</param>
     /// <param name="panels">How many panels.</param>

@@ -45,8 +45,17 @@ internal sealed class AddedTokens
     /// <summary>To be called once, after the last <see cref="Add"/>.</summary>
     public void Freeze()
     {
-        byte[] starts = [.. Enumerable.Range(0, 256).Where(value => _starts[value]).Select(value => (byte)value)];
-        _startBytes = SearchValues.Create(starts);
+        Span<byte> starts = stackalloc byte[256];
+        int count = 0;
+        for (int value = 0; value < 256; value++)
+        {
+            if (_starts[value])
+            {
+                starts[count++] = (byte)value;
+            }
+        }
+
+        _startBytes = SearchValues.Create(starts[..count]);
     }
 
     /// <summary>Cuts <paramref name="text"/> into added tokens and what lies between.</summary>

@@ -1,4 +1,6 @@
 // Growing arrays that can be read as spans, and stretches of a text. Knows nothing of tokens.
+using System.Runtime.CompilerServices;
+
 namespace Kidogo.Text.Tokenizers;
 
 /// <summary>A growing array of ids.</summary>
@@ -115,6 +117,7 @@ internal sealed class RangeList
 
     public void Clear() => Count = 0;
 
+[MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Add(int start, int end)
     {
         if (Count == _items.Length)

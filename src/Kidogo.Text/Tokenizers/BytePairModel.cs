@@ -1,4 +1,5 @@
 // Byte-pair encoding with ranked merges. Knows not where words come from.
+using System.Runtime.CompilerServices;
 using System.Text;
 
 namespace Kidogo.Text.Tokenizers;
@@ -73,6 +74,7 @@ internal sealed class BytePairModel : SubwordModel
 
     public override bool TakesRawBytes => _options.ByteLevel;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Encode(ReadOnlySpan<byte> word, MergeWorkspace workspace, IdList output)
     {
         if ((_options.IgnoreMerges || (_options.WholeNewlines && word.IndexOfAnyExcept((byte)'\n') < 0)) && FindWhole(word, workspace) is >= 0 and int whole)
@@ -135,8 +137,9 @@ internal sealed class BytePairModel : SubwordModel
             length = CharacterLength(word[at], word.Length - at);
             ReadOnlySpan<byte> character = word.Slice(at, length);
             int id = IdOf(Affixed(character, at == 0, at + length == word.Length, workspace.Spelling));
-            if (id < 0 && _options.ByteFallback && HasAllBytes(character))
+            if (id < 0 && _options.ByteFallback && (!_options.Strict || HasAllBytes(character)))
             {
+                // Where a byte lacks its token, -1 stays in its place: its neighbours are no pair.
                 foreach (byte value in character)
                 {
                     workspace.Ids[count++] = _byteIds[value];
@@ -201,6 +204,7 @@ internal sealed class BytePairModel : SubwordModel
         return true;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MergeByScan(Span<int> ids, IdList output)
     {
         Span<int> ranks = stackalloc int[QueueFrom];
@@ -248,6 +252,7 @@ internal sealed class BytePairModel : SubwordModel
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MergeByQueue(int count, MergeWorkspace workspace, IdList output)
     {
         workspace.Chain(count);

@@ -1,4 +1,6 @@
 // Puts a tokenizer together from a neutral description, with the defaults that GGUF files leave unsaid. Knows no file.
+using System.Runtime.CompilerServices;
+
 namespace Kidogo.Text.Tokenizers;
 
 /// <summary>Builds the parts of a tokenizer from a <see cref="TokenizerDefinition"/>.</summary>
@@ -146,6 +148,7 @@ internal static class DefinitionBuilder
         return (always || (definition.AddBos ?? bos), definition.AddEos ?? eos);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static AddedTokens AddedTokensOf(TokenizerDefinition definition, Vocabulary vocabulary)
     {
         AddedTokens added = new(asciiSpaceOnly: true);
@@ -204,7 +207,7 @@ internal static class DefinitionBuilder
     private static SubwordModel ModelOf(TokenizerDefinition definition, Vocabulary vocabulary, bool plain, int unk) => definition.Model switch
     {
         TokenizerModelKind.SentencePiece => new SentencePieceModel(vocabulary, definition.Scores!, unk),
-        TokenizerModelKind.Unigram => new UnigramModel(vocabulary, definition.Scores!, unk, byteFallback: false, userDefinedAreFree: true),
+        TokenizerModelKind.Unigram => new UnigramModel(vocabulary, Array.ConvertAll(definition.Scores!, static score => (double)score), unk, byteFallback: false, userDefinedAreFree: true),
         TokenizerModelKind.WordPiece => new WordPieceModel(vocabulary, unk),
         _ when definition.PreTokenizer == "whitespace" => new WordLevelModel(vocabulary, unk),
         _ => new BytePairModel(vocabulary, definition.Merges ?? new PieceList(), new BytePairOptions

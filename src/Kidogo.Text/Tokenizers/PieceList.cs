@@ -26,7 +26,11 @@ public sealed class PieceList
     {
         get
         {
-            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)index, (uint)Count, nameof(index));
+            if ((uint)index >= (uint)Count)
+            {
+                throw new ArgumentOutOfRangeException(nameof(index), $"There is no piece {index} among {Count}.");
+            }
+
             int start = index == 0 ? 0 : _ends[index - 1];
             return _bytes.AsSpan(start, _ends[index] - start);
         }

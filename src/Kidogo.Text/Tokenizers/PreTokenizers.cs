@@ -1,4 +1,5 @@
 // Cuts text into words, which no token crosses. Knows no ids.
+using System.Runtime.CompilerServices;
 using System.Text;
 using Kidogo.Text.Unicode;
 
@@ -107,6 +108,7 @@ internal sealed class SplitPreTokenizer(TextPattern pattern, SplitBehavior behav
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Isolate(ReadOnlySpan<byte> piece, int offset, RangeList fresh, ref RegexRun? run)
     {
         int done = 0;

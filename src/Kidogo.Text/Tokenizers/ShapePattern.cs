@@ -28,6 +28,9 @@ internal enum CaseRule
 
     /// <summary>The same with marks.</summary>
     AsciiLettersAndMarks,
+
+    /// <summary>Both are every letter and mark.</summary>
+    None,
 }
 
 /// <summary>The contractions at the head of the patterns.</summary>
@@ -66,6 +69,7 @@ internal sealed class ShapePattern : TextPattern
 
     public CaseRule CaseRule { get; init; }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override bool Next(ReadOnlySpan<byte> text, int from, ref RegexRun? run, out int start, out int end)
     {
         start = from;
@@ -74,6 +78,7 @@ internal sealed class ShapePattern : TextPattern
     }
 
     /// <summary>Where the word that begins at <paramref name="at"/> ends.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public int End(ReadOnlySpan<byte> text, int at)
     {
         int c = CodePoints.Decode(text, at, out int length);
@@ -115,6 +120,7 @@ internal sealed class ShapePattern : TextPattern
         return EndOfSpace(text, at, next);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private int Gpt2Word(ReadOnlySpan<byte> text, int at, int c, int next)
     {
         if (CodePoints.IsLetter(c))
@@ -136,6 +142,7 @@ internal sealed class ShapePattern : TextPattern
         return CodePoints.IsNumber(second) ? RunOfNumbers(text, next + length, int.MaxValue) : -1;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private int Llama3Word(ReadOnlySpan<byte> text, int c, int next)
     {
         if (IsWordLetter(c))
@@ -217,7 +224,7 @@ internal sealed class ShapePattern : TextPattern
     {
         if (c < 0x80)
         {
-            return c is >= 'A' and <= 'Z';
+            return c is >= 'A' and <= 'Z' || (CaseRule == CaseRule.None && CodePoints.IsLetter(c));
         }
 
         uint bit = CodePoints.CategoryBit(c);
@@ -233,7 +240,7 @@ internal sealed class ShapePattern : TextPattern
     {
         if (c < 0x80)
         {
-            return c is >= 'a' and <= 'z';
+            return c is >= 'a' and <= 'z' || (CaseRule == CaseRule.None && CodePoints.IsLetter(c));
         }
 
         uint bit = CodePoints.CategoryBit(c);
@@ -248,6 +255,7 @@ internal sealed class ShapePattern : TextPattern
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool IsWordLetter(int c) => CodePoints.IsLetter(c) || (MarksAreLetters && CodePoints.IsMark(c));
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private int RunOfLetters(ReadOnlySpan<byte> text, int at)
     {
         while (at < text.Length)
@@ -276,6 +284,7 @@ internal sealed class ShapePattern : TextPattern
         return at;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int RunOfNumbers(ReadOnlySpan<byte> text, int at, int longest)
     {
         for (; longest > 0 && at < text.Length && CodePoints.IsNumber(CodePoints.Decode(text, at, out int length)); longest--)
@@ -286,6 +295,7 @@ internal sealed class ShapePattern : TextPattern
         return at;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private int RunOfOthers(ReadOnlySpan<byte> text, int at)
     {
         while (at < text.Length)
@@ -303,6 +313,7 @@ internal sealed class ShapePattern : TextPattern
     }
 
     // \s*[\r\n]+ (not in GPT-2's), \s+(?!\S), \s+ at white space.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private int EndOfSpace(ReadOnlySpan<byte> text, int at, int next)
     {
         int end = at, last = at, afterNewline = -1;
@@ -328,6 +339,7 @@ internal sealed class ShapePattern : TextPattern
     }
 
     // Where a contraction that begins at the apostrophe ends, or -1.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private int ContractionEnd(ReadOnlySpan<byte> text, int at)
     {
         int first = Letter(text, at + 1, out int length);

@@ -1,4 +1,5 @@
 // What a text is cut at: strings, classes of characters, regular expressions. Knows not what is done with the parts.
+using System.Runtime.CompilerServices;
 using Kidogo.Text.Unicode;
 
 namespace Kidogo.Text.Tokenizers;
@@ -37,6 +38,7 @@ internal sealed class RegexPattern(CodePointRegex regex) : TextPattern
 /// <summary>Runs of at most a number of characters of one sort.</summary>
 internal sealed class ClassPattern(Func<int, bool> contains, int longest) : TextPattern
 {
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override bool Next(ReadOnlySpan<byte> text, int from, ref RegexRun? run, out int start, out int end)
     {
         int length;
@@ -59,9 +61,22 @@ internal sealed class ClassPattern(Func<int, bool> contains, int longest) : Text
     }
 }
 
+/// <summary>Which digits are grouped in threes.</summary>
+internal enum DigitGroups
+{
+    /// <summary>Those of every run.</summary>
+    Any,
+
+    /// <summary>Those of runs with no word character after them.</summary>
+    BeforeBoundary,
+
+    /// <summary>All numbers, the first group together with the text before it: what llama.cpp makes of such patterns.</summary>
+    WithTextBefore,
+}
+
 /// <summary>Decimal digits in threes counted from the right end of their run: 1234567 is 1, 234, 567.</summary>
 /// <remarks>As <c>\d{1,3}(?=(?:\d{3})*\b)</c>, which looks through the whole run for every group.</remarks>
-internal sealed class DigitGroupPattern(bool needsBoundary) : TextPattern
+internal sealed class DigitGroupPattern(DigitGroups groups) : TextPattern
 {
     public override bool Next(ReadOnlySpan<byte> text, int from, ref RegexRun? run, out int start, out int end)
     {
@@ -81,7 +96,7 @@ internal sealed class DigitGroupPattern(bool needsBoundary) : TextPattern
                 stop += length;
             }
 
-            if (!inside && needsBoundary && stop < text.Length && CodePoints.IsWord(CodePoints.Decode(text, stop, out _)))
+            if (!inside && groups == DigitGroups.BeforeBoundary && stop < text.Length && CodePoints.IsPatternWord(CodePoints.Decode(text, stop, out _)))
             {
                 start = stop;
                 continue;
@@ -94,6 +109,7 @@ internal sealed class DigitGroupPattern(bool needsBoundary) : TextPattern
                 end += length;
             }
 
+            start = groups == DigitGroups.WithTextBefore ? from : start;
             return true;
         }
 
@@ -101,9 +117,11 @@ internal sealed class DigitGroupPattern(bool needsBoundary) : TextPattern
         return false;
     }
 
-    private static bool IsDigit(ReadOnlySpan<byte> text, int at, out int length) =>
-        (CodePoints.CategoryBit(CodePoints.Decode(text, at, out length)) & (1u << (int)System.Globalization.UnicodeCategory.DecimalDigitNumber)) != 0;
+    private bool IsDigit(ReadOnlySpan<byte> text, int at, out int length) => IsDigit(CodePoints.Decode(text, at, out length));
 
-    private static bool IsDigitBefore(ReadOnlySpan<byte> text, int at) =>
-        (CodePoints.CategoryBit(CodePoints.DecodeBefore(text, at, out _)) & (1u << (int)System.Globalization.UnicodeCategory.DecimalDigitNumber)) != 0;
+    private bool IsDigitBefore(ReadOnlySpan<byte> text, int at) => IsDigit(CodePoints.DecodeBefore(text, at, out _));
+
+    private bool IsDigit(int codePoint) => groups == DigitGroups.WithTextBefore
+        ? CodePoints.IsNumber(codePoint)
+        : (CodePoints.CategoryBit(codePoint) & (1u << (int)System.Globalization.UnicodeCategory.DecimalDigitNumber)) != 0;
 }

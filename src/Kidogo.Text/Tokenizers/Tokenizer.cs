@@ -1,4 +1,5 @@
 // Text to token ids and back. Knows no tensors, no model files, no templates.
+using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Unicode;
 
@@ -319,6 +320,7 @@ public sealed class Tokenizer
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void EncodeWords(ReadOnlySpan<byte> piece, bool atStart, EncodeState state, IdList ids)
     {
         SubwordModel model = _parts.Model.Value;
@@ -337,6 +339,7 @@ public sealed class Tokenizer
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void EncodeRange(ReadOnlySpan<byte> text, SubwordModel model, EncodeState state, IdList ids)
     {
         if (!model.SplitsAtMarker)
@@ -361,6 +364,7 @@ public sealed class Tokenizer
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void EncodeWord(ReadOnlySpan<byte> word, SubwordModel model, EncodeState state, IdList ids)
     {
         if (word.Length > WordCache.MaxWordLength)

@@ -1,4 +1,6 @@
 // Remembers the ids of words seen lately. Knows not how they were found.
+using System.Runtime.CompilerServices;
+
 namespace Kidogo.Text.Tokenizers;
 
 /// <summary>A bounded table from the bytes of a word to its ids. Belongs to one call at a time; when full it starts anew.</summary>
@@ -16,6 +18,7 @@ internal sealed class WordCache
     private int _count;
 
     /// <summary>Appends the ids of <paramref name="word"/> if they are known.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public bool TryAppend(ReadOnlySpan<byte> word, IdList output, out uint hash)
     {
         hash = Vocabulary.Hash(word, _seed);
@@ -45,6 +48,7 @@ internal sealed class WordCache
     }
 
     /// <summary>Remembers the ids of a word that <see cref="TryAppend"/> did not know, with the hash it gave.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Add(ReadOnlySpan<byte> word, uint hash, ReadOnlySpan<int> ids)
     {
         if (_count == MaxEntries)

@@ -35,6 +35,20 @@ public sealed class ConfigReadingTests
         Assert.False(config.TiedHead);
     }
 
+    [Fact]
+    public void Counts_OfASmallModel_EqualThoseByHand()
+    {
+        // A layer: 4 · 64·64 + 3 · 64·96 = 34,816. The head and the embedding: 300·64 = 19,200 each. Five norms of 64.
+        DecoderConfig config = Read(Small);
+        Assert.Equal((2 * 34_816) + 19_200, config.MatrixParameterCount);
+        Assert.Equal((2 * 34_816) + (2 * 19_200) + 320, config.ParameterCount);
+        Assert.Equal((2 * 88_832) + (2 * 4 * 64 * 10), config.FlopsPerToken(10));
+        Assert.Equal(2 * 2 * 64 * 2, config.KvBytesPerToken(2));
+        DecoderConfig windowed = config.WithLayers((layer, i) => i == 0 ? layer with { SlidingWindow = 4 } : layer);
+        Assert.Equal((2 * 88_832) + (4 * 64 * (10 + 4)), windowed.FlopsPerToken(10));
+        Assert.Equal(2 * 64 * 2 * (10 + 4), windowed.KvBytes(10, 2));
+    }
+
     [Theory]
     [InlineData("""{"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 1024, "beta_fast": 16, "truncate": false, "mscale": 1.0, "mscale_all_dim": 0.8}""")]
     [InlineData("""{"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 1024, "beta_fast": 16, "truncate": false, "mscale": 1.0, "mscale_all_dim": 0.8}""")]

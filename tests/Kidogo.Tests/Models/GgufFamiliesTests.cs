@@ -78,6 +78,19 @@ public sealed class GgufFamiliesTests
     }
 
     [Fact]
+    public void Gguf_WithLongRopeFactors_ReadsBothSetsAndTheirFactor()
+    {
+        using TestFolder folder = new();
+        byte[] shortFactors = MemoryMarshal.AsBytes<float>([1, 1, 1, 1, 1, 1, 1, 2]).ToArray();
+        byte[] longFactors = MemoryMarshal.AsBytes<float>([3, 3, 3, 3, 3, 3, 3, 4]).ToArray();
+        GgufBuilder builder = Tiny("llama.rope.scaling.original_context_length", 32).Add("llama.rope.scaling.attn_factor", 1.25f)
+            .AddTensor("rope_factors_short.weight", 0, [8], shortFactors).AddTensor("rope_factors_long.weight", 0, [8], longFactors);
+        using ModelHeader header = ModelHeader.Open(folder.Write("model.gguf", builder.Build()));
+        LongRopeScaling scaling = Assert.IsType<LongRopeScaling>(header.Config.Layers[0].Rope!.Scaling);
+        Assert.Equal((2f, 4f, 32, 1.25), (scaling.ShortFactors[7], scaling.LongFactors[7], scaling.OriginalContext, scaling.Attention));
+    }
+
+    [Fact]
     public void Gguf_Tiny_Loads() => Load(Tiny());
 
     private static void Load(GgufBuilder builder)
