@@ -1,0 +1,83 @@
+// A model that is loaded for a verb: memory looked at first, a bar while it loads. Knows no verb.
+using Kidogo.Evaluation.Machine;
+using Kidogo.Models;
+using Kidogo.Tensors;
+
+namespace Kidogo.Cli.Shell;
+
+/// <summary>How a verb wants its model.</summary>
+/// <param name="Model">What was named; null for the default model.</param>
+/// <param name="Threads">Threads; null for the physical cores.</param>
+/// <param name="Exact">Float32 throughout.</param>
+internal sealed record ModelRequest(string? Model, int? Threads, bool Exact);
+
+/// <summary>A loaded model with its surroundings.</summary>
+internal sealed class OpenModel : IDisposable
+{
+    private ModelText? _text;
+
+    private OpenModel(ComputeContext context, LoadedModel loaded)
+    {
+        Context = context;
+        Loaded = loaded;
+    }
+
+    public ComputeContext Context { get; }
+
+    public LoadedModel Loaded { get; }
+
+    public DecoderModel Model => Loaded.Model;
+
+    public DecoderConfig Config => Loaded.Config;
+
+    /// <summary>The model's words, read when first asked for.</summary>
+    public ModelText Text => _text ??= ModelText.Of(Loaded.Header);
+
+    /// <summary>Opens the files of a model, so that a verb can look before it loads.</summary>
+    public static ModelHeader OpenHeader(ModelRequest request) => ModelHeader.Open(ModelChoice.Locate(request.Model));
+
+    /// <summary>Loads the model of a header, which the result owns.</summary>
+    /// <param name="session">Where the bar goes.</param>
+    /// <param name="request">How.</param>
+    /// <param name="header">The files.</param>
+    /// <param name="contextLength">Tokens that memory is looked at for.</param>
+    /// <param name="format">How keys and values will be stored.</param>
+    /// <param name="sequences">Sequences at once.</param>
+    /// <exception cref="FailureException">It would not fit.</exception>
+    public static OpenModel Load(Session session, ModelRequest request, ModelHeader header, int contextLength, KvFormat format, int sequences = 1)
+    {
+        if (MemoryCheck.Refusal(header, contextLength, format, MachineMemory.Read(), sequences) is { } refusal)
+        {
+            header.Dispose();
+            throw new FailureException(refusal);
+        }
+
+        int threads = request.Threads ?? MachineInfo.CountPhysicalCores();
+        ComputeContext context = ComputeContext.Inference(threads, request.Exact ? ComputePrecision.Exact : ComputePrecision.Fast);
+        try
+        {
+            using ProgressBar bar = new(session, "loading", "layers");
+            LoadedModel loaded = ModelLoader.Load(header, context, new LoadOptions
+            {
+                LayerLoaded = (done, total) =>
+                {
+                    session.Interrupted.ThrowIfCancellationRequested();
+                    bar.Report(done, total);
+                },
+            });
+            return new OpenModel(context, loaded);
+        }
+        catch
+        {
+            context.Dispose();
+            throw;
+        }
+    }
+
+    public void Dispose()
+    {
+        _text?.Dispose();
+        Context.Dispose();
+        Loaded.Dispose();
+    }
+}

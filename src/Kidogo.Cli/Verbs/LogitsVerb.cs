@@ -1,0 +1,73 @@
+// kidogo logits: one causal pass, all logits to a file.
+using System.CommandLine;
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using Kidogo.Cli.Shell;
+using Kidogo.Inference;
+using Kidogo.Models;
+using Kidogo.Tensors;
+
+namespace Kidogo.Cli.Verbs;
+
+internal static class LogitsVerb
+{
+    private sealed record Options(ModelRequest Request, string Ids, string Out, bool Json);
+
+    public static Command Create(Session session)
+    {
+        Argument<string> model = Opt.Model();
+        Option<string> ids = Opt.RequiredFile("--ids", "Token ids: decimal numbers with white space between them");
+        Option<string> output = Opt.RequiredFile("--out", "The logits: float32, little-endian, row-major [tokens, vocabulary]");
+        Option<int?> threads = Opt.Threads();
+        Option<bool> exact = Opt.Exact();
+        Option<bool> json = Opt.Json();
+        Command command = new("logits", "Compute the logits of every position in one causal pass") { model, ids, output, threads, exact, json };
+        command.SetAction(parsed => Run(session, new Options(
+            new ModelRequest(parsed.GetRequiredValue(model), parsed.GetValue(threads), parsed.GetValue(exact)), parsed.GetRequiredValue(ids), parsed.GetRequiredValue(output), parsed.GetValue(json))));
+        return command;
+    }
+
+    private static int Run(Session session, Options options)
+    {
+        using ModelHeader header = OpenModel.OpenHeader(options.Request);
+        int vocabulary = header.Config.VocabSize;
+        int[] ids = IdFile.Read(options.Ids, vocabulary);
+        if (ids.Length == 0)
+        {
+            throw new FailureException($"{options.Ids} holds no token ids; give at least one.");
+        }
+
+        if (ids.Length > header.Config.ContextLength)
+        {
+            throw new FailureException($"{options.Ids} holds {ids.Length} token ids, but the model's context has {header.Config.ContextLength}. Cut the file into windows of at most that many.");
+        }
+
+        using AtomicFile file = AtomicFile.Create(session, options.Out);
+        using OpenModel open = OpenModel.Load(session, options.Request, header, ids.Length, options.Request.Exact ? KvFormat.F32 : KvFormat.F16);
+        Stopwatch clock = Stopwatch.StartNew();
+        using (ProgressBar bar = new(session, "computing", "tokens"))
+        {
+            using LogitStream stream = new(open.Model, open.Context, ids);
+            while (stream.Next() is { } logits)
+            {
+                session.Interrupted.ThrowIfCancellationRequested();
+                AtomicFile.Guarded(options.Out, () => file.Stream.Write(MemoryMarshal.AsBytes(logits.Span)));
+                bar.Report(stream.Position, stream.Length);
+            }
+        }
+
+        double seconds = clock.Elapsed.TotalSeconds;
+        AtomicFile.Guarded(options.Out, file.Commit);
+        if (options.Json)
+        {
+            JsonOutput.Write(session, json =>
+            {
+                json.WriteNumber("tokens", ids.Length);
+                json.WriteNumber("vocabulary", vocabulary);
+                json.WriteNumber("seconds", seconds);
+            });
+        }
+
+        return ExitCode.Done;
+    }
+}

@@ -1,0 +1,83 @@
+// From a conversation to the ids that a model continues. Knows templates and vocabularies, no sampling and no terminal.
+using System.Text.Json;
+using Kidogo.Inference.Output;
+using Kidogo.Models;
+using Kidogo.Text.ChatTemplates;
+
+namespace Kidogo.Inference;
+
+/// <summary>A conversation as a model sees it.</summary>
+/// <param name="Ids">The whole prompt.</param>
+/// <param name="Reasoning">What opens and closes reasoning in the answer; null where the model's template knows none.</param>
+/// <param name="StartsInReasoning">Whether the prompt has opened the reasoning already.</param>
+/// <param name="DroppedMessages">Messages at the start that were left out to make it fit.</param>
+public sealed record ChatPrompt(IReadOnlyList<int> Ids, ReasoningTags? Reasoning, bool StartsInReasoning, int DroppedMessages = 0);
+
+/// <summary>Renders conversations with a chat template and turns them into ids, so that no message can forge a turn.</summary>
+/// <param name="text">The model's words.</param>
+/// <param name="template">Its template, or another.</param>
+public sealed class ChatPrompter(ModelText text, ChatTemplate template)
+{
+    private readonly Dictionary<string, JsonElement> _variables = [];
+
+    /// <summary>The template.</summary>
+    public ChatTemplate Template => template;
+
+    /// <summary>Switches reasoning on or off, where the template has a switch.</summary>
+    /// <returns>Whether it has.</returns>
+    public bool SwitchThinking(bool on)
+    {
+        if (template.ThinkingVariable is not { } name)
+        {
+            return false;
+        }
+
+        _variables[name] = JsonOf(on);
+        return true;
+    }
+
+    /// <summary>The prompt of a conversation, ready for the assistant's turn.</summary>
+    /// <exception cref="ChatTemplateException">The template failed or refused the conversation.</exception>
+    public ChatPrompt Build(IReadOnlyList<JsonElement> messages)
+    {
+        RenderedPrompt rendered = template.Render(text.Input(messages, addGenerationPrompt: true) with { Variables = _variables });
+        int[] ids = text.Tokenizer.Encode(rendered.Spans);
+        // A template that speaks of the start token puts it where it belongs. To one that does not, the start is added as to any text.
+        bool addsStart = text.Tokenizer.AddsBos && !template.Source.Contains("bos_token", StringComparison.Ordinal) && (ids.Length == 0 || ids[0] != text.Tokenizer.BosId);
+        ReasoningTags? tags = template.ReasoningTags;
+        return new ChatPrompt(addsStart ? [text.Tokenizer.BosId!.Value, .. ids] : ids, tags, tags is not null && ReasoningSplitter.PromptOpensBlock(rendered.Text, tags.Open));
+    }
+
+    /// <summary>As <see cref="Build"/>, but leaves out the oldest turns, never system messages or the last message, until the prompt has at most <paramref name="limit"/> tokens.</summary>
+    /// <remarks>What is still too long is returned as it is: whoever generates refuses it with the numbers.</remarks>
+    public ChatPrompt BuildWithin(IReadOnlyList<JsonElement> messages, int limit)
+    {
+        ChatPrompt prompt = Build(messages);
+        List<JsonElement> kept = [.. messages];
+        int dropped = 0;
+        while (prompt.Ids.Count > limit)
+        {
+            int first = kept.FindIndex(message => RoleOf(message) is not ("system" or "developer"));
+            int next = first < 0 ? -1 : kept.FindIndex(first + 1, message => RoleOf(message) == "user");
+            if (next < 0)
+            {
+                break;
+            }
+
+            kept.RemoveRange(first, next - first);
+            dropped += next - first;
+            prompt = Build(kept) with { DroppedMessages = dropped };
+        }
+
+        return prompt;
+    }
+
+    private static string? RoleOf(JsonElement message) =>
+        message.ValueKind == JsonValueKind.Object && message.TryGetProperty("role", out JsonElement role) && role.ValueKind == JsonValueKind.String ? role.GetString() : null;
+
+    private static JsonElement JsonOf(bool value)
+    {
+        Utf8JsonReader reader = new(value ? "true"u8 : "false"u8);
+        return JsonElement.ParseValue(ref reader);
+    }
+}
