@@ -11,6 +11,7 @@ internal sealed unsafe partial class AlignedBuffer : IDisposable
     private const nuint SmallAlignment = 64;
     private const int AdviseHugePages = 14; // MADV_HUGEPAGE of Linux
 
+    private byte* _allocation;
     private byte* _start;
 
     /// <summary>Allocates <paramref name="length"/> bytes of zeros.</summary>
@@ -20,14 +21,17 @@ internal sealed unsafe partial class AlignedBuffer : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         Length = length;
         bool huge = length >= (long)HugePageBytes;
-        nuint bytes = huge ? ((nuint)length + HugePageBytes - 1) / HugePageBytes * HugePageBytes : (nuint)Math.Max(length, 1);
-        _start = (byte*)NativeMemory.AlignedAlloc(bytes, huge ? HugePageBytes : SmallAlignment);
+        nuint alignment = huge ? HugePageBytes : SmallAlignment;
+        nuint bytes = ((nuint)length + alignment - 1) / alignment * alignment;
+
+        // Zeroed memory of this size comes from the system untouched: pages are made by the threads that first write them, not here by one.
+        _allocation = (byte*)NativeMemory.AllocZeroed(bytes + alignment);
+        _start = (byte*)(((nuint)_allocation + alignment - 1) / alignment * alignment);
         if (huge && OperatingSystem.IsLinux())
         {
             _ = MemoryAdvice.Advise((nint)_start, bytes, AdviseHugePages); // advice only: where it is refused, small pages serve
         }
 
-        NativeMemory.Clear(_start, (nuint)length);
         GC.AddMemoryPressure(Math.Max(length, 1));
     }
 
@@ -60,9 +64,10 @@ internal sealed unsafe partial class AlignedBuffer : IDisposable
 
     private void Free()
     {
-        if (_start is not null)
+        if (_allocation is not null)
         {
-            NativeMemory.AlignedFree(_start);
+            NativeMemory.Free(_allocation);
+            _allocation = null;
             _start = null;
             GC.RemoveMemoryPressure(Math.Max(Length, 1));
         }

@@ -1,4 +1,5 @@
 // A few threads that stay ready to do short pieces of work together. Knows nothing of what the work is.
+using System.Diagnostics;
 using System.Runtime.ExceptionServices;
 
 namespace Kidogo.Tensors;
@@ -18,8 +19,8 @@ internal abstract class SharedWork
 
 /// <summary>A team of worker threads: the caller and <c>Threads - 1</c> others.</summary>
 /// <remarks>
-/// A forward pass is a sequence of short steps, down to a few microseconds, so between steps the workers spin briefly before they sleep:
-/// waking a sleeping thread costs as much as a small matrix product. One caller at a time, and an item may not use the team.
+/// A forward pass is a sequence of short steps, down to a few microseconds, so between steps the workers spin, then yield, before they sleep:
+/// waking a sleeping thread costs as much as a small matrix product, and where there are more threads than processors, spinning longer would keep a thread that has work off its processor. One caller at a time, and an item may not use the team.
 /// <para>
 /// Every thread takes part in every work: <see cref="Run"/> returns only after each has counted itself out of <c>_busy</c>, so none can still hold the former work when the
 /// next begins, and none can miss a generation. A thread falls asleep by setting its flag and then looking at the generation once more, and a caller raises the generation and
@@ -29,11 +30,15 @@ internal abstract class SharedWork
 /// </remarks>
 public sealed class WorkerTeam : IDisposable
 {
-    private const int SpinsBeforeSleep = 20_000; // about 0.3 ms: longer than the gap between two steps, short enough to leave a waiting machine idle
+    private const int HotSpins = 5_000; // about a millisecond: longer than the gap between two tokens
+    private const int HotSpinsWhenCrowded = 50; // more threads than processors: the one that is waited for probably needs this processor
+    private const int SpinIterations = 4; // 0.1 to 0.2 µs between two looks
+    private static readonly TimeSpan s_yieldingTime = TimeSpan.FromMilliseconds(1); // then the machine is left idle
 
     private readonly Thread[] _threads;
     private readonly SemaphoreSlim[] _wake;
     private readonly int[] _sleeping;
+    private readonly int _hotSpins;
     private SharedWork? _work;
     private int _generation;
     private int _busy;
@@ -45,6 +50,7 @@ public sealed class WorkerTeam : IDisposable
     public WorkerTeam(int threads)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
+        _hotSpins = threads <= Environment.ProcessorCount ? HotSpins : HotSpinsWhenCrowded;
         _threads = new Thread[threads - 1];
         _wake = new SemaphoreSlim[threads - 1];
         _sleeping = new int[threads - 1];
@@ -88,16 +94,15 @@ public sealed class WorkerTeam : IDisposable
         }
 
         TakeItems(work, 0);
-        SpinWait spinner = default;
         for (int spins = 0; Volatile.Read(ref _busy) != 0; spins++)
         {
-            if (spins < SpinsBeforeSleep)
+            if (spins < _hotSpins)
             {
-                Thread.SpinWait(4);
+                Thread.SpinWait(SpinIterations);
             }
             else
             {
-                spinner.SpinOnce(sleep1Threshold: -1);
+                Thread.Yield(); // the thread that is waited for may need this processor
             }
         }
 
@@ -132,11 +137,23 @@ public sealed class WorkerTeam : IDisposable
         int seen = 0;
         while (true)
         {
+            long yieldingSince = 0;
             for (int spins = 0; Volatile.Read(ref _generation) == seen; spins++)
             {
-                if (spins < SpinsBeforeSleep)
+                if (spins < _hotSpins)
                 {
-                    Thread.SpinWait(4);
+                    Thread.SpinWait(SpinIterations);
+                    continue;
+                }
+
+                if (spins == _hotSpins)
+                {
+                    yieldingSince = Stopwatch.GetTimestamp();
+                }
+
+                if (Stopwatch.GetElapsedTime(yieldingSince) < s_yieldingTime)
+                {
+                    Thread.Yield();
                     continue;
                 }
 
@@ -147,7 +164,7 @@ public sealed class WorkerTeam : IDisposable
                 }
 
                 _wake[index].Wait();
-                spins = 0;
+                spins = -1;
             }
 
             seen = Volatile.Read(ref _generation);

@@ -109,7 +109,8 @@ internal static class ByteKernel
 
     // AvxVnni: lane r (32 bits) of a half group holds 4 columns of one row; MultiplyWideningAndAdd adds the 4 products of unsigned weights and signed
     // activations to a 32-bit sum: at most 32 · 255 · 127 = 1,036,320 with slot 9 (-128 · Σx) as its start, which takes the offset of the codes away.
-    // These instructions reach registers 0-15 only, so a tile is 4 tokens by 2 x 8 rows: 8 integer sums. The float sums may lie in registers 16-31.
+    // A tile is 4 tokens by 2 x 8 rows: 8 integer sums, 8 float sums, 2 weights and 1 activation. Where the processor also has AVX-512, the compiler encodes these instructions
+    // so that they reach all 32 registers; where it does not, the 8 float sums are what is spilled, once a block.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MiddleVnni(ref byte w, ref int x, int tokens, int blocks, ref float y, int stride)
     {

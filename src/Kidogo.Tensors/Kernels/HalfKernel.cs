@@ -1,4 +1,5 @@
 // Products of 16-bit floating-point weights, 32 rows side by side, with float32 activations. Knows no files, no threads and no models.
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
@@ -40,8 +41,15 @@ internal readonly struct Float16Form : IHalfForm
 
     public static float Factor(bool lifted) => lifted ? 5.070602400912918e30f : 5.192296858534828e33f; // 2^102, 2^112
 
-    public static ushort Pack(ushort stored, bool lifted) =>
-        lifted ? BitConverter.HalfToUInt16Bits((Half)((float)BitConverter.UInt16BitsToHalf(stored) * HalfKernel.Lift)) : stored;
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ushort Pack(ushort stored, bool lifted)
+    {
+        const int Exponent = 0x7C00;
+        const int TenInExponent = 10 << 10; // 1,024 = 2^10
+        return !lifted ? stored : (stored & Exponent) != 0 ? (ushort)(stored + TenInExponent) : LiftSubnormal(stored);
+    }
+
+    private static ushort LiftSubnormal(ushort stored) => BitConverter.HalfToUInt16Bits((Half)((float)BitConverter.UInt16BitsToHalf(stored) * HalfKernel.Lift));
 
     public static float WidenScalar(ushort packed, float factor) => BitConverter.Int32BitsToSingle((packed << 16 >> 3) & BitsMask) * factor;
 
@@ -82,6 +90,31 @@ internal static class HalfKernel
     public const ushort LargestLiftable = 0x53FF;
 
     private const int PanelRows = FloatKernel.PanelRows;
+
+    /// <summary>The largest magnitude as float16 bits without the sign, whose order is that of the magnitudes; infinities and NaN are above all.</summary>
+    public static ushort LargestMagnitude(ReadOnlySpan<ushort> values)
+    {
+        const ushort Magnitude = 0x7FFF;
+        Vector<ushort> largest = default;
+        int i = 0;
+        for (; i <= values.Length - Vector<ushort>.Count; i += Vector<ushort>.Count)
+        {
+            largest = Vector.Max(largest, new Vector<ushort>(values[i..]) & new Vector<ushort>(Magnitude));
+        }
+
+        ushort most = 0;
+        for (int lane = 0; lane < Vector<ushort>.Count; lane++)
+        {
+            most = Math.Max(most, largest[lane]);
+        }
+
+        for (; i < values.Length; i++)
+        {
+            most = Math.Max(most, (ushort)(values[i] & Magnitude));
+        }
+
+        return most;
+    }
 
     /// <summary>Widens a panel to float32.</summary>
     /// <param name="panel">[C, 32]</param>

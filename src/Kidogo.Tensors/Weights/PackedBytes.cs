@@ -1,5 +1,7 @@
 // 8-bit weights in memory, 16 rows side by side. Knows no files beyond the rows it is packed from.
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Kidogo.Tensors.Kernels;
 
 namespace Kidogo.Tensors;
@@ -49,20 +51,24 @@ internal sealed class PackedBytes : PanelWeight
         ByteKernel.Multiply(_panels.Slice<byte>((long)panel * _panelBytes, _panelBytes), tile, tokens, y, stride);
 
     // A stored block is a scale and 32 signed bytes. Flipping the sign bit of a two's complement byte adds 128.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void PackRow(ReadOnlySpan<byte> source, int row)
     {
-        Span<byte> panel = _panels.Slice<byte>((long)(row / PanelRows) * _panelBytes, _panelBytes);
+        int blocks = Columns / ByteKernel.BlockColumns;
         int r = row % PanelRows;
-        for (int b = 0; b < Columns / ByteKernel.BlockColumns; b++)
+        ref byte from = ref MemoryMarshal.GetReference(source[..(blocks * StoredBlockBytes)]);
+        ref byte to = ref MemoryMarshal.GetReference(_panels.Slice<byte>((long)(row / PanelRows) * _panelBytes, _panelBytes));
+        for (int b = 0; b < blocks; b++)
         {
-            ReadOnlySpan<byte> block = source.Slice(b * StoredBlockBytes, StoredBlockBytes);
-            Span<byte> packed = panel[(b * ByteKernel.BlockBytes)..];
-            block[..2].CopyTo(packed[(2 * r)..]);
+            Unsafe.WriteUnaligned(ref Unsafe.Add(ref to, 2 * r), Unsafe.ReadUnaligned<ushort>(ref from));
+            ref byte lanes = ref Unsafe.Add(ref to, (2 * ByteKernel.PanelRows) + (4 * r));
             for (int group = 0; group < 8; group++)
             {
-                uint four = BinaryPrimitives.ReadUInt32LittleEndian(block[(2 + (4 * group))..]) ^ SignBits;
-                BinaryPrimitives.WriteUInt32LittleEndian(packed[((2 * PanelRows) + (64 * group) + (4 * r))..], four);
+                Unsafe.WriteUnaligned(ref Unsafe.Add(ref lanes, 64 * group), Unsafe.ReadUnaligned<uint>(ref Unsafe.Add(ref from, 2 + (4 * group))) ^ SignBits);
             }
+
+            from = ref Unsafe.Add(ref from, StoredBlockBytes);
+            to = ref Unsafe.Add(ref to, ByteKernel.BlockBytes);
         }
     }
 

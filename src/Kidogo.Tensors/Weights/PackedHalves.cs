@@ -1,4 +1,5 @@
 // 16-bit floating-point weights in memory, 32 rows side by side. Knows no files beyond the rows it is packed from.
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Kidogo.Tensors.Kernels;
 
@@ -62,26 +63,16 @@ internal sealed class PackedHalves<TForm> : PanelWeight
         }
     }
 
-    /// <summary>The largest magnitude of the matrix as float16 bits without the sign, whose order is that of the magnitudes; infinities and NaN are above all.</summary>
     private static ushort LargestMagnitude(StoredMatrix stored, WorkerTeam team)
     {
-        const ushort SignBit = 0x8000;
         ushort[] largest = new ushort[stored.Rows];
-        PanelPacking.Run(stored, team, FloatKernel.PanelRows, (source, row) =>
-        {
-            ushort most = 0;
-            foreach (ushort bits in MemoryMarshal.Cast<byte, ushort>(source))
-            {
-                most = Math.Max(most, (ushort)(bits & ~SignBit));
-            }
-
-            largest[row] = most;
-        });
+        PanelPacking.Visit(stored, team, FloatKernel.PanelRows, (source, row) => largest[row] = HalfKernel.LargestMagnitude(MemoryMarshal.Cast<byte, ushort>(source)));
         return largest.Length == 0 ? (ushort)0 : largest.Max();
     }
 
     private Span<ushort> Panel(int panel) => _panels.Slice<ushort>(panel * _panelBytes, Columns * PanelRows);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void PackRow(ReadOnlySpan<ushort> source, int row, bool lifted)
     {
         Span<ushort> panel = Panel(row / PanelRows);

@@ -1,4 +1,6 @@
 // 4-bit weights in memory, 16 rows side by side. Knows no files beyond the rows it is packed from.
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Kidogo.Tensors.Kernels;
 
 namespace Kidogo.Tensors;
@@ -57,24 +59,30 @@ internal sealed class PackedNibbles<TForm> : PanelWeight
         NibbleKernel.Multiply<TForm>(_panels.Slice<byte>((long)panel * _panelBytes, _panelBytes), tile, tokens, y, stride);
 
     // A stored block is scale, (minimum,) 16 bytes with code j low and code j + 16 high: four bytes of it are one row's lane of a group as they are.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void PackRow(ReadOnlySpan<byte> source, int row)
     {
-        Span<byte> panel = _panels.Slice<byte>((long)(row / PanelRows) * _panelBytes, _panelBytes);
+        int blocks = Columns / NibbleKernel.BlockColumns;
         int r = row % PanelRows;
-        for (int b = 0; b < Columns / NibbleKernel.BlockColumns; b++)
+        ref byte from = ref MemoryMarshal.GetReference(source[..(blocks * Format.BlockBytes)]);
+        ref byte to = ref MemoryMarshal.GetReference(_panels.Slice<byte>((long)(row / PanelRows) * _panelBytes, _panelBytes));
+        for (int b = 0; b < blocks; b++)
         {
-            ReadOnlySpan<byte> block = source.Slice(b * Format.BlockBytes, Format.BlockBytes);
-            Span<byte> packed = panel[(b * NibbleKernel.BlockBytes<TForm>())..];
-            block[..2].CopyTo(packed[(2 * r)..]);
+            Unsafe.WriteUnaligned(ref Unsafe.Add(ref to, 2 * r), Unsafe.ReadUnaligned<ushort>(ref from));
             if (TForm.HasMinimum)
             {
-                block.Slice(2, 2).CopyTo(packed[((2 * PanelRows) + (2 * r))..]);
+                Unsafe.WriteUnaligned(ref Unsafe.Add(ref to, (2 * NibbleKernel.PanelRows) + (2 * r)), Unsafe.ReadUnaligned<ushort>(ref Unsafe.Add(ref from, 2)));
             }
 
+            ref byte codes = ref Unsafe.Add(ref from, TForm.HasMinimum ? 4 : 2);
+            ref byte lanes = ref Unsafe.Add(ref to, ((TForm.HasMinimum ? 4 : 2) * NibbleKernel.PanelRows) + (4 * r));
             for (int group = 0; group < 4; group++)
             {
-                block.Slice(ScaleBytes + (4 * group), 4).CopyTo(packed[((ScaleBytes * PanelRows) + (64 * group) + (4 * r))..]);
+                Unsafe.WriteUnaligned(ref Unsafe.Add(ref lanes, 64 * group), Unsafe.ReadUnaligned<uint>(ref Unsafe.Add(ref codes, 4 * group)));
             }
+
+            from = ref Unsafe.Add(ref codes, 16);
+            to = ref Unsafe.Add(ref to, NibbleKernel.BlockBytes<TForm>());
         }
     }
 

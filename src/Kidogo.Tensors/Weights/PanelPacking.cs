@@ -9,11 +9,16 @@ internal delegate void RowPacker(ReadOnlySpan<byte> source, int row);
 /// <summary>Walks over the rows of a stored matrix, panel by panel, with all threads; then lets go of the file's pages.</summary>
 internal static class PanelPacking
 {
+    /// <summary>Packs all rows, then lets go of the file's pages.</summary>
     public static void Run(StoredMatrix stored, WorkerTeam team, int panelRows, RowPacker pack)
     {
-        team.Run(new Packing(stored, panelRows, pack) { Items = (stored.Rows + panelRows - 1) / panelRows });
+        Visit(stored, team, panelRows, pack);
         stored.LetGo();
     }
+
+    /// <summary>Looks at all rows.</summary>
+    public static void Visit(StoredMatrix stored, WorkerTeam team, int panelRows, RowPacker look) =>
+        team.Run(new Packing(stored, panelRows, look) { Items = (stored.Rows + panelRows - 1) / panelRows });
 
     private sealed class Packing(StoredMatrix stored, int panelRows, RowPacker pack) : SharedWork
     {

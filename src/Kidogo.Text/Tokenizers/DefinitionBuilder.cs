@@ -207,7 +207,7 @@ internal static class DefinitionBuilder
     private static SubwordModel ModelOf(TokenizerDefinition definition, Vocabulary vocabulary, bool plain, int unk) => definition.Model switch
     {
         TokenizerModelKind.SentencePiece => new SentencePieceModel(vocabulary, definition.Scores!, unk),
-        TokenizerModelKind.Unigram => new UnigramModel(vocabulary, definition.Scores!, unk, byteFallback: false, userDefinedAreFree: true),
+        TokenizerModelKind.Unigram => new UnigramModel(vocabulary, Array.ConvertAll(definition.Scores!, static score => (double)score), unk, byteFallback: false, userDefinedAreFree: true),
         TokenizerModelKind.WordPiece => new WordPieceModel(vocabulary, unk),
         _ when definition.PreTokenizer == "whitespace" => new WordLevelModel(vocabulary, unk),
         _ => new BytePairModel(vocabulary, definition.Merges ?? new PieceList(), new BytePairOptions

@@ -15,7 +15,7 @@ internal sealed class JsonVocabulary
     public List<int>? Ids { get; private set; }
 
     /// <summary>Their scores, where the file has pairs.</summary>
-    public List<float>? Scores { get; private set; }
+    public List<double>? Scores { get; private set; }
 
     /// <summary>Left and right halves in turn.</summary>
     public PieceList? Merges { get; private set; }
@@ -144,9 +144,9 @@ internal sealed class JsonVocabulary
             Expect(ref reader, JsonTokenType.String, $"piece {Scores.Count}", advance: true);
             AddString(ref reader, Pieces);
             Expect(ref reader, JsonTokenType.Number, $"the score of piece {Scores.Count}", advance: true);
-            Scores.Add(reader.TryGetSingle(out float score) && float.IsFinite(score)
+            Scores.Add(reader.TryGetDouble(out double score) && double.IsFinite(score)
                 ? score
-                : throw new TokenizerFormatException($"At byte {reader.TokenStartIndex}, a score is not a number in the range of float32."));
+                : throw new TokenizerFormatException($"At byte {reader.TokenStartIndex}, a score is not a number in the range of float64."));
             Expect(ref reader, JsonTokenType.EndArray, $"what follows the score of piece {Scores.Count - 1}", advance: true);
             CheckCount(Scores.Count);
         }

@@ -182,7 +182,8 @@ internal sealed class BertNormalizer(bool cleanText, bool spaceIdeographs, bool 
             ReadOnlySpan<byte> character = text.Slice(at, length);
             at += length;
             bool space = CodePoints.IsSpace(codePoint);
-            if (cleanText && (codePoint is 0 or 0xFFFD || (!space && (CodePoints.CategoryBit(codePoint) & CodePoints.Other) != 0)))
+            bool control = codePoint is not ('\t' or '\n' or '\r') && (codePoint is 0 or 0xFFFD || (CodePoints.CategoryBit(codePoint) & CodePoints.Other) != 0);
+            if (cleanText && control)
             {
                 continue;
             }

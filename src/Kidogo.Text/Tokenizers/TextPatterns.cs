@@ -96,7 +96,7 @@ internal sealed class DigitGroupPattern(DigitGroups groups) : TextPattern
                 stop += length;
             }
 
-            if (!inside && groups == DigitGroups.BeforeBoundary && stop < text.Length && CodePoints.IsWord(CodePoints.Decode(text, stop, out _)))
+            if (!inside && groups == DigitGroups.BeforeBoundary && stop < text.Length && CodePoints.IsPatternWord(CodePoints.Decode(text, stop, out _)))
             {
                 start = stop;
                 continue;

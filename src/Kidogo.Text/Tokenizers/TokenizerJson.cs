@@ -44,7 +44,7 @@ internal static class TokenizerJson
         string type = ModelType(file);
         List<string> warnings = [];
         List<Entry> entries = ReadEntries(file, config);
-        Vocabulary vocabulary = NumberPieces(file, entries, out float[] scores);
+        Vocabulary vocabulary = NumberPieces(file, entries, out double[] scores);
         int unknown = UnknownOf(file, type, vocabulary);
 
         Normalizer? normalizer = Element(file.Rest, "normalizer") is { } n ? TokenizerJsonSteps.NormalizerOf(n) : null;
@@ -154,7 +154,7 @@ internal static class TokenizerJson
     }
 
     // Pieces and added tokens in the order of their ids. An added token that is a piece has the piece's id, whatever it says.
-    private static Vocabulary NumberPieces(JsonVocabulary file, List<Entry> entries, out float[] scores)
+    private static Vocabulary NumberPieces(JsonVocabulary file, List<Entry> entries, out double[] scores)
     {
         int count = file.Pieces.Count;
         int size = count;
@@ -197,7 +197,7 @@ internal static class TokenizerJson
 
         PieceList pieces = new(size, size * 8);
         TokenKind[] kinds = new TokenKind[size];
-        scores = new float[size];
+        scores = new double[size];
         for (int id = 0; id < size; id++)
         {
             bool isAdded = added.TryGetValue(id, out Entry? entry);
@@ -228,7 +228,7 @@ internal static class TokenizerJson
         return token is null || found >= 0 || type == "BPE" ? found : throw new TokenizerFormatException($"The unknown token '{token}' is not in the vocabulary.");
     }
 
-    private static SubwordModel ModelOf(JsonVocabulary file, string type, Vocabulary vocabulary, float[] scores, int unknown, bool rawBytes)
+    private static SubwordModel ModelOf(JsonVocabulary file, string type, Vocabulary vocabulary, double[] scores, int unknown, bool rawBytes)
     {
         switch (type)
         {

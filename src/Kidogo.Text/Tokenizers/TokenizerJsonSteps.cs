@@ -189,7 +189,9 @@ internal static class TokenizerJsonSteps
                 steps.Add(new SplitPreTokenizer(pattern, BehaviorOf(json), json.Flag("invert", false)));
                 break;
             case "Whitespace":
-                steps.Add(new SplitPreTokenizer(KnownPatterns.Of("\\w+|[^\\w\\s]+"), SplitBehavior.Removed, invert: true));
+                // \w+|[^\w\s]+: words and runs of the rest, white space dropped.
+                steps.Add(new SplitPreTokenizer(new ClassPattern(CodePoints.IsSpace, int.MaxValue), SplitBehavior.Removed));
+                steps.Add(new SplitPreTokenizer(new ClassPattern(CodePoints.IsWord, int.MaxValue), SplitBehavior.Isolated));
                 break;
             case "WhitespaceSplit":
                 steps.Add(new SplitPreTokenizer(new ClassPattern(CodePoints.IsSpace, int.MaxValue), SplitBehavior.Removed));

@@ -12,7 +12,7 @@ internal sealed class UnigramModel : SubwordModel
     private readonly int _unknownId;
     private readonly double _unknownScore;
 
-    public UnigramModel(Vocabulary vocabulary, float[] scores, int unknownId, bool byteFallback, bool userDefinedAreFree)
+    public UnigramModel(Vocabulary vocabulary, double[] scores, int unknownId, bool byteFallback, bool userDefinedAreFree)
     {
         _unknownId = unknownId;
         _scores = new double[vocabulary.Count];
@@ -21,7 +21,7 @@ internal sealed class UnigramModel : SubwordModel
         for (int id = 0; id < vocabulary.Count; id++)
         {
             TokenKind kind = vocabulary.Kinds[id];
-            float score = float.IsFinite(scores[id]) ? scores[id] : 0;
+            double score = double.IsFinite(scores[id]) ? scores[id] : 0;
             _scores[id] = userDefinedAreFree && kind == TokenKind.UserDefined ? 0 : score;
             if (kind == TokenKind.Normal)
             {

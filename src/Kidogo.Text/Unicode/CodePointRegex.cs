@@ -235,5 +235,5 @@ internal sealed class RegexRun(CodePointRegex regex, int textLength)
     };
 
     private static bool IsBoundary(ReadOnlySpan<byte> text, int at) =>
-        (at > 0 && CodePoints.IsWord(CodePoints.DecodeBefore(text, at, out _))) != (at < text.Length && CodePoints.IsWord(CodePoints.Decode(text, at, out _)));
+        (at > 0 && CodePoints.IsPatternWord(CodePoints.DecodeBefore(text, at, out _))) != (at < text.Length && CodePoints.IsPatternWord(CodePoints.Decode(text, at, out _)));
 }

@@ -202,6 +202,6 @@ internal sealed class CodePointSet
             }
         }
 
-        return (_spaces && CodePoints.IsSpace(codePoint)) || (_words && CodePoints.IsWord(codePoint));
+        return (_spaces && CodePoints.IsSpace(codePoint)) || (_words && CodePoints.IsPatternWord(codePoint));
     }
 }

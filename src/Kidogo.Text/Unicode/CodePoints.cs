@@ -17,7 +17,9 @@ internal static class CodePoints
     public const uint Symbol = 0xF << 25;
     public const uint Other = (0xFu << 14) | (1u << 29);
 
-    // Bits for ASCII; 0x80 of the first byte of each category is unused.
+    private const uint WordMask = Letter | Mark | Number | (1u << (int)UnicodeCategory.ConnectorPunctuation);
+
+    // The classes of ASCII: letter, number, space, control.
     private const byte L = 1, N = 2, S = 4, C = 8;
 
     private static ReadOnlySpan<byte> AsciiClasses =>
@@ -46,10 +48,11 @@ internal static class CodePoints
         ? AsciiClasses[codePoint] == S
         : codePoint is 0x85 or 0xA0 or 0x1680 or (>= 0x2000 and <= 0x200A) or 0x2028 or 0x2029 or 0x202F or 0x205F or 0x3000;
 
-    /// <summary>A letter, a mark, a decimal digit, a letter number or connecting punctuation: a regular expression's <c>\w</c>.</summary>
-    public static bool IsWord(int codePoint) =>
-        (CategoryBit(codePoint) & (Letter | Mark | (1u << (int)UnicodeCategory.DecimalDigitNumber) | (1u << (int)UnicodeCategory.LetterNumber)
-            | (1u << (int)UnicodeCategory.ConnectorPunctuation))) != 0;
+    /// <summary>A letter, a mark, a decimal digit, a letter number, connecting punctuation or a joiner: <c>\w</c> of Rust's regular expressions.</summary>
+    public static bool IsWord(int codePoint) => codePoint is 0x200C or 0x200D || (CategoryBit(codePoint) & WordMask & ~(1u << (int)UnicodeCategory.OtherNumber)) != 0 || IsEnclosedLetter(codePoint);
+
+    /// <summary>A letter, a mark, any number or connecting punctuation: <c>\w</c> of Oniguruma, in which tokenizer.json's patterns are written.</summary>
+    public static bool IsPatternWord(int codePoint) => (CategoryBit(codePoint) & WordMask) != 0 || IsEnclosedLetter(codePoint);
 
     /// <summary>A CJK ideograph, as BERT puts blanks around.</summary>
     public static bool IsIdeograph(int codePoint) => codePoint is (>= 0x4E00 and <= 0x9FFF) or (>= 0x3400 and <= 0x4DBF) or (>= 0x20000 and <= 0x2A6DF)
@@ -110,4 +113,7 @@ internal static class CodePoints
         length = 4;
         return ((lead & 0x07) << 18) | ((text[at + 1] & 0x3F) << 12) | ((text[at + 2] & 0x3F) << 6) | (text[at + 3] & 0x3F);
     }
+
+    // Symbols that Unicode counts as alphabetic.
+    private static bool IsEnclosedLetter(int codePoint) => codePoint is (>= 0x24B6 and <= 0x24E9) or (>= 0x1F130 and <= 0x1F149) or (>= 0x1F150 and <= 0x1F169) or (>= 0x1F170 and <= 0x1F189);
 }

@@ -1,0 +1,116 @@
+// What holds for all ops: those without a backward refuse a training context, and a pass in steady state allocates nothing. Knows no values.
+using Kidogo.Tensors;
+using Kidogo.Tensors.Ops;
+
+namespace Kidogo.KernelTests.Ops;
+
+/// <summary>Tests that measure the whole process's allocations run alone.</summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class AloneGroup
+{
+    public const string Name = "alone";
+}
+
+[Collection(AloneGroup.Name)]
+public sealed class OpTableTests
+{
+    private static readonly Tensor s_x = new Pseudorandom(71).Tensor(2, 32);
+    private static readonly Tensor s_row = new Pseudorandom(72).Tensor(1, 32);
+
+    /// <summary>Every op, each applied to something it can compute.</summary>
+    private static readonly Dictionary<string, Func<ComputeContext, Tensor>> s_ops = new()
+    {
+        [nameof(ActivationOp)] = context => ActivationOp.Apply(context, s_x, Activation.Silu),
+        [nameof(AddOp)] = context => AddOp.Apply(context, AttentionReference.Rows(s_x, 0, 2), s_row),
+        [nameof(AttentionOp)] = context => AttentionOp.Apply(context, s_x, s_x, s_x, [new SequenceRows(0, 2, new KvStore(2, 16))], new AttentionShape(2, 2, 16, 0.25f, 0, 0)),
+        [nameof(EmbeddingOp)] = context => EmbeddingOp.Apply(context, Weight.FromDense(s_x), [1, 0], 2),
+        [nameof(GatedOp)] = context => GatedOp.Apply(context, s_x, s_x, Activation.GeluTanh),
+        [nameof(LayerNormOp)] = context => LayerNormOp.Apply(context, s_x, s_row, s_row, 1e-5f),
+        [nameof(LinearOp)] = context => LinearOp.Apply(context, s_x, Weight.FromDense(s_x), null),
+        [nameof(RmsNormOp)] = context => RmsNormOp.Apply(context, s_x, s_row, 1e-5f, unitOffset: false),
+        [nameof(RotaryOp)] = context => RotaryOp.Apply(context, AttentionReference.Rows(s_x, 0, 2), 16, new RotaryTable([1, 0.1], 1, RotaryLayout.HalfSplit), [3, 4]),
+        [nameof(RowsOp)] = context => RowsOp.Apply(context, s_x, [1]),
+        [nameof(ScaleOp)] = context => ScaleOp.Apply(context, AttentionReference.Rows(s_x, 0, 2), 3),
+        [nameof(SoftcapOp)] = context => SoftcapOp.Apply(context, AttentionReference.Rows(s_x, 0, 2), 3),
+    };
+
+    public static TheoryData<string> Names => new(s_ops.Keys);
+
+    [Fact]
+    public void Table_AllPublicOps_AreInIt()
+    {
+        string[] ops = [.. typeof(LinearOp).Assembly.GetExportedTypes().Where(type => type.IsAbstract && type.IsSealed && type.Name.EndsWith("Op", StringComparison.Ordinal)).Select(type => type.Name)];
+        Assert.NotEmpty(ops);
+        Assert.Equal(ops.Order(), s_ops.Keys.Order());
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Apply_TrainingContext_IsRefusedWithTheOpsName(string name)
+    {
+        using ComputeContext context = ComputeContext.Training(1);
+        NotSupportedException refusal = Assert.Throws<NotSupportedException>(() => s_ops[name](context));
+        Assert.Contains(name, refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Apply_InferenceContext_GivesFiniteValues(string name)
+    {
+        using ComputeContext context = ComputeContext.Inference(2);
+        Tensor y = s_ops[name](context);
+        Assert.NotEqual(0, y.Length);
+        Assert.All(y.Span.ToArray(), value => Assert.True(float.IsFinite(value)));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void Decode_SteadyState_AllocatesNothing(int threads)
+    {
+        const int WarmUp = 60, Counted = 30;
+        using ComputeContext context = ComputeContext.Inference(threads);
+        using Weights.StoredData nibbles = new(Tensors.Formats.WeightFormats.ForName("Q4_0")!, 128, 64, 73), halves = new(Tensors.Formats.WeightFormats.ForName("F16")!, 128, 64, 74);
+        using Weight square = Weight.Open(nibbles.Matrix(64), context), key = Weight.Open(nibbles.Matrix(32), context), up = Weight.Open(halves.Matrix(128), context);
+        using Weight down = Weight.FromDense(new Pseudorandom(75).Tensor(64, 128, 0.1f));
+        using KvStore store = new(2, 16);
+        store.Reserve(WarmUp + Counted);
+        Tensor norm = new Pseudorandom(76).Tensor(1, 64);
+        RotaryTable rotary = new([1, 0.3, 0.1, 0.03], 1, RotaryLayout.HalfSplit);
+        AttentionShape shape = new(4, 2, 16, 0.25f, 5, 0);
+        int step = 0;
+        for (; step < WarmUp; step++)
+        {
+            Step(step);
+        }
+
+        long mine = GC.GetAllocatedBytesForCurrentThread(), all = GC.GetTotalAllocatedBytes(precise: true);
+        for (; step < WarmUp + Counted; step++)
+        {
+            Step(step);
+        }
+
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - mine);
+        Assert.InRange(GC.GetTotalAllocatedBytes(precise: true) - all, 0, 16 * 1024); // the runner's own threads report now and then; 30 steps with one array each would be more
+        void Step(int position)
+        {
+            int mark = context.Mark();
+            Tensor x = EmbeddingOp.Apply(context, square, [position % 64], 1);
+            Tensor normed = RmsNormOp.Apply(context, x, norm, 1e-5f, false);
+            Three outputs = default;
+            LinearOp.ApplyAll(context, normed, [square, key, key], [null, null, null], outputs);
+            Tensor q = RotaryOp.Apply(context, outputs[0], 16, rotary, [position]), k = RotaryOp.Apply(context, outputs[1], 16, rotary, [position]);
+            x = AddOp.Apply(context, x, AttentionOp.Apply(context, q, k, outputs[2], [new SequenceRows(0, 1, store)], shape));
+            Tensor wide = LinearOp.Apply(context, LayerNormOp.Apply(context, x, norm, norm, 1e-5f), up, null);
+            x = AddOp.Apply(context, x, LinearOp.Apply(context, GatedOp.Apply(context, wide, wide, Activation.Silu), down, null));
+            SoftcapOp.Apply(context, ScaleOp.Apply(context, RowsOp.Apply(context, x, [0]), 0.5f), 30);
+            context.ReleaseTo(mark);
+        }
+    }
+
+    [System.Runtime.CompilerServices.InlineArray(3)]
+    private struct Three
+    {
+        private Tensor _first;
+    }
+}

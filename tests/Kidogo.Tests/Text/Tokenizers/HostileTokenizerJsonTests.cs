@@ -1,0 +1,136 @@
+// Descriptions from strangers: one exception type, no hang, no crash.
+using System.Text;
+using Kidogo.Text.Tokenizers;
+using Kidogo.Text.Unicode;
+
+namespace Kidogo.Tests.Text.Tokenizers;
+
+public sealed class HostileTokenizerJsonTests
+{
+    private const int Mutations = 10_000;
+
+    [Fact]
+    public void FromJson_SmallFile_Works()
+    {
+        Tokenizer tokenizer = Load(SmallVocabularies.Json);
+        Assert.Equal([9, 4, 5], tokenizer.Encode("ab", addSpecial: true)); // "a b" comes before "▁ a"
+        Assert.Equal("a b", tokenizer.Decode(tokenizer.Encode("A  b")));
+        Assert.Contains(10, tokenizer.Encode("a <u> b"));
+        Assert.DoesNotContain(9, tokenizer.Encode("a<s>b"));
+        Assert.Contains(9, tokenizer.Encode("a<s>b", parseSpecial: true));
+    }
+
+    [Fact]
+    public void FromJson_CutAnywhere_ThrowsTheOneException()
+    {
+        byte[] json = Encoding.UTF8.GetBytes(SmallVocabularies.Json);
+        for (int length = 0; length < json.Length; length++)
+        {
+            Assert.Throws<TokenizerFormatException>(() => Tokenizer.FromJson(json.AsMemory(0, length)));
+        }
+    }
+
+    [Fact]
+    public void FromJson_MutatedFile_LoadsOrThrowsTheOneException()
+    {
+        byte[] json = Encoding.UTF8.GetBytes(SmallVocabularies.Json);
+        Random random = new(20261122);
+        int loaded = 0;
+        for (int i = 0; i < Mutations; i++)
+        {
+            byte[] mutated = (byte[])json.Clone();
+            for (int changes = random.Next(1, 4); changes > 0; changes--)
+            {
+                mutated[random.Next(mutated.Length)] = random.Next(3) == 0 ? (byte)random.Next(256) : json[random.Next(json.Length)];
+            }
+
+            try
+            {
+                Tokenizer tokenizer = Tokenizer.FromJson(mutated);
+                int[] ids = tokenizer.Encode("ab 123 ABC <u> é<s>\n", addSpecial: true, parseSpecial: true);
+                tokenizer.Decode(ids);
+                loaded++;
+            }
+            catch (TokenizerException)
+            {
+            }
+        }
+
+        Assert.InRange(loaded, 1, Mutations - 1);
+    }
+
+    [Theory]
+    [InlineData("\"a\":1", "\"a\":-1")]
+    [InlineData("\"a\":1", "\"a\":1e3000")]
+    [InlineData("\"a\":1", "\"a\":2")]
+    [InlineData("\"a\":1", "\"a\":2000000000")]
+    [InlineData("\"a\":1", "\"a\":4000000")]
+    [InlineData("\"a\":1", "\"a\":\"1\"")]
+    [InlineData("\"a b\"", "\"a z\"")]
+    [InlineData("\"a b\"", "\"ab\"")]
+    [InlineData("\"id\":10", "\"id\":5")]
+    [InlineData("\"id\":10", "\"id\":9")]
+    [InlineData("\"ids\":[9]", "\"ids\":[11]")]
+    [InlineData("\"NFKC\"", "\"NFXC\"")]
+    [InlineData("\"BPE\"", "\"RNN\"")]
+    [InlineData("\\\\p{N}{1,3}", "\\\\p{N}{1,99999}")]
+    [InlineData("\\\\p{N}{1,3}", "(((a{99}){99}){99}){99}")]
+    [InlineData("\\\\p{N}{1,3}", "(a")]
+    [InlineData("\\\\p{N}{1,3}", "[z-a]")]
+    [InlineData("\\\\p{N}{1,3}", "\\\\1")]
+    [InlineData("\"content\":\"<u>\"", "\"content\":\"\\ud800\"")]
+    public void FromJson_OneThingWrong_ThrowsTheOneException(string right, string wrong)
+    {
+        Assert.Contains(right, SmallVocabularies.Json, StringComparison.Ordinal);
+        Assert.Throws<TokenizerFormatException>(() => Load(SmallVocabularies.Json.Replace(right, wrong, StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void FromJson_DeepNesting_ThrowsTheOneException()
+    {
+        string deep = string.Concat(Enumerable.Repeat("{\"type\":\"Sequence\",\"normalizers\":[", 100_000));
+        Assert.Throws<TokenizerFormatException>(() => Load("{\"normalizer\":" + deep));
+        Assert.Throws<TokenizerFormatException>(() => Load(new string('[', 1_000_000)));
+        Assert.Throws<TokenizerFormatException>(() => new CodePointRegex(new string('(', 60_000)));
+    }
+
+    [Theory]
+    [InlineData("(a*)*b")]
+    [InlineData("(a|a)*b")]
+    [InlineData("(a+)+$x")]
+    [InlineData("(?=(a*)*b)a")]
+    [InlineData("(a*)*")]
+    [InlineData("(a|aa)+?c")]
+    public void Regex_PatternThatExplodesElsewhere_EndsInBoundedWork(string pattern)
+    {
+        CodePointRegex regex = new(pattern);
+        byte[] text = Encoding.UTF8.GetBytes(new string('a', 5_000));
+        try
+        {
+            regex.Start(text.Length).Find(text, 0, out _, out _);
+        }
+        catch (TokenizerException)
+        {
+        }
+    }
+
+    [Theory]
+    [InlineData("a+b", "xaab", 1, 4)]
+    [InlineData("(?i:ab)+", "xABab", 1, 5)]
+    [InlineData("\\s+(?!\\S)", "a   b", 1, 3)]
+    [InlineData("a{2,3}?", "aaaa", 0, 2)]
+    [InlineData("(?:ab|a)(?>bc|b)?c", "abc", 0, 3)]
+    [InlineData("[\\p{L}&&[^a]]+", "aabc", 2, 4)]
+    [InlineData("(?<!a)b", "abcb", 3, 4)]
+    [InlineData("\\p{Lu}", "𝐀", 0, 4)]
+    [InlineData("\\bx\\b", "ax x", 3, 4)]
+    [InlineData("[^\\r\\n]?é", "oé", 0, 3)]
+    public void Regex_Pattern_MatchesAsUsual(string pattern, string text, int start, int end)
+    {
+        byte[] utf8 = Encoding.UTF8.GetBytes(text);
+        Assert.True(new CodePointRegex(pattern).Start(utf8.Length).Find(utf8, 0, out int from, out int to));
+        Assert.Equal((start, end), (from, to));
+    }
+
+    private static Tokenizer Load(string json) => Tokenizer.FromJson(Encoding.UTF8.GetBytes(json));
+}
