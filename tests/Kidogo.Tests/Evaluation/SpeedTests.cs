@@ -37,7 +37,7 @@ public sealed class SpeedTests : IDisposable
 
     [Fact]
     public void Cancelled_Ends() =>
-        Assert.Throws<OperationCanceledException>(() => Speed.Measure(_scripted.Model, _scripted.Context, new SpeedOptions { PromptTokens = 4, CacheFormat = KvFormat.Q8_0 }, new CancellationToken(true)));
+        Assert.Throws<OperationCanceledException>(() => Speed.Measure(_scripted.Model, _scripted.Context, new SpeedOptions { PromptTokens = 4, GeneratedTokens = 4, CacheFormat = KvFormat.Q8_0 }, new CancellationToken(true)));
 
     private SpeedReport Measure(int prompt, int generated, int batch) =>
         Speed.Measure(_scripted.Model, _scripted.Context, new SpeedOptions { PromptTokens = prompt, GeneratedTokens = generated, BatchSize = batch });

@@ -14,7 +14,7 @@ internal sealed class ScriptedModel : IDisposable
 {
     public const int ContextLength = 64;
 
-    private const int Hidden = 64; // the most tokens: each has its own direction
+    private const uint Hidden = 64; // the most tokens: each has its own direction
     private const float Certainty = 4; // the next token's logit is 4 · √64 = 32, all others' 0
     private const uint NormalToken = 1, ControlToken = 3;
 
@@ -30,7 +30,7 @@ internal sealed class ScriptedModel : IDisposable
             .Add("general.architecture", "llama")
             .Add("llama.block_count", 1u)
             .Add("llama.embedding_length", Hidden)
-            .Add("llama.context_length", ContextLength)
+            .Add("llama.context_length", (uint)ContextLength)
             .Add("llama.attention.head_count", 2u)
             .Add("llama.feed_forward_length", 32u)
             .Add("llama.attention.layer_norm_rms_epsilon", 0f)
@@ -41,12 +41,12 @@ internal sealed class ScriptedModel : IDisposable
             .AddArray("tokenizer.ggml.merges", 8, 0, []);
         int end = Array.FindIndex(pieces, IsControl);
         file = end < 0 ? file : file.Add("tokenizer.ggml.eos_token_id", (uint)end);
-        float[] head = new float[next.Length * Hidden];
-        float[] embedding = new float[next.Length * Hidden];
+        float[] head = new float[next.Length * (int)Hidden];
+        float[] embedding = new float[next.Length * (int)Hidden];
         for (int token = 0; token < next.Length; token++)
         {
-            embedding[(token * Hidden) + token] = 1;
-            head[(next[token] * Hidden) + token] = Certainty;
+            embedding[(token * (int)Hidden) + token] = 1;
+            head[(next[token] * (int)Hidden) + token] = Certainty;
         }
 
         Add("token_embd.weight", next.Length, embedding);
@@ -56,7 +56,7 @@ internal sealed class ScriptedModel : IDisposable
         Add("blk.0.ffn_norm.weight", 1, Ones());
         foreach (string matrix in (string[])["attn_q", "attn_k", "attn_v", "attn_output"])
         {
-            Add($"blk.0.{matrix}.weight", Hidden, new float[Hidden * Hidden]);
+            Add($"blk.0.{matrix}.weight", (int)Hidden, new float[Hidden * Hidden]);
         }
 
         Add("blk.0.ffn_gate.weight", 32, new float[32 * Hidden]);
@@ -91,5 +91,5 @@ internal sealed class ScriptedModel : IDisposable
         _folder.Dispose();
     }
 
-    private static float[] Ones() => [.. Enumerable.Repeat(1f, Hidden)];
+    private static float[] Ones() => [.. Enumerable.Repeat(1f, (int)Hidden)];
 }
