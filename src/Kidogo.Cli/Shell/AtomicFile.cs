@@ -7,12 +7,22 @@ internal sealed class AtomicFile : IDisposable
     private readonly Session _session;
     private readonly string _path;
     private readonly string _temporary;
+    private readonly bool _isDirect;
     private bool _isCommitted;
 
     private AtomicFile(Session session, string path)
     {
         _session = session;
-        _path = path;
+        _path = File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path; // a link goes on pointing where it points
+        path = _path;
+        if (IsDevice(path))
+        {
+            _temporary = path;
+            _isDirect = true;
+            Stream = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, 1 << 16);
+            return;
+        }
+
         string folder = Path.GetDirectoryName(Path.GetFullPath(path)) ?? ".";
         _temporary = Path.Combine(folder, $".{Path.GetFileName(path)}.{Environment.ProcessId}.tmp");
         Stream = new FileStream(_temporary, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 16);
@@ -61,6 +71,13 @@ internal sealed class AtomicFile : IDisposable
     /// <summary>Puts the complete file in its place.</summary>
     public void Commit()
     {
+        if (_isDirect)
+        {
+            Stream.Dispose();
+            _isCommitted = true;
+            return;
+        }
+
         Stream.Flush(flushToDisk: true);
         Stream.Dispose();
         File.Move(_temporary, _path, overwrite: true);
@@ -84,8 +101,15 @@ internal sealed class AtomicFile : IDisposable
             // The rest of the buffer does not fit either; the file is thrown away anyhow.
         }
 
-        File.Delete(_temporary);
+        if (!_isDirect)
+        {
+            File.Delete(_temporary);
+        }
     }
+
+    /// <summary>Pipes and devices cannot be replaced by renaming: they are written to as they are.</summary>
+    private static bool IsDevice(string path) =>
+        !OperatingSystem.IsWindows() && Path.GetFullPath(path) is { } full && (full.StartsWith("/dev/", StringComparison.Ordinal) || full.StartsWith("/proc/", StringComparison.Ordinal)) && File.Exists(full) && !full.StartsWith("/dev/shm/", StringComparison.Ordinal);
 
     private static bool IsDiskFull(IOException failure)
     {

@@ -92,30 +92,15 @@ internal sealed class ActivationTiles
     {
         (int first, int count) = Tile(index);
         Span<float> tile = _buffer.Span.Slice(first * TokenStride, count * TokenStride);
-        for (int t = 0; t < count; t++)
+        if (Form == ActivationForm.Float32)
         {
-            if (Form == ActivationForm.Float32)
-            {
-                Interleave(x.Row(first + t), tile, t, count);
-            }
-            else
-            {
-                RoundRow(x.Row(first + t), MemoryMarshal.Cast<float, int>(tile), t, count);
-            }
-        }
-    }
-
-    private static void Interleave(ReadOnlySpan<float> row, Span<float> tile, int t, int count)
-    {
-        if (count == 1)
-        {
-            row.CopyTo(tile);
+            TileInterleaving.Fill(x, first, count, tile);
             return;
         }
 
-        for (int c = 0; c < row.Length; c++)
+        for (int t = 0; t < count; t++)
         {
-            tile[(c * count) + t] = row[c];
+            RoundRow(x.Row(first + t), MemoryMarshal.Cast<float, int>(tile), t, count);
         }
     }
 

@@ -46,7 +46,8 @@ internal static class FloatKernel
     /// <param name="tokens">12, 4 or 1.</param>
     /// <param name="y">Token t's outputs go to [t · stride, + 32).</param>
     /// <param name="stride">Distance between tokens in <paramref name="y"/>.</param>
-    public static void Multiply<TLayout>(ReadOnlySpan<float> panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride)
+    /// <param name="onto">Whether sums go on from what <paramref name="y"/> holds: a product may be computed in parts of its columns, in their order, with the same bits.</param>
+    public static void Multiply<TLayout>(ReadOnlySpan<float> panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride, bool onto = false)
         where TLayout : struct, IFloatTileLayout
     {
         int columns = panel.Length / PanelRows;
@@ -64,13 +65,13 @@ internal static class FloatKernel
             switch (tokens)
             {
                 case ActivationTiles.WideTile:
-                    Wide512<TLayout>(ref w, ref x, columns, ref outputs, stride);
+                    Wide512<TLayout>(ref w, ref x, columns, ref outputs, stride, onto);
                     return;
                 case ActivationTiles.MiddleTile:
-                    Middle512<TLayout>(ref w, ref x, columns, ref outputs, stride);
+                    Middle512<TLayout>(ref w, ref x, columns, ref outputs, stride, onto);
                     return;
                 default:
-                    Single512<TLayout>(ref w, ref x, columns, ref outputs);
+                    Single512<TLayout>(ref w, ref x, columns, ref outputs, onto);
                     return;
             }
         }
@@ -83,11 +84,11 @@ internal static class FloatKernel
                 {
                     if (tokens == 1)
                     {
-                        Single256<TLayout>(ref Unsafe.Add(ref w, row), ref x, columns, ref Unsafe.Add(ref outputs, row));
+                        Single256<TLayout>(ref Unsafe.Add(ref w, row), ref x, columns, ref Unsafe.Add(ref outputs, row), onto);
                     }
                     else
                     {
-                        Middle256<TLayout>(ref Unsafe.Add(ref w, row), ref Unsafe.Add(ref x, t * TLayout.TokenStep), tokens, columns, ref Unsafe.Add(ref outputs, (t * stride) + row), stride);
+                        Middle256<TLayout>(ref Unsafe.Add(ref w, row), ref Unsafe.Add(ref x, t * TLayout.TokenStep), tokens, columns, ref Unsafe.Add(ref outputs, (t * stride) + row), stride, onto);
                     }
                 }
             }
@@ -95,11 +96,11 @@ internal static class FloatKernel
             return;
         }
 
-        MultiplyScalar<TLayout>(panel, tile, tokens, y, stride);
+        MultiplyScalar<TLayout>(panel, tile, tokens, y, stride, onto);
     }
 
     /// <summary>The definition, one multiplication at a time.</summary>
-    public static void MultiplyScalar<TLayout>(ReadOnlySpan<float> panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride)
+    public static void MultiplyScalar<TLayout>(ReadOnlySpan<float> panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride, bool onto = false)
         where TLayout : struct, IFloatTileLayout
     {
         int columns = panel.Length / PanelRows;
@@ -107,7 +108,7 @@ internal static class FloatKernel
         {
             for (int r = 0; r < PanelRows; r++)
             {
-                float sum = 0;
+                float sum = onto ? y[(t * stride) + r] : 0;
                 for (int c = 0; c < columns; c++)
                 {
                     sum = MathF.FusedMultiplyAdd(tile[(c * TLayout.ColumnStep(tokens)) + (t * TLayout.TokenStep)], panel[(c * PanelRows) + r], sum);
@@ -120,13 +121,41 @@ internal static class FloatKernel
 
     // 512 bits, 12 tokens by 32 rows: 24 sums, 2 weights and 1 activation in registers (27 of 32); per column 2 loads, 12 broadcasts, 24 multiply-adds.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Wide512<TLayout>(ref float w, ref float x, int columns, ref float y, int stride)
+    private static void Wide512<TLayout>(ref float w, ref float x, int columns, ref float y, int stride, bool onto)
         where TLayout : struct, IFloatTileLayout
     {
         Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default, a4 = default, a5 = default;
         Vector512<float> a6 = default, a7 = default, a8 = default, a9 = default, a10 = default, a11 = default;
         Vector512<float> b0 = default, b1 = default, b2 = default, b3 = default, b4 = default, b5 = default;
         Vector512<float> b6 = default, b7 = default, b8 = default, b9 = default, b10 = default, b11 = default;
+        if (onto)
+        {
+            a0 = Vector512.LoadUnsafe(ref y);
+            b0 = Vector512.LoadUnsafe(ref y, 16);
+            a1 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, stride));
+            b1 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, stride), 16);
+            a2 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 2 * stride));
+            b2 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 2 * stride), 16);
+            a3 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 3 * stride));
+            b3 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 3 * stride), 16);
+            a4 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 4 * stride));
+            b4 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 4 * stride), 16);
+            a5 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 5 * stride));
+            b5 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 5 * stride), 16);
+            a6 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 6 * stride));
+            b6 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 6 * stride), 16);
+            a7 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 7 * stride));
+            b7 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 7 * stride), 16);
+            a8 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 8 * stride));
+            b8 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 8 * stride), 16);
+            a9 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 9 * stride));
+            b9 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 9 * stride), 16);
+            a10 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 10 * stride));
+            b10 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 10 * stride), 16);
+            a11 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 11 * stride));
+            b11 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 11 * stride), 16);
+        }
+
         for (int c = 0; c < columns; c++)
         {
             Vector512<float> u = Vector512.LoadUnsafe(ref w);
@@ -198,11 +227,23 @@ internal static class FloatKernel
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Middle512<TLayout>(ref float w, ref float x, int columns, ref float y, int stride)
+    private static void Middle512<TLayout>(ref float w, ref float x, int columns, ref float y, int stride, bool onto)
         where TLayout : struct, IFloatTileLayout
     {
         Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default;
         Vector512<float> b0 = default, b1 = default, b2 = default, b3 = default;
+        if (onto)
+        {
+            a0 = Vector512.LoadUnsafe(ref y);
+            b0 = Vector512.LoadUnsafe(ref y, 16);
+            a1 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, stride));
+            b1 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, stride), 16);
+            a2 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 2 * stride));
+            b2 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 2 * stride), 16);
+            a3 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 3 * stride));
+            b3 = Vector512.LoadUnsafe(ref Unsafe.Add(ref y, 3 * stride), 16);
+        }
+
         for (int c = 0; c < columns; c++)
         {
             Vector512<float> u = Vector512.LoadUnsafe(ref w);
@@ -235,10 +276,11 @@ internal static class FloatKernel
 
     // One token: 4 columns in flight would reorder the sum, so the panel's two vectors of rows are the only parallel chains; memory, not latency, bounds it.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Single512<TLayout>(ref float w, ref float x, int columns, ref float y)
+    private static void Single512<TLayout>(ref float w, ref float x, int columns, ref float y, bool onto)
         where TLayout : struct, IFloatTileLayout
     {
-        Vector512<float> a = default, b = default;
+        Vector512<float> a = onto ? Vector512.LoadUnsafe(ref y) : default;
+        Vector512<float> b = onto ? Vector512.LoadUnsafe(ref y, 16) : default;
         for (int c = 0; c < columns; c++)
         {
             Vector512<float> value = Vector512.Create(Unsafe.Add(ref x, c));
@@ -253,10 +295,22 @@ internal static class FloatKernel
 
     // 256 bits, 4 tokens by 16 rows: 8 sums, 2 weights, 1 activation.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Middle256<TLayout>(ref float w, ref float x, int tokens, int columns, ref float y, int stride)
+    private static void Middle256<TLayout>(ref float w, ref float x, int tokens, int columns, ref float y, int stride, bool onto)
         where TLayout : struct, IFloatTileLayout
     {
         Vector256<float> a0 = default, a1 = default, a2 = default, a3 = default, b0 = default, b1 = default, b2 = default, b3 = default;
+        if (onto)
+        {
+            a0 = Vector256.LoadUnsafe(ref y);
+            b0 = Vector256.LoadUnsafe(ref y, 8);
+            a1 = Vector256.LoadUnsafe(ref Unsafe.Add(ref y, stride));
+            b1 = Vector256.LoadUnsafe(ref Unsafe.Add(ref y, stride), 8);
+            a2 = Vector256.LoadUnsafe(ref Unsafe.Add(ref y, 2 * stride));
+            b2 = Vector256.LoadUnsafe(ref Unsafe.Add(ref y, 2 * stride), 8);
+            a3 = Vector256.LoadUnsafe(ref Unsafe.Add(ref y, 3 * stride));
+            b3 = Vector256.LoadUnsafe(ref Unsafe.Add(ref y, 3 * stride), 8);
+        }
+
         for (int c = 0; c < columns; c++)
         {
             Vector256<float> u = Vector256.LoadUnsafe(ref w);
@@ -288,10 +342,11 @@ internal static class FloatKernel
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Single256<TLayout>(ref float w, ref float x, int columns, ref float y)
+    private static void Single256<TLayout>(ref float w, ref float x, int columns, ref float y, bool onto)
         where TLayout : struct, IFloatTileLayout
     {
-        Vector256<float> a = default, b = default;
+        Vector256<float> a = onto ? Vector256.LoadUnsafe(ref y) : default;
+        Vector256<float> b = onto ? Vector256.LoadUnsafe(ref y, 8) : default;
         for (int c = 0; c < columns; c++)
         {
             Vector256<float> value = Vector256.Create(Unsafe.Add(ref x, c));

@@ -5,7 +5,7 @@ using Kidogo.Tensors.Kernels;
 namespace Kidogo.Tensors;
 
 /// <summary>A float32 matrix in panels [C, 32].</summary>
-internal sealed class DenseWeight : PanelWeight
+internal sealed class DenseWeight : FloatPanelWeight
 {
     private readonly AlignedBuffer _panels;
     private readonly long _panelBytes;
@@ -35,10 +35,6 @@ internal sealed class DenseWeight : PanelWeight
 
     public override long MemoryBytes => _panels.Length;
 
-    internal override ActivationForm Activations => ActivationForm.Float32;
-
-    internal override int PanelRows => FloatKernel.PanelRows;
-
     public override void DecodeRow(int row, Span<float> destination)
     {
         ReadOnlySpan<float> panel = Panel(row / PanelRows);
@@ -50,8 +46,8 @@ internal sealed class DenseWeight : PanelWeight
         GC.KeepAlive(this); // the span does not keep the native memory: its owner must outlive the loop
     }
 
-    private protected override void MultiplyTile(int panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride, KernelScratch scratch) =>
-        FloatKernel.Multiply<InterleavedTile>(Panel(panel), tile, tokens, y, stride);
+    private protected override ReadOnlySpan<float> Block(int panel, int firstColumn, int columns, KernelScratch scratch) =>
+        Panel(panel).Slice(firstColumn * PanelRows, columns * PanelRows);
 
     private Span<float> Panel(int panel) => _panels.Slice<float>(panel * _panelBytes, Columns * PanelRows);
 
@@ -67,19 +63,21 @@ internal static class PanelTransposition
 {
     private const int BlockColumns = 16; // the 16 lines of a panel that a block writes stay in the first-level cache while 32 rows pass
 
-    /// <summary>Writes 32 rows as a panel.</summary>
+    /// <summary>Writes some columns of 32 rows as a block of a panel.</summary>
     /// <param name="rows">[32, C]</param>
     /// <param name="columns">C</param>
-    /// <param name="panel">[C, 32]</param>
-    public static void Write(ReadOnlySpan<float> rows, int columns, Span<float> panel)
+    /// <param name="firstColumn">The first column to write.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="panel">[count, 32]</param>
+    public static void Write(ReadOnlySpan<float> rows, int columns, int firstColumn, int count, Span<float> panel)
     {
-        for (int first = 0; first < columns; first += BlockColumns)
+        for (int first = 0; first < count; first += BlockColumns)
         {
-            int count = Math.Min(BlockColumns, columns - first);
-            Span<float> target = panel.Slice(first * FloatKernel.PanelRows, count * FloatKernel.PanelRows);
+            int width = Math.Min(BlockColumns, count - first);
+            Span<float> target = panel.Slice(first * FloatKernel.PanelRows, width * FloatKernel.PanelRows);
             for (int r = 0; r < FloatKernel.PanelRows; r++)
             {
-                ReadOnlySpan<float> source = rows.Slice((r * columns) + first, count);
+                ReadOnlySpan<float> source = rows.Slice((r * columns) + firstColumn + first, width);
                 for (int c = 0; c < source.Length; c++)
                 {
                     target[(c * FloatKernel.PanelRows) + r] = source[c];

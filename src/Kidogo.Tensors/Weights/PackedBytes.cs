@@ -7,7 +7,7 @@ using Kidogo.Tensors.Kernels;
 namespace Kidogo.Tensors;
 
 /// <summary>Q8_0 in the layout of <see cref="ByteKernel"/>; as large as in the file.</summary>
-internal sealed class PackedBytes : PanelWeight
+internal sealed class PackedBytes : PackedPanelWeight
 {
     private const int StoredBlockBytes = 34;
     private const uint SignBits = 0x8080_8080;
@@ -47,7 +47,7 @@ internal sealed class PackedBytes : PanelWeight
         GC.KeepAlive(this); // the span does not keep the native memory: its owner must outlive the loop
     }
 
-    private protected override void MultiplyTile(int panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride, KernelScratch scratch) =>
+    private protected override void MultiplyTile(int panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride) =>
         ByteKernel.Multiply(_panels.Slice<byte>((long)panel * _panelBytes, _panelBytes), tile, tokens, y, stride);
 
     // A stored block is a scale and 32 signed bytes. Flipping the sign bit of a two's complement byte adds 128.

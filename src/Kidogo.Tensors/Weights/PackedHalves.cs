@@ -6,7 +6,7 @@ using Kidogo.Tensors.Kernels;
 namespace Kidogo.Tensors;
 
 /// <summary>F16 or BF16 in panels [C, 32] of 16-bit values, multiplied in float32: exact in both precisions, and as large as in the file.</summary>
-internal sealed class PackedHalves<TForm> : PanelWeight
+internal sealed class PackedHalves<TForm> : FloatPanelWeight
     where TForm : struct, IHalfForm
 {
     private readonly AlignedBuffer _panels;
@@ -26,10 +26,6 @@ internal sealed class PackedHalves<TForm> : PanelWeight
 
     public override long MemoryBytes => _panels.Length;
 
-    internal override ActivationForm Activations => ActivationForm.Float32;
-
-    internal override int PanelRows => FloatKernel.PanelRows;
-
     public override void DecodeRow(int row, Span<float> destination)
     {
         ReadOnlySpan<ushort> panel = Panel(row / PanelRows);
@@ -43,25 +39,16 @@ internal sealed class PackedHalves<TForm> : PanelWeight
 
     internal override bool DecodesPanels => true;
 
-    private protected override void BeginPanel(int panel, bool manyTokens, KernelScratch scratch)
+    private protected override ReadOnlySpan<float> Block(int panel, int firstColumn, int columns, KernelScratch scratch)
     {
-        if (manyTokens)
-        {
-            HalfKernel.Widen<TForm>(Panel(panel), _factor, scratch.Panel(Columns * PanelRows));
-        }
+        Span<float> block = scratch.Panel(columns * PanelRows);
+        HalfKernel.Widen<TForm>(Panel(panel).Slice(firstColumn * PanelRows, columns * PanelRows), _factor, block);
+        return block;
     }
 
-    private protected override void MultiplyTile(int panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride, KernelScratch scratch)
-    {
-        if (tokens == 1)
-        {
-            HalfKernel.MultiplySingle<TForm>(Panel(panel), _factor, tile, y); // the sum is the same as from the widened panel: widening is exact
-        }
-        else
-        {
-            FloatKernel.Multiply<InterleavedTile>(scratch.Panel(Columns * PanelRows), tile, tokens, y, stride);
-        }
-    }
+    // The sum is the same as from the widened panel: widening is exact.
+    private protected override void MultiplySingle(int panel, ReadOnlySpan<float> x, Span<float> y, KernelScratch scratch) =>
+        HalfKernel.MultiplySingle<TForm>(Panel(panel), _factor, x, y);
 
     private static ushort LargestMagnitude(StoredMatrix stored, WorkerTeam team)
     {

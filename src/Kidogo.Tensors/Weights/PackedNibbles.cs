@@ -6,7 +6,7 @@ using Kidogo.Tensors.Kernels;
 namespace Kidogo.Tensors;
 
 /// <summary>Q4_0 or Q4_1 in the layout of <see cref="NibbleKernel"/>; as large as in the file.</summary>
-internal sealed class PackedNibbles<TForm> : PanelWeight
+internal sealed class PackedNibbles<TForm> : PackedPanelWeight
     where TForm : struct, INibbleForm
 {
     private readonly AlignedBuffer _panels;
@@ -55,7 +55,7 @@ internal sealed class PackedNibbles<TForm> : PanelWeight
         GC.KeepAlive(this); // the span does not keep the native memory: its owner must outlive the loop
     }
 
-    private protected override void MultiplyTile(int panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride, KernelScratch scratch) =>
+    private protected override void MultiplyTile(int panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride) =>
         NibbleKernel.Multiply<TForm>(_panels.Slice<byte>((long)panel * _panelBytes, _panelBytes), tile, tokens, y, stride);
 
     // A stored block is scale, (minimum,) 16 bytes with code j low and code j + 16 high: four bytes of it are one row's lane of a group as they are.

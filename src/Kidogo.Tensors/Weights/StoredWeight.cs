@@ -4,19 +4,15 @@ using Kidogo.Tensors.Kernels;
 namespace Kidogo.Tensors;
 
 /// <summary>Any stored format, multiplied in float32 straight from the mapped file: what a format means, and the form of those that have no packed layout.</summary>
-internal sealed class StoredWeight(StoredMatrix stored) : PanelWeight(stored.Format, stored.Rows, stored.Columns)
+internal sealed class StoredWeight(StoredMatrix stored) : FloatPanelWeight(stored.Format, stored.Rows, stored.Columns)
 {
     public override long MemoryBytes => 0;
-
-    internal override ActivationForm Activations => ActivationForm.Float32;
-
-    internal override int PanelRows => FloatKernel.PanelRows;
 
     public override void DecodeRow(int row, Span<float> destination) => stored.DecodeRow(row, destination);
 
     internal override bool DecodesPanels => true;
 
-    private protected override void BeginPanel(int panel, bool manyTokens, KernelScratch scratch)
+    private protected override void BeginPanel(int panel, KernelScratch scratch)
     {
         Span<float> rows = scratch.Row(PanelRows * Columns);
         int present = Math.Min(PanelRows, Rows - (panel * PanelRows));
@@ -26,9 +22,12 @@ internal sealed class StoredWeight(StoredMatrix stored) : PanelWeight(stored.For
         }
 
         rows[(present * Columns)..].Clear();
-        PanelTransposition.Write(rows, Columns, scratch.Panel(Columns * PanelRows));
     }
 
-    private protected override void MultiplyTile(int panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride, KernelScratch scratch) =>
-        FloatKernel.Multiply<InterleavedTile>(scratch.Panel(Columns * PanelRows), tile, tokens, y, stride);
+    private protected override ReadOnlySpan<float> Block(int panel, int firstColumn, int columns, KernelScratch scratch)
+    {
+        Span<float> block = scratch.Panel(columns * PanelRows);
+        PanelTransposition.Write(scratch.Row(PanelRows * Columns), Columns, firstColumn, columns, block);
+        return block;
+    }
 }

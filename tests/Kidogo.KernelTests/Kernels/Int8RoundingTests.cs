@@ -84,17 +84,17 @@ public sealed class Int8RoundingTests
                 {
                     sbyte[] codes = new sbyte[32];
                     float scale = Int8Rounding.RoundScalar(x.Row(first + t).Slice(block * 32, 32), codes, out int low, out int high);
-                    int start = (block * ActivationTiles.Slots * count) + t;
+                    int start = ((block * count) + t) * ActivationTiles.Slots;
                     for (int s = 0; s < 8; s++)
                     {
-                        Assert.Equal(MemoryMarshal.Cast<sbyte, int>(codes)[s], slots[start + (s * count)]);
+                        Assert.Equal(MemoryMarshal.Cast<sbyte, int>(codes)[s], slots[start + s]);
                     }
 
-                    Assert.Equal(-8 * low, (short)slots[start + (8 * count)]);
-                    Assert.Equal(-8 * high, slots[start + (8 * count)] >> 16);
-                    Assert.Equal(-128 * (low + high), slots[start + (9 * count)]);
-                    Assert.Equal(scale, BitConverter.Int32BitsToSingle(slots[start + (10 * count)]));
-                    Assert.Equal(scale * (low + high), BitConverter.Int32BitsToSingle(slots[start + (11 * count)]));
+                    Assert.Equal(-8 * low, (short)slots[start + 8]);
+                    Assert.Equal(-8 * high, slots[start + 8] >> 16);
+                    Assert.Equal(-128 * (low + high), slots[start + 9]);
+                    Assert.Equal(scale, BitConverter.Int32BitsToSingle(slots[start + 10]));
+                    Assert.Equal(scale * (low + high), BitConverter.Int32BitsToSingle(slots[start + 11]));
                 }
             }
         }

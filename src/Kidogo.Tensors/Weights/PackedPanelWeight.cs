@@ -1,0 +1,49 @@
+// What weights share that are multiplied with activations of 8 bits, in panels of rows. Knows no layout.
+using Kidogo.Tensors.Formats;
+using Kidogo.Tensors.Kernels;
+
+namespace Kidogo.Tensors;
+
+/// <summary>A weight whose kernel computes a packed panel of rows for a tile of tokens.</summary>
+internal abstract class PackedPanelWeight : Weight
+{
+    protected PackedPanelWeight(WeightFormat format, int rows, int columns)
+        : base(format, rows, columns)
+    {
+    }
+
+    internal sealed override void Multiply(int firstPanel, int panels, ActivationTiles x, int firstTile, int tiles, Tensor y, KernelScratch scratch)
+    {
+        // A tile of activations is larger than a panel of packed weights, so it is the tile that stays in the first-level cache.
+        for (int tile = firstTile; tile < firstTile + tiles; tile++)
+        {
+            for (int panel = firstPanel; panel < firstPanel + panels; panel++)
+            {
+                MultiplyTile(panel, x, tile, y, scratch);
+            }
+        }
+    }
+
+    private void MultiplyTile(int panel, ActivationTiles x, int index, Tensor y, KernelScratch scratch)
+    {
+        int firstRow = panel * PanelRows;
+        int rows = Math.Min(PanelRows, Rows - firstRow);
+        (int firstToken, int tokens) = x.Tile(index);
+        ReadOnlySpan<float> tile = x.TileValues(firstToken, tokens);
+        if (rows == PanelRows)
+        {
+            MultiplyTile(panel, tile, tokens, y.Span[((firstToken * y.Columns) + firstRow)..], y.Columns);
+            return;
+        }
+
+        Span<float> outputs = scratch.Outputs(tokens * PanelRows); // the kernel writes whole panels, the tensor has no room for the missing rows
+        MultiplyTile(panel, tile, tokens, outputs, PanelRows);
+        for (int t = 0; t < tokens; t++)
+        {
+            outputs.Slice(t * PanelRows, rows).CopyTo(y.Row(firstToken + t)[firstRow..]);
+        }
+    }
+
+    /// <summary>Computes one tile.</summary>
+    private protected abstract void MultiplyTile(int panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride);
+}
