@@ -96,14 +96,9 @@ public sealed class TextGenerator(DecoderModel model, Tokenizer tokenizer, Compu
             VocabularySize = tokenizer.VocabularySize,
         };
         int[] ids = [.. prompt];
-        int shared = 0;
-        while (shared < Math.Min(sequence.Tokens.Count, ids.Length - 1) && sequence.Tokens[shared] == ids[shared])
-        {
-            shared++;
-        }
-
-        answer = new Answer(ids.Length, shared);
-        return Run(_generator.Generate(sequence, ids, sampler, how, cancellation), options, answer);
+        IEnumerable<int> tokens = _generator.Generate(sequence, ids, sampler, how, cancellation);
+        answer = new Answer(ids.Length, sequence.CountReusable(ids));
+        return Run(tokens, options, answer);
     }
 
     /// <inheritdoc/>
