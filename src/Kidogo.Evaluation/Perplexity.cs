@@ -59,7 +59,7 @@ public static class Perplexity
             throw new ArgumentException($"The text has {ids.Length} tokens, fewer than one window of {length}. Give a longer text or a smaller --context.");
         }
 
-        using KvCache cache = model.CreateCache(length, context.Precision == ComputePrecision.Exact ? KvFormat.F32 : KvFormat.F16);
+        using KvCache cache = model.CreateCache(length, context.CacheFormat);
         using SequenceBatch batch = new();
         int windows = ids.Length / length;
         int firstScored = options.ScoreAll ? 1 : length / 2;

@@ -1,4 +1,5 @@
 // A sequence's cache together with the tokens that are in it, so that the next prompt computes only what is new. Knows no sampling and no text.
+using System.Runtime.InteropServices;
 using Kidogo.Models;
 using Kidogo.Tensors;
 
@@ -25,21 +26,18 @@ public sealed class CachedSequence : IDisposable
     /// <summary>Positions that it may grow to.</summary>
     public int ContextLength => Cache.ContextLength;
 
-    /// <summary>Cuts the cache to what it shares with the start of <paramref name="prompt"/>, but for the last token of it, whose logits are wanted.</summary>
+    /// <summary>How many tokens at the start of <paramref name="prompt"/> need not be computed again: those that the cache has and can be cut to, but never the last, whose logits are wanted.</summary>
+    public int CountShared(ReadOnlySpan<int> prompt)
+    {
+        int shared = CollectionsMarshal.AsSpan(_tokens).CommonPrefixLength(prompt[..Math.Max(0, prompt.Length - 1)]);
+        return Cache.CanTruncate(shared) ? shared : 0;
+    }
+
+    /// <summary>Cuts the cache to what it shares with the start of <paramref name="prompt"/>, see <see cref="CountShared"/>.</summary>
     /// <returns>How many tokens of the prompt are cached.</returns>
     public int Reuse(ReadOnlySpan<int> prompt)
     {
-        int shared = 0;
-        while (shared < Math.Min(_tokens.Count, prompt.Length - 1) && _tokens[shared] == prompt[shared])
-        {
-            shared++;
-        }
-
-        if (!Cache.CanTruncate(shared))
-        {
-            shared = 0;
-        }
-
+        int shared = CountShared(prompt);
         Cache.Truncate(shared);
         _tokens.RemoveRange(shared, _tokens.Count - shared);
         return shared;
@@ -50,12 +48,22 @@ public sealed class CachedSequence : IDisposable
 
     /// <summary>Makes room in a full cache: keeps the first <paramref name="sinks"/> tokens and the later half of the others (Xiao et al., arXiv 2309.17453, section 3.2).</summary>
     /// <param name="sinks">Tokens at the start that attention leans on.</param>
-    public void MakeRoom(int sinks)
+    /// <returns>The tokens that have to be computed again: none, or all that are kept where the cache cannot move them (<see cref="KvCache.CanRemove"/>) and is therefore empty now.</returns>
+    public int[] MakeRoom(int sinks)
     {
         int kept = Math.Min(sinks, _tokens.Count - 1);
         int dropped = Math.Max(1, (_tokens.Count - kept) / 2);
-        Cache.Remove(kept, dropped);
+        if (Cache.CanRemove)
+        {
+            Cache.Remove(kept, dropped);
+            _tokens.RemoveRange(kept, dropped);
+            return [];
+        }
+
         _tokens.RemoveRange(kept, dropped);
+        int[] again = [.. _tokens];
+        Clear();
+        return again;
     }
 
     /// <summary>Forgets everything; keeps the memory.</summary>

@@ -25,7 +25,7 @@ public sealed record GeneratorOptions
     public int VocabularySize { get; init; }
 }
 
-/// <summary>Computes prompts and draws tokens. Holds nothing between calls but its batch.</summary>
+/// <summary>Computes prompts and draws tokens. Holds nothing between calls but its batch, and why the last one ended.</summary>
 /// <param name="model">The model.</param>
 /// <param name="context">The surroundings; one generation at a time.</param>
 public sealed class Generator(DecoderModel model, ComputeContext context) : IDisposable
@@ -109,7 +109,12 @@ public sealed class Generator(DecoderModel model, ComputeContext context) : IDis
                     yield break;
                 }
 
-                sequence.MakeRoom(sinks);
+                int[] again = sequence.MakeRoom(sinks);
+                if (again.Length > 0)
+                {
+                    next = Prefill(sequence, [.. again, next], sampler, options with { PromptProgress = null }, cancellation);
+                    continue;
+                }
             }
 
             one[0] = next;

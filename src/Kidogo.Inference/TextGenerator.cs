@@ -96,13 +96,7 @@ public sealed class TextGenerator(DecoderModel model, Tokenizer tokenizer, Compu
             VocabularySize = tokenizer.VocabularySize,
         };
         int[] ids = [.. prompt];
-        int shared = 0;
-        while (shared < Math.Min(sequence.Tokens.Count, ids.Length - 1) && sequence.Tokens[shared] == ids[shared])
-        {
-            shared++;
-        }
-
-        answer = new Answer(ids.Length, shared);
+        answer = new Answer(ids.Length, sequence.CountShared(ids));
         return Run(_generator.Generate(sequence, ids, sampler, how, cancellation), options, answer);
     }
 
