@@ -55,7 +55,14 @@ internal sealed class TensorSource
             return Weight.FromDense(Transposed(tensor, storedRows, columns, rowOrder));
         }
 
-        return Weight.Open(new StoredMatrix(tensor.Format, rowOrder?.Length ?? storedRows, columns, tensor.Data, rowOrder), context);
+        try
+        {
+            return Weight.Open(new StoredMatrix(tensor.Format, rowOrder?.Length ?? storedRows, columns, tensor.Data, rowOrder), context);
+        }
+        catch (InvalidDataException damage)
+        {
+            throw new ModelFormatException(tensor.Data.File.Path, tensor.Data.Offset, $"The tensor {ModelFormatException.Quote(tensor.Name)} cannot be used. {damage.Message}", damage);
+        }
     }
 
     /// <summary>Checks that a matrix is there and has its shape, without reading it.</summary>
