@@ -55,7 +55,14 @@ internal sealed class TensorSource
             return Weight.FromDense(Transposed(tensor, storedRows, columns, rowOrder));
         }
 
-        return Weight.Open(new StoredMatrix(tensor.Format, rowOrder?.Length ?? storedRows, columns, tensor.Data, rowOrder, ScaleOf(name)), context);
+        try
+        {
+            return Weight.Open(new StoredMatrix(tensor.Format, rowOrder?.Length ?? storedRows, columns, tensor.Data, rowOrder, ScaleOf(name)), context);
+        }
+        catch (InvalidDataException damage)
+        {
+            throw new ModelFormatException(tensor.Data.File.Path, tensor.Data.Offset, $"The tensor {ModelFormatException.Quote(tensor.Name)} cannot be used. {damage.Message}", damage);
+        }
     }
 
     /// <summary>The one scale that NVFP4 files keep for a whole matrix, in a tensor beside it; 1 where there is none. That of its inputs serves integer units that are not used here.</summary>
