@@ -65,7 +65,7 @@ public static class Perplexity
             throw new ArgumentException($"The token id {ids[outside]} at position {outside} is outside the model's vocabulary of {model.Config.VocabSize} (0 to {model.Config.VocabSize - 1}).");
         }
 
-        using KvCache cache = model.CreateCache(length, context.Precision == ComputePrecision.Exact ? KvFormat.F32 : KvFormat.F16);
+        using KvCache cache = model.CreateCache(length, context.CacheFormat);
         using SequenceBatch batch = new();
         int windows = ids.Length / length;
         int firstScored = options.ScoreAll ? 1 : length / 2;

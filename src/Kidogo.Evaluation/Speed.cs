@@ -47,7 +47,7 @@ public static class Speed
                 $"{options.PromptTokens} prompt tokens and {options.GeneratedTokens} generated for {options.BatchSize} sequences; expected at least 1, 0 and 1, and together at most the model's context of {model.Config.ContextLength}.");
         }
 
-        KvFormat format = options.CacheFormat ?? (context.Precision == ComputePrecision.Exact ? KvFormat.F32 : KvFormat.F16);
+        KvFormat format = options.CacheFormat ?? context.CacheFormat;
         KvCache[] caches = new KvCache[options.BatchSize];
         using SequenceBatch batch = new();
         try

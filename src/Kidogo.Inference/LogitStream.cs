@@ -31,7 +31,7 @@ public sealed class LogitStream : IDisposable
         _model = model;
         _context = context;
         _ids = ids.ToArray();
-        _cache = model.CreateCache(ids.Length, context.Precision == ComputePrecision.Exact ? KvFormat.F32 : KvFormat.F16);
+        _cache = model.CreateCache(ids.Length, context.CacheFormat);
         _rows = (int)Math.Clamp(LogitBytesAtOnce / sizeof(float) / model.Config.VocabSize, 1, MostRowsAtOnce);
         _mark = context.Mark();
     }

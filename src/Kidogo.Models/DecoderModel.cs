@@ -48,9 +48,15 @@ public sealed class DecoderModel : IDisposable
     /// <summary>An empty cache for one sequence.</summary>
     /// <param name="contextLength">Positions that may be cached; 0 for the model's own context. Rotations that depend on the length go by it.</param>
     /// <param name="format">How keys and values are stored.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The length is negative, or more than the positions that the model has learned.</exception>
     public KvCache CreateCache(int contextLength = 0, KvFormat format = KvFormat.F16)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(contextLength);
+        if (Config.LearnedPositions > 0 && contextLength > Config.LearnedPositions)
+        {
+            throw new ArgumentOutOfRangeException(nameof(contextLength), $"A cache of {contextLength} positions for a model that has learned {Config.LearnedPositions}; expected at most those.");
+        }
+
         return new KvCache(this, contextLength == 0 ? Config.ContextLength : contextLength, format);
     }
 
@@ -58,35 +64,24 @@ public sealed class DecoderModel : IDisposable
     /// <param name="context">The surroundings.</param>
     /// <param name="batch">The sequences.</param>
     /// <returns>The logits [rows that get logits, V], in the order of the batch, valid until the context is released to a mark from before.</returns>
-    /// <exception cref="ArgumentException">The batch is empty, has an id outside the vocabulary, or a sequence would outgrow its context. No cache has changed then.</exception>
+    /// <exception cref="ArgumentException">The batch is empty, has an id outside the vocabulary, or a sequence would outgrow its context.</exception>
+    /// <exception cref="InvalidOperationException">A key or value for a cache in float16 is infinite or no number: the weights are damaged.</exception>
+    /// <exception cref="OutOfMemoryException">The system has no room for the caches.</exception>
+    /// <remarks>Whatever it throws, the caches are as they were: a pass that fails in the middle is taken back.</remarks>
     public Tensor Forward(ComputeContext context, SequenceBatch batch)
     {
-        batch.Prepare(this, context.Precision == ComputePrecision.Exact ? KvFormat.F32 : KvFormat.F16);
-        if (!_dependsOnLength || batch.HasOneRotaryLength)
+        batch.Prepare(this, context.CacheFormat);
+        int mark = context.Mark();
+        try
         {
-            batch.Select(0, batch.Count);
-            return ForwardSelected(context, batch);
+            return ForwardPrepared(context, batch);
         }
-
-        // Sequences whose rotations differ go one by one; that changes how, not what.
-        if (context.IsRecording)
+        catch
         {
-            throw new NotSupportedException("Sequences of different lengths cannot be in one training batch of a model whose rotary scaling depends on the length. Train on sequences of one length.");
-        }
-
-        Tensor logits = context.Rent(batch.LogitRowCount, Config.VocabSize);
-        int row = 0;
-        for (int i = 0; i < batch.Count; i++)
-        {
-            int mark = context.Mark();
-            batch.Select(i, 1);
-            Tensor part = ForwardSelected(context, batch);
-            part.Span.CopyTo(logits.Span[(row * Config.VocabSize)..]);
-            row += part.Rows;
+            batch.TakeBack();
             context.ReleaseTo(mark);
+            throw;
         }
-
-        return logits;
     }
 
     /// <summary>Goes over all slots in the order of computation.</summary>
@@ -131,6 +126,35 @@ public sealed class DecoderModel : IDisposable
             (slot as Linear)?.Weight.Dispose();
             (slot as TokenEmbedding)?.Weight.Dispose();
         }
+    }
+
+    private Tensor ForwardPrepared(ComputeContext context, SequenceBatch batch)
+    {
+        if (!_dependsOnLength || batch.HasOneRotaryLength)
+        {
+            batch.Select(0, batch.Count);
+            return ForwardSelected(context, batch);
+        }
+
+        // Sequences whose rotations differ go one by one; that changes how, not what.
+        if (context.IsRecording)
+        {
+            throw new NotSupportedException("Sequences of different lengths cannot be in one training batch of a model whose rotary scaling depends on the length. Train on sequences of one length.");
+        }
+
+        Tensor logits = context.Rent(batch.LogitRowCount, Config.VocabSize);
+        int row = 0;
+        for (int i = 0; i < batch.Count; i++)
+        {
+            int mark = context.Mark();
+            batch.Select(i, 1);
+            Tensor part = ForwardSelected(context, batch);
+            part.Span.CopyTo(logits.Span[(row * Config.VocabSize)..]);
+            row += part.Rows;
+            context.ReleaseTo(mark);
+        }
+
+        return logits;
     }
 
     private Tensor ForwardSelected(ComputeContext context, SequenceBatch batch)

@@ -78,15 +78,18 @@ public sealed class KvCache : IDisposable
         }
     }
 
+    /// <summary>Whether positions can be taken out of the middle: not where positions are learned, which cannot be turned, or a layer's window has let some go.</summary>
+    public bool CanRemove => Model.Config.LearnedPositions == 0 && Array.TrueForAll(_stores, store => store.FirstKept == 0);
+
     /// <summary>Takes positions out of the middle; later ones move down and their keys are turned back (attention sinks, Xiao et al. 2023).</summary>
     /// <param name="first">The first position to forget.</param>
     /// <param name="count">How many.</param>
-    /// <exception cref="NotSupportedException">The model has learned positions, which cannot be turned.</exception>
+    /// <exception cref="NotSupportedException">See <see cref="CanRemove"/>.</exception>
     public void Remove(int first, int count)
     {
-        if (Model.Config.LearnedPositions > 0)
+        if (!CanRemove)
         {
-            throw new NotSupportedException("The model has learned positions: cached positions cannot be moved. Start a new cache with the tokens to keep.");
+            throw new NotSupportedException("Cached positions cannot be moved: the model has learned positions, or a layer's window has let some go. Start a new cache with the tokens to keep.");
         }
 
         for (int i = 0; i < _stores.Length; i++)
@@ -101,6 +104,19 @@ public sealed class KvCache : IDisposable
         foreach (KvStore store in _stores)
         {
             store.Dispose();
+        }
+    }
+
+    /// <summary>Forgets what a pass that failed has put in: of some layers its rows, of others nothing.</summary>
+    /// <param name="length">Positions before the pass. A window never lets go of what the first row after them sees, so every layer can be cut there.</param>
+    internal void TakeBack(int length)
+    {
+        foreach (KvStore store in _stores)
+        {
+            if (store.Length > length)
+            {
+                store.Truncate(length);
+            }
         }
     }
 

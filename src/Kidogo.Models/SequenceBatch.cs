@@ -155,6 +155,15 @@ public sealed class SequenceBatch : IDisposable
         }
     }
 
+    /// <summary>Takes out of all caches what a pass that failed has put in.</summary>
+    internal void TakeBack()
+    {
+        foreach (Sequence sequence in _sequences)
+        {
+            sequence.Cache!.TakeBack(_positions[sequence.FirstRow]);
+        }
+    }
+
     /// <summary>Chooses the sequences that the next pass computes.</summary>
     internal void Select(int first, int count)
     {

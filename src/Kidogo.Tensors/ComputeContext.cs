@@ -41,6 +41,9 @@ public sealed class ComputeContext : IDisposable
     /// <summary>The arithmetic.</summary>
     public ComputePrecision Precision { get; }
 
+    /// <summary>How this precision keeps keys and values: float16, or float32 where everything is.</summary>
+    public KvFormat CacheFormat => Precision == ComputePrecision.Exact ? KvFormat.F32 : KvFormat.F16;
+
     /// <summary>Whether gradients are asked for.</summary>
     public bool IsRecording { get; }
 

@@ -7,8 +7,9 @@ namespace Kidogo.Tensors;
 
 /// <summary>A page: for each head, keys as [8 groups, E, 32 positions] and values as [E / 32, 256 positions, 32].</summary>
 /// <remarks>
-/// In Q8_0 codes lie in the same order as bytes, with float32 scales beside them, one for each 32 elements of a position. In F16 values below the smallest normal number (6.1e-5) become 0: a subnormal operand would cost some
-/// processors a hundred cycles, and the difference is below the format's rounding of values near 0.06.
+/// In Q8_0 codes lie in the same order as bytes, with float32 scales beside them, one for each 32 elements of a position. In F16 values below the smallest normal
+/// number (6.1e-5) become 0: a subnormal operand would cost some processors a hundred cycles, and the difference is below the format's rounding of values near 0.06;
+/// finite values above the largest (65,504) become 65,536.
 /// </remarks>
 internal sealed class KvPage : IDisposable
 {
@@ -29,6 +30,8 @@ internal sealed class KvPage : IDisposable
         _buffer = new AlignedBuffer(Bytes(kvHeads, headDim, format));
     }
 
+    private long HeadBytes => Bytes(1, _headDim, _format);
+
     /// <summary>Bytes of a page.</summary>
     public static long Bytes(int kvHeads, int headDim, KvFormat format)
     {
@@ -47,6 +50,7 @@ internal sealed class KvPage : IDisposable
     /// <param name="head">The head.</param>
     /// <param name="keys">[E]</param>
     /// <param name="values">[E]</param>
+    /// <exception cref="InvalidOperationException">In F16, a value is infinite or no number.</exception>
     public void Write(int position, int head, ReadOnlySpan<float> keys, ReadOnlySpan<float> values)
     {
         switch (_format)
@@ -198,9 +202,14 @@ internal sealed class KvPage : IDisposable
         const int Exponent = 0x7C00;
         for (int i = 0; i < destination.Length; i++)
         {
-            if ((destination[i] & Exponent) == 0)
+            int exponent = destination[i] & Exponent;
+            if (exponent == 0)
             {
                 destination[i] = 0;
+            }
+            else if (exponent == Exponent && !float.IsFinite(source[i])) // kernels would read it as 65,536, and damage would not show
+            {
+                throw new InvalidOperationException($"A key or value is {source[i]}; they have to be finite. The model's weights are damaged.");
             }
         }
     }
@@ -232,6 +241,4 @@ internal sealed class KvPage : IDisposable
 
     private Span<float> Scales(int head) =>
         _buffer.Slice<float>((head * HeadBytes) + ((long)Positions * (_headDim + _padded)), 2 * ScaleBlocks(_headDim) * Positions);
-
-    private long HeadBytes => Bytes(1, _headDim, _format);
 }

@@ -54,6 +54,7 @@ internal static class AttentionKernel
     /// <param name="padded">Positions in use, a multiple of 32.</param>
     /// <param name="softcap">Scores first become cap · tanh(score / cap); 0 for none.</param>
     /// <param name="maximum">The largest score.</param>
+    /// <returns>The sum; NaN where a score that the row sees is no number or infinite, so that a damaged model does not answer as if it were sound.</returns>
     public static float Weigh(Span<float> scores, int first, int end, int padded, float softcap, out float maximum)
     {
         scores[..first].Clear();
@@ -66,7 +67,13 @@ internal static class AttentionKernel
             TensorPrimitives.Multiply(seen, softcap, seen);
         }
 
-        maximum = TensorPrimitives.Max<float>(seen);
+        maximum = TensorPrimitives.Max<float>(seen); // NaN if any is
+        if (!(maximum <= float.MaxValue))
+        {
+            scores[..padded].Clear();
+            return float.NaN;
+        }
+
         return ExpAndSum(scores[..padded], first, end, maximum);
     }
 

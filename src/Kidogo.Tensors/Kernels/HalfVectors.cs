@@ -7,7 +7,7 @@ namespace Kidogo.Tensors.Kernels;
 /// <summary>Conversions between vectors of 16-bit floats and float32, exact towards float32 for every finite value.</summary>
 /// <remarks>
 /// A float16 has 5 exponent bits with bias 15, a float32 8 with bias 127. Moved left by 13, the bits of a float16 are a float32 whose exponent is 112 too small;
-/// a multiplication by 2^112 mends it, for subnormal values too. Infinities and NaN come out as large finite numbers: loaders look for them beforehand.
+/// a multiplication by 2^112 mends it, for subnormal values too. Infinities and NaN come out as large finite numbers: <see cref="PackedScale"/> refuses them before.
 /// </remarks>
 internal static class HalfVectors
 {

@@ -16,6 +16,7 @@ internal sealed class PackedBytes : PackedPanelWeight
     private readonly int _panelBytes;
 
     /// <summary>Copies the rows of <paramref name="stored"/> into panels.</summary>
+    /// <exception cref="InvalidDataException">A float16 is infinite or no number.</exception>
     public PackedBytes(StoredMatrix stored, WorkerTeam team)
         : base(stored.Format, stored.Rows, stored.Columns)
     {
@@ -58,9 +59,12 @@ internal sealed class PackedBytes : PackedPanelWeight
         int r = row % PanelRows;
         ref byte from = ref MemoryMarshal.GetReference(source[..(blocks * StoredBlockBytes)]);
         ref byte to = ref MemoryMarshal.GetReference(_panels.Slice<byte>((long)(row / PanelRows) * _panelBytes, _panelBytes));
+        int largest = 0;
         for (int b = 0; b < blocks; b++)
         {
-            Unsafe.WriteUnaligned(ref Unsafe.Add(ref to, 2 * r), Unsafe.ReadUnaligned<ushort>(ref from));
+            ushort scale = Unsafe.ReadUnaligned<ushort>(ref from);
+            largest = Math.Max(largest, scale & PackedScale.Magnitude);
+            Unsafe.WriteUnaligned(ref Unsafe.Add(ref to, 2 * r), scale);
             ref byte lanes = ref Unsafe.Add(ref to, (2 * ByteKernel.PanelRows) + (4 * r));
             for (int group = 0; group < 8; group++)
             {
@@ -70,6 +74,8 @@ internal sealed class PackedBytes : PackedPanelWeight
             from = ref Unsafe.Add(ref from, StoredBlockBytes);
             to = ref Unsafe.Add(ref to, ByteKernel.BlockBytes);
         }
+
+        PackedScale.Check(largest, Format, row);
     }
 
     protected override void Dispose(bool disposing)

@@ -14,6 +14,7 @@ internal sealed class PackedHalves<TForm> : FloatPanelWeight
     private readonly float _factor;
 
     /// <summary>Copies the rows of <paramref name="stored"/> into panels.</summary>
+    /// <exception cref="InvalidDataException">A float16 is infinite or no number.</exception>
     public PackedHalves(StoredMatrix stored, WorkerTeam team)
         : base(stored.Format, stored.Rows, stored.Columns)
     {
@@ -53,7 +54,11 @@ internal sealed class PackedHalves<TForm> : FloatPanelWeight
     private static ushort LargestMagnitude(StoredMatrix stored, WorkerTeam team)
     {
         ushort[] largest = new ushort[stored.Rows];
-        PanelPacking.Visit(stored, team, FloatKernel.PanelRows, (source, row) => largest[row] = HalfKernel.LargestMagnitude(MemoryMarshal.Cast<byte, ushort>(source)));
+        PanelPacking.Visit(stored, team, FloatKernel.PanelRows, (source, row) =>
+        {
+            largest[row] = HalfKernel.LargestMagnitude(MemoryMarshal.Cast<byte, ushort>(source));
+            PackedScale.Check(largest[row], stored.Format, row);
+        });
         return largest.Length == 0 ? (ushort)0 : largest.Max();
     }
 

@@ -13,6 +13,7 @@ internal sealed class PackedNibbles<TForm> : PackedPanelWeight
     private readonly int _panelBytes;
 
     /// <summary>Copies the rows of <paramref name="stored"/> into panels.</summary>
+    /// <exception cref="InvalidDataException">A float16 is infinite or no number.</exception>
     public PackedNibbles(StoredMatrix stored, WorkerTeam team)
         : base(stored.Format, stored.Rows, stored.Columns)
     {
@@ -66,12 +67,17 @@ internal sealed class PackedNibbles<TForm> : PackedPanelWeight
         int r = row % PanelRows;
         ref byte from = ref MemoryMarshal.GetReference(source[..(blocks * Format.BlockBytes)]);
         ref byte to = ref MemoryMarshal.GetReference(_panels.Slice<byte>((long)(row / PanelRows) * _panelBytes, _panelBytes));
+        int largest = 0;
         for (int b = 0; b < blocks; b++)
         {
-            Unsafe.WriteUnaligned(ref Unsafe.Add(ref to, 2 * r), Unsafe.ReadUnaligned<ushort>(ref from));
+            ushort scale = Unsafe.ReadUnaligned<ushort>(ref from);
+            largest = Math.Max(largest, scale & PackedScale.Magnitude);
+            Unsafe.WriteUnaligned(ref Unsafe.Add(ref to, 2 * r), scale);
             if (TForm.HasMinimum)
             {
-                Unsafe.WriteUnaligned(ref Unsafe.Add(ref to, (2 * NibbleKernel.PanelRows) + (2 * r)), Unsafe.ReadUnaligned<ushort>(ref Unsafe.Add(ref from, 2)));
+                ushort minimum = Unsafe.ReadUnaligned<ushort>(ref Unsafe.Add(ref from, 2));
+                largest = Math.Max(largest, minimum & PackedScale.Magnitude);
+                Unsafe.WriteUnaligned(ref Unsafe.Add(ref to, (2 * NibbleKernel.PanelRows) + (2 * r)), minimum);
             }
 
             ref byte codes = ref Unsafe.Add(ref from, TForm.HasMinimum ? 4 : 2);
@@ -84,6 +90,8 @@ internal sealed class PackedNibbles<TForm> : PackedPanelWeight
             from = ref Unsafe.Add(ref codes, 16);
             to = ref Unsafe.Add(ref to, NibbleKernel.BlockBytes<TForm>());
         }
+
+        PackedScale.Check(largest, Format, row);
     }
 
     protected override void Dispose(bool disposing)

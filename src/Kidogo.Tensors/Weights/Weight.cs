@@ -38,6 +38,7 @@ public abstract class Weight : IDisposable
     /// <summary>Opens a stored matrix for computing.</summary>
     /// <param name="stored">The matrix in its file.</param>
     /// <param name="context">Says in which precision, and lends its threads for packing.</param>
+    /// <exception cref="InvalidDataException">A float16 among the weights or scales that are packed is infinite or no number.</exception>
     public static Weight Open(StoredMatrix stored, ComputeContext context) => PackedLayouts.Open(stored, context);
 
     /// <summary>A weight in float32 from memory.</summary>

@@ -73,6 +73,19 @@ public sealed class KvStoreTests
         Assert.Equal(reserved, store.MemoryBytes);
     }
 
+    [Theory]
+    [InlineData(float.NaN)]
+    [InlineData(float.NegativeInfinity)]
+    public void Attend_ValueThatIsNotFinite_IsRefusedInFloat16(float bad)
+    {
+        using ComputeContext context = ComputeContext.Inference(1);
+        using KvStore store = new(1, 16), wide = new(1, 16, KvFormat.F32);
+        (Tensor q, Tensor k, Tensor v) = AttentionOpTests.Inputs(3, Shape, 1);
+        v.Row(1)[7] = bad;
+        Assert.Throws<InvalidOperationException>(() => Attend(context, store, q, k, v, 0, 3));
+        Attend(context, wide, q, k, v, 0, 3);
+    }
+
     [Fact]
     public void Clear_FilledStore_KeepsItsMemoryAndAllocatesNone()
     {

@@ -56,6 +56,25 @@ public sealed class AttentionKernelTests
         Assert.All(scores, weight => Assert.Equal(0, weight));
     }
 
+    [Theory]
+    [InlineData(float.NaN)]
+    [InlineData(float.PositiveInfinity)]
+    public void Weigh_AScoreThatIsNoNumber_MakesTheRowNaN(float bad)
+    {
+        float[] scores = new float[32];
+        scores[5] = bad;
+        float sum = AttentionKernel.Weigh(scores, 0, 20, 32, 0, out float maximum);
+        Assert.True(float.IsNaN(sum));
+        float[] state = new float[AttentionKernel.StateLength(3)];
+        AttentionKernel.Begin(state);
+        AttentionKernel.Merge(state, 1, 2, new float[32]);
+        AttentionKernel.Merge(state, maximum, sum, new float[32]);
+        AttentionKernel.Merge(state, 1, 2, new float[32]);
+        float[] result = new float[3];
+        AttentionKernel.Finish(state, result);
+        Assert.All(result, value => Assert.True(float.IsNaN(value)));
+    }
+
     [Fact]
     public void Merge_ChunksOfFarMaxima_GivesOneSoftmax()
     {
