@@ -41,16 +41,17 @@ public sealed class Divergence
         int baseBest = 0, modelBest = 0;
         for (int i = 0; i < _base.Length; i++)
         {
-            if (!float.IsNegativeInfinity(_base[i]))
+            double probability = Math.Exp(_base[i]);
+            if (probability > 0) // 0 · ln 0 is 0, also where the model says impossible
             {
-                sum += Math.Exp(_base[i]) * ((double)_base[i] - _model[i]);
+                sum += probability * ((double)_base[i] - _model[i]);
             }
 
             baseBest = _base[i] > _base[baseBest] ? i : baseBest;
             modelBest = _model[i] > _model[modelBest] ? i : modelBest;
         }
 
-        _divergences.Add(sum);
+        _divergences.Add(Math.Max(0, sum)); // below 0 only by rounding
         _agreeing += baseBest == modelBest ? 1 : 0;
     }
 

@@ -45,18 +45,24 @@ public static class Perplexity
     /// <param name="ids">The text.</param>
     /// <param name="options">How to count.</param>
     /// <param name="cancellation">Looked at between passes.</param>
-    /// <exception cref="ArgumentException">The window does not fit the model or the text.</exception>
+    /// <exception cref="ArgumentException">The window does not fit the model or the text, or an id lies outside the vocabulary.</exception>
     public static PerplexityReport Measure(DecoderModel model, ComputeContext context, ReadOnlySpan<int> ids, PerplexityOptions options, CancellationToken cancellation = default)
     {
         int length = options.WindowLength;
         if (length < 2 || length > model.Config.ContextLength)
         {
-            throw new ArgumentException($"A window of {length} tokens; expected 2 to {model.Config.ContextLength}, the model's context.");
+            throw new ArgumentException($"A window of {length} tokens; expected 2 to {model.Config.ContextLength}, the model's context.", nameof(options));
         }
 
         if (ids.Length < length)
         {
-            throw new ArgumentException($"The text has {ids.Length} tokens, fewer than one window of {length}. Give a longer text or a smaller --context.");
+            throw new ArgumentException($"The text has {ids.Length} tokens, fewer than one window of {length}. Give a longer text or a smaller window.", nameof(ids));
+        }
+
+        int outside = ids.IndexOfAnyExceptInRange(0, model.Config.VocabSize - 1);
+        if (outside >= 0)
+        {
+            throw new ArgumentException($"The token id {ids[outside]} at position {outside} is outside the model's vocabulary of {model.Config.VocabSize} (0 to {model.Config.VocabSize - 1}).");
         }
 
         using KvCache cache = model.CreateCache(length, context.CacheFormat);

@@ -1,5 +1,4 @@
 // A sequence's cache together with the tokens that are in it, so that the next prompt computes only what is new. Knows no sampling and no text.
-using System.Runtime.InteropServices;
 using Kidogo.Models;
 using Kidogo.Tensors;
 
@@ -9,13 +8,21 @@ namespace Kidogo.Inference;
 /// <remarks>Belongs to one caller at a time. A reused prefix changes speed, never results.</remarks>
 public sealed class CachedSequence : IDisposable
 {
-    private readonly List<int> _tokens = [];
+    private const int FirstCapacity = 1024; // then doubling: nothing is allocated token by token
+
+    private readonly List<int> _tokens = new(FirstCapacity);
+    private int _exact = int.MaxValue; // tokens from here on have seen others that MakeRoom took out
 
     /// <summary>An empty sequence.</summary>
     /// <param name="model">The model.</param>
     /// <param name="contextLength">Positions that it may grow to; 0 for the model's context.</param>
     /// <param name="format">How keys and values are kept.</param>
-    public CachedSequence(DecoderModel model, int contextLength = 0, KvFormat format = KvFormat.F16) => Cache = model.CreateCache(contextLength, format);
+    public CachedSequence(DecoderModel model, int contextLength = 0, KvFormat format = KvFormat.F16)
+    {
+        Cache = model.CreateCache(contextLength, format);
+        HasLearnedPositions = model.Config.LearnedPositions > 0;
+        ContextLength = HasLearnedPositions ? Math.Min(Cache.ContextLength, model.Config.LearnedPositions) : Cache.ContextLength;
+    }
 
     /// <summary>The keys and values.</summary>
     public KvCache Cache { get; }
@@ -23,23 +30,32 @@ public sealed class CachedSequence : IDisposable
     /// <summary>The tokens in the cache.</summary>
     public IReadOnlyList<int> Tokens => _tokens;
 
-    /// <summary>Positions that it may grow to.</summary>
-    public int ContextLength => Cache.ContextLength;
+    /// <summary>Positions that it may grow to: what was declared, but never more than the model has learned positions for.</summary>
+    public int ContextLength { get; }
 
-    /// <summary>How many tokens at the start of <paramref name="prompt"/> need not be computed again: those that the cache has and can be cut to, but never the last, whose logits are wanted.</summary>
-    public int CountShared(ReadOnlySpan<int> prompt)
+    private bool HasLearnedPositions { get; }
+
+    /// <summary>How many tokens at the start of <paramref name="prompt"/> are cached as a pass over the prompt would compute them, its last token, whose logits are wanted, left out.</summary>
+    public int CountReusable(ReadOnlySpan<int> prompt)
     {
-        int shared = CollectionsMarshal.AsSpan(_tokens).CommonPrefixLength(prompt[..Math.Max(0, prompt.Length - 1)]);
+        int limit = Math.Min(Math.Min(_tokens.Count, _exact), prompt.Length - 1);
+        int shared = 0;
+        while (shared < limit && _tokens[shared] == prompt[shared])
+        {
+            shared++;
+        }
+
         return Cache.CanTruncate(shared) ? shared : 0;
     }
 
-    /// <summary>Cuts the cache to what it shares with the start of <paramref name="prompt"/>, see <see cref="CountShared"/>.</summary>
+    /// <summary>Cuts the cache to what <see cref="CountReusable"/> counts.</summary>
     /// <returns>How many tokens of the prompt are cached.</returns>
     public int Reuse(ReadOnlySpan<int> prompt)
     {
-        int shared = CountShared(prompt);
+        int shared = CountReusable(prompt);
         Cache.Truncate(shared);
         _tokens.RemoveRange(shared, _tokens.Count - shared);
+        _exact = int.MaxValue;
         return shared;
     }
 
@@ -48,19 +64,22 @@ public sealed class CachedSequence : IDisposable
 
     /// <summary>Makes room in a full cache: keeps the first <paramref name="sinks"/> tokens and the later half of the others (Xiao et al., arXiv 2309.17453, section 3.2).</summary>
     /// <param name="sinks">Tokens at the start that attention leans on.</param>
-    /// <returns>The tokens that have to be computed again: none, or all that are kept where the cache cannot move them (<see cref="KvCache.CanRemove"/>) and is therefore empty now.</returns>
+    /// <returns>
+    /// The tokens that are kept but not cached, in order, to be computed before the sequence goes on. None where the cache could be moved together; all that are kept where it could not:
+    /// learned positions cannot be turned, and a window may have let go of what lies between.
+    /// </returns>
     public int[] MakeRoom(int sinks)
     {
         int kept = Math.Min(sinks, _tokens.Count - 1);
         int dropped = Math.Max(1, (_tokens.Count - kept) / 2);
-        if (Cache.CanRemove)
+        _tokens.RemoveRange(kept, dropped);
+        if (CanMove())
         {
             Cache.Remove(kept, dropped);
-            _tokens.RemoveRange(kept, dropped);
+            _exact = Math.Min(_exact, kept);
             return [];
         }
 
-        _tokens.RemoveRange(kept, dropped);
         int[] again = [.. _tokens];
         Clear();
         return again;
@@ -71,8 +90,20 @@ public sealed class CachedSequence : IDisposable
     {
         Cache.Clear();
         _tokens.Clear();
+        _exact = int.MaxValue;
     }
 
     /// <inheritdoc/>
     public void Dispose() => Cache.Dispose();
+
+    private bool CanMove()
+    {
+        bool hasAll = true;
+        for (int layer = 0; layer < Cache.LayerCount; layer++)
+        {
+            hasAll &= Cache[layer].FirstKept == 0;
+        }
+
+        return hasAll && !HasLearnedPositions;
+    }
 }

@@ -25,7 +25,7 @@ public sealed record GeneratorOptions
     public int VocabularySize { get; init; }
 }
 
-/// <summary>Computes prompts and draws tokens. Holds nothing between calls but its batch, and why the last one ended.</summary>
+/// <summary>Computes prompts and draws tokens. Holds nothing between calls but its batch.</summary>
 /// <param name="model">The model.</param>
 /// <param name="context">The surroundings; one generation at a time.</param>
 public sealed class Generator(DecoderModel model, ComputeContext context) : IDisposable
@@ -35,7 +35,7 @@ public sealed class Generator(DecoderModel model, ComputeContext context) : IDis
 
     private readonly SequenceBatch _batch = new();
 
-    /// <summary>Why the last generation ended.</summary>
+    /// <summary>Why the last generation ended; meaningful once its ids have all been taken.</summary>
     public FinishReason FinishReason { get; private set; }
 
     /// <summary>Generates the tokens that follow a prompt.</summary>
@@ -45,7 +45,7 @@ public sealed class Generator(DecoderModel model, ComputeContext context) : IDis
     /// <param name="options">How far.</param>
     /// <param name="cancellation">Looked at before every pass; ends the sequence early.</param>
     /// <returns>The ids as they come. Enumerate once.</returns>
-    /// <exception cref="ArgumentException">The prompt is empty, has an id outside the vocabulary, or is longer than the context.</exception>
+    /// <exception cref="ArgumentException">The prompt is empty, has an id outside the vocabulary, or is longer than the context; or an option is out of range. Thrown at once, not when enumerated.</exception>
     public IEnumerable<int> Generate(CachedSequence sequence, IReadOnlyList<int> prompt, Sampler sampler, GeneratorOptions options, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(sequence);
@@ -55,16 +55,18 @@ public sealed class Generator(DecoderModel model, ComputeContext context) : IDis
             throw new ArgumentException("The prompt is empty: give at least one token.", nameof(prompt));
         }
 
+        int outside = ids.AsSpan().IndexOfAnyExceptInRange(0, model.Config.VocabSize - 1);
+        if (outside >= 0)
+        {
+            throw new ArgumentException($"The token id {ids[outside]} at position {outside} of the prompt is outside the model's vocabulary of {model.Config.VocabSize} (0 to {model.Config.VocabSize - 1}).", nameof(prompt));
+        }
+
         if (ids.Length > sequence.ContextLength)
         {
             throw new ContextExceededException(ids.Length, sequence.ContextLength);
         }
 
-        if (options.Sinks is { } sinks && (sinks < 0 || sinks >= sequence.ContextLength / 2))
-        {
-            throw new ArgumentException($"{sinks} sinks in a context of {sequence.ContextLength}; expected 0 to {(sequence.ContextLength / 2) - 1}.", nameof(options));
-        }
-
+        Check(options, sequence.ContextLength);
         return Run(sequence, ids, sampler, options, cancellation);
     }
 
@@ -110,10 +112,9 @@ public sealed class Generator(DecoderModel model, ComputeContext context) : IDis
                 }
 
                 int[] again = sequence.MakeRoom(sinks);
-                if (again.Length > 0)
+                for (int first = 0; first < again.Length; first += PromptRows)
                 {
-                    next = Prefill(sequence, [.. again, next], sampler, options with { PromptProgress = null }, cancellation);
-                    continue;
+                    Step(sequence, again.AsSpan(first, Math.Min(PromptRows, again.Length - first)), LogitRows.None, sampler, options);
                 }
             }
 
@@ -147,24 +148,47 @@ public sealed class Generator(DecoderModel model, ComputeContext context) : IDis
     private int Step(CachedSequence sequence, ReadOnlySpan<int> tokens, LogitRows rows, Sampler sampler, GeneratorOptions options)
     {
         int mark = context.Mark();
-        _batch.Clear();
-        _batch.Add(sequence.Cache, tokens, rows);
-        Tensor logits = model.Forward(context, _batch);
-        sequence.Added(tokens);
-        int drawn = -1;
-        if (rows != LogitRows.None)
+        try
         {
+            _batch.Clear();
+            _batch.Add(sequence.Cache, tokens, rows);
+            Tensor logits = model.Forward(context, _batch);
+            sequence.Added(tokens);
+            if (rows == LogitRows.None)
+            {
+                return -1;
+            }
+
             Span<float> last = logits.Row(0);
             if (options.VocabularySize > 0 && options.VocabularySize < last.Length)
             {
                 last[options.VocabularySize..].Fill(float.NegativeInfinity);
             }
 
-            drawn = sampler.Sample(last);
+            return sampler.Sample(last);
+        }
+        finally
+        {
+            context.ReleaseTo(mark);
+        }
+    }
+
+    private static void Check(GeneratorOptions options, int contextLength)
+    {
+        if (options.Sinks is { } sinks && (sinks < 0 || sinks > (contextLength - 1) / 2))
+        {
+            throw new ArgumentException($"{sinks} sinks in a context of {contextLength}; expected 0 to {(contextLength - 1) / 2}, fewer than half of it.", nameof(options));
         }
 
-        context.ReleaseTo(mark);
-        return drawn;
+        if (options.MaxTokens < 0)
+        {
+            throw new ArgumentException($"{nameof(options.MaxTokens)} is {options.MaxTokens}; expected 0 or more, or none for as many as the context holds.", nameof(options));
+        }
+
+        if (options.VocabularySize < 0)
+        {
+            throw new ArgumentException($"{nameof(options.VocabularySize)} is {options.VocabularySize}; expected 0 or more.", nameof(options));
+        }
     }
 }
 

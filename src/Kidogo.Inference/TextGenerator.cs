@@ -98,8 +98,9 @@ public sealed class TextGenerator(DecoderModel model, Tokenizer tokenizer, Compu
             VocabularySize = tokenizer.VocabularySize,
         };
         int[] ids = [.. prompt];
-        answer = new Answer(ids.Length, sequence.CountShared(ids));
-        return Run(_generator.Generate(sequence, ids, sampler, how, cancellation), options, answer);
+        IEnumerable<int> tokens = _generator.Generate(sequence, ids, sampler, how, cancellation);
+        answer = new Answer(ids.Length, sequence.CountReusable(ids));
+        return Run(tokens, options, answer);
     }
 
     /// <inheritdoc/>

@@ -35,6 +35,9 @@ public sealed class KvCache : IDisposable
     /// <summary>The model whose keys and values these are.</summary>
     internal DecoderModel Model { get; }
 
+    /// <summary>Number of layers.</summary>
+    public int LayerCount => _stores.Length;
+
     /// <summary>The keys and values of a layer.</summary>
     public KvStore this[int layer] => _stores[layer];
 

@@ -57,7 +57,7 @@ internal sealed class TensorSource
 
         try
         {
-            return Weight.Open(new StoredMatrix(tensor.Format, rowOrder?.Length ?? storedRows, columns, tensor.Data, rowOrder), context);
+            return Weight.Open(new StoredMatrix(tensor.Format, rowOrder?.Length ?? storedRows, columns, tensor.Data, rowOrder, ScaleOf(name)), context);
         }
         catch (InvalidDataException damage)
         {
@@ -65,10 +65,29 @@ internal sealed class TensorSource
         }
     }
 
+    /// <summary>The one scale that NVFP4 files keep for a whole matrix, in a tensor beside it; 1 where there is none. That of its inputs serves integer units that are not used here.</summary>
+    private float ScaleOf(string matrix)
+    {
+        if (Find(Beside(matrix, "scale")) is not { } tensor)
+        {
+            return 1;
+        }
+
+        Span<float> value = stackalloc float[1];
+        ReadVector(tensor, 1, value);
+        return float.IsFinite(value[0])
+            ? value[0]
+            : throw new ModelFormatException(tensor.Data.File.Path, tensor.Data.Offset, $"The tensor {ModelFormatException.Quote(tensor.Name)} is {value[0]}; expected the finite scale of a matrix.");
+    }
+
+    private static string Beside(string matrix, string what) => string.Concat(matrix.AsSpan(0, matrix.LastIndexOf('.') + 1), what);
+
     /// <summary>Checks that a matrix is there and has its shape, without reading it.</summary>
     public StoredTensor CheckMatrix(string name, int storedRows, int columns)
     {
         StoredTensor tensor = Take(name);
+        _taken.Add(Beside(name, "scale"));
+        _taken.Add(Beside(name, "input_scale"));
         bool inputMajor = _isInputMajor(name);
         (long rows, long width) = inputMajor ? (columns, storedRows) : ((long)storedRows, (long)columns);
         if (tensor.Rows != rows || tensor.Columns != width)

@@ -29,7 +29,8 @@ internal sealed unsafe partial class AlignedBuffer : IDisposable
         _start = (byte*)(((nuint)_allocation + alignment - 1) / alignment * alignment);
         if (huge && OperatingSystem.IsLinux())
         {
-            _ = MemoryAdvice.Advise((nint)_start, bytes, AdviseHugePages); // advice only: where it is refused, small pages serve
+            // Advice only: where it is refused, small pages serve. The tail keeps small pages, or the last huge one would be mostly air.
+            _ = MemoryAdvice.Advise((nint)_start, (nuint)length / HugePageBytes * HugePageBytes, AdviseHugePages);
         }
 
         GC.AddMemoryPressure(Math.Max(length, 1));

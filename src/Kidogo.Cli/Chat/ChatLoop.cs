@@ -30,7 +30,7 @@ internal sealed class ChatLoop(Session session, Answerer answerer, Prompting pro
     public int Run()
     {
         LineEditor editor = new(Console.Out, new KeyReader(() => Console.ReadKey(intercept: true), () => Console.KeyAvailable), TerminalSize);
-        session.Tell($"{_style.Dim}/help lists the commands. Enter sends; a trailing backslash, Alt+Enter or Ctrl-J begins a new line. Ctrl-C stops an answer.{_style.Reset}");
+        Whisper("/help lists the commands. Enter sends; a trailing backslash, Alt+Enter or Ctrl-J begins a new line. Ctrl-C stops an answer.");
         while (true)
         {
             (InputEnd end, string text) = ReadInput(editor);
@@ -50,6 +50,8 @@ internal sealed class ChatLoop(Session session, Answerer answerer, Prompting pro
             }
         }
     }
+
+    private void Whisper(string message) => session.Tell(_style.Dim, message, _style.Reset);
 
     private static (int Width, int Height) TerminalSize()
     {
@@ -119,7 +121,7 @@ internal sealed class ChatLoop(Session session, Answerer answerer, Prompting pro
             ChatPrompt prompt = prompting.Of(_conversation.ToJson(), options.Sinks is null ? null : room);
             if (prompt.DroppedMessages > 0)
             {
-                session.Tell($"{_style.Dim}[the {prompt.DroppedMessages} oldest messages no longer fit and are left out]{_style.Reset}");
+                Whisper($"[the {prompt.DroppedMessages} oldest messages no longer fit and are left out]");
             }
 
             _conversation.Add("assistant", Answer(prompt));
@@ -143,7 +145,7 @@ internal sealed class ChatLoop(Session session, Answerer answerer, Prompting pro
         try
         {
             PrintedAnswer answer = answerer.Print(prompt, silent: false, stop.Token);
-            session.Tell($"{_style.Dim}{(answer.Details.FinishReason == FinishReason.Cancelled ? "[stopped] " : "")}{Answerer.Rate(answer.Details)}{_style.Reset}");
+            Whisper($"{(answer.Details.FinishReason == FinishReason.Cancelled ? "[stopped] " : "")}{Answerer.Rate(answer.Details)}");
             return answer.Text;
         }
         finally

@@ -121,6 +121,12 @@ internal static class Application
             return $"{verb} does not know what to do with {ModelFormatException.Quote(parsed.UnmatchedTokens[0])}. See {verb} --help; a text of several words goes in quotes.";
         }
 
+        Argument? missing = result.Command.Arguments.FirstOrDefault(argument => (result.GetResult(argument)?.Tokens.Count ?? 0) < argument.Arity.MinimumNumberOfValues);
+        if (missing is not null)
+        {
+            return $"{verb} needs {missing.Name}. See {verb} --help.";
+        }
+
         return parsed.Errors.Count > 0 ? $"{parsed.Errors[0].Message} See {verb} --help." : null;
     }
 

@@ -13,7 +13,7 @@ internal sealed class AtomicFile : IDisposable
     private AtomicFile(Session session, string path)
     {
         _session = session;
-        _path = File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path; // a link goes on pointing where it points
+        _path = File.Exists(path) ? File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path : path; // a link goes on pointing where it points
         path = _path;
         if (IsDevice(path))
         {

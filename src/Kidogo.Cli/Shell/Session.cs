@@ -46,6 +46,9 @@ internal sealed class Session : IDisposable
     /// <summary>A sentence that is no warning, on standard error.</summary>
     public void Tell(string message) => Error.WriteLine(OneLine(message));
 
+    /// <summary>As <see cref="Tell(string)"/>, between the escape sequences of a style.</summary>
+    public void Tell(string before, string message, string after) => Error.WriteLine($"{before}{OneLine(message)}{after}");
+
     /// <summary>What to do when the process must end at once, such as removing a file that is half written. Null: nothing.</summary>
     public void OnAbandon(Action? cleanUp)
     {

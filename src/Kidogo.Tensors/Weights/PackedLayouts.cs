@@ -10,6 +10,11 @@ internal static class PackedLayouts
     /// <remarks>Only the fast precision rounds activations, so only it may use a layout for 8-bit activations; floating-point layouts are exact and serve both.</remarks>
     public static Weight Open(StoredMatrix stored, ComputeContext context)
     {
+        if (stored.Scale != 1)
+        {
+            return new StoredWeight(stored); // packed layouts hold a format's own scales only
+        }
+
         bool fast = context.Precision == ComputePrecision.Fast;
         return stored.Format.Name switch
         {

@@ -1,4 +1,5 @@
 // Where the rows of a stored matrix lie. Knows no arithmetic beyond decoding a row.
+using System.Numerics.Tensors;
 using Kidogo.Tensors.Formats;
 
 namespace Kidogo.Tensors;
@@ -17,8 +18,9 @@ public sealed class StoredMatrix
     /// <param name="columns">Columns (inputs).</param>
     /// <param name="data">The bytes of the file tensor, a whole number of rows.</param>
     /// <param name="rowOrder">For each row the row of the file tensor it is; null for row i = i.</param>
+    /// <param name="scale">What every decoded weight is multiplied with: some files keep one scale for a whole tensor beside it.</param>
     /// <exception cref="ArgumentException">The sizes do not belong together.</exception>
-    public StoredMatrix(WeightFormat format, int rows, int columns, MappedRange data, int[]? rowOrder = null)
+    public StoredMatrix(WeightFormat format, int rows, int columns, MappedRange data, int[]? rowOrder = null, float scale = 1)
     {
         long rowBytes = format.RowBytes(columns);
         long storedRows = rowBytes == 0 ? 0 : data.Length / rowBytes;
@@ -32,6 +34,7 @@ public sealed class StoredMatrix
             throw new ArgumentException($"The matrix asks for {rows} rows in an order that the {storedRows} rows stored cannot give.", nameof(rowOrder));
         }
 
+        Scale = scale;
         Format = format;
         Rows = rows;
         Columns = columns;
@@ -49,6 +52,9 @@ public sealed class StoredMatrix
     /// <summary>Columns (inputs).</summary>
     public int Columns { get; }
 
+    /// <summary>What every decoded weight is multiplied with; 1 for most.</summary>
+    public float Scale { get; }
+
     /// <summary>Bytes that the rows take in the file.</summary>
     public long Bytes => (long)Rows * _rowBytes;
 
@@ -58,7 +64,14 @@ public sealed class StoredMatrix
     /// <summary>Decodes a row to float32.</summary>
     /// <param name="row">The row.</param>
     /// <param name="destination">[Columns]</param>
-    public void DecodeRow(int row, Span<float> destination) => Format.Decode(RowBytes(row), destination);
+    public void DecodeRow(int row, Span<float> destination)
+    {
+        Format.Decode(RowBytes(row), destination);
+        if (Scale != 1)
+        {
+            TensorPrimitives.Multiply(destination, Scale, destination);
+        }
+    }
 
     /// <summary>Tells the system that these bytes of the file will not be read again soon, so that their memory can be used for other things.</summary>
     internal void LetGo() => _data.LetGo();

@@ -44,7 +44,7 @@ internal sealed class StoredData : IDisposable
     }
 
     /// <summary>The matrix, or another choice of its rows.</summary>
-    public StoredMatrix Matrix(int rows, int[]? rowOrder = null) => new(_format, rows, _columns, _file.Range(0, _file.Length), rowOrder);
+    public StoredMatrix Matrix(int rows, int[]? rowOrder = null, float scale = 1) => new(_format, rows, _columns, _file.Range(0, _file.Length), rowOrder, scale);
 
     public void Dispose()
     {
