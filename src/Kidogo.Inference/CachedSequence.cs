@@ -20,8 +20,7 @@ public sealed class CachedSequence : IDisposable
     public CachedSequence(DecoderModel model, int contextLength = 0, KvFormat format = KvFormat.F16)
     {
         Cache = model.CreateCache(contextLength, format);
-        HasLearnedPositions = model.Config.LearnedPositions > 0;
-        ContextLength = HasLearnedPositions ? Math.Min(Cache.ContextLength, model.Config.LearnedPositions) : Cache.ContextLength;
+        ContextLength = model.Config.LearnedPositions > 0 ? Math.Min(Cache.ContextLength, model.Config.LearnedPositions) : Cache.ContextLength;
     }
 
     /// <summary>The keys and values.</summary>
@@ -32,8 +31,6 @@ public sealed class CachedSequence : IDisposable
 
     /// <summary>Positions that it may grow to: what was declared, but never more than the model has learned positions for.</summary>
     public int ContextLength { get; }
-
-    private bool HasLearnedPositions { get; }
 
     /// <summary>How many tokens at the start of <paramref name="prompt"/> are cached as a pass over the prompt would compute them, its last token, whose logits are wanted, left out.</summary>
     public int CountReusable(ReadOnlySpan<int> prompt)
@@ -73,7 +70,7 @@ public sealed class CachedSequence : IDisposable
         int kept = Math.Min(sinks, _tokens.Count - 1);
         int dropped = Math.Max(1, (_tokens.Count - kept) / 2);
         _tokens.RemoveRange(kept, dropped);
-        if (CanMove())
+        if (Cache.CanRemove)
         {
             Cache.Remove(kept, dropped);
             _exact = Math.Min(_exact, kept);
@@ -95,15 +92,4 @@ public sealed class CachedSequence : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => Cache.Dispose();
-
-    private bool CanMove()
-    {
-        bool hasAll = true;
-        for (int layer = 0; layer < Cache.LayerCount; layer++)
-        {
-            hasAll &= Cache[layer].FirstKept == 0;
-        }
-
-        return hasAll && !HasLearnedPositions;
-    }
 }
