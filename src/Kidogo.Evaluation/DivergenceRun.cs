@@ -27,6 +27,7 @@ public static class DivergenceRun
         }
 
         Divergence divergence = new();
+        float[] kept = [];
         int window = Math.Min(model.Config.ContextLength, baseModel.Config.ContextLength);
         for (int first = 0; first < Math.Max(1, ids.Length); first += window)
         {
@@ -36,9 +37,9 @@ public static class DivergenceRun
             while (baseStream.Next() is { } expected)
             {
                 cancellation.ThrowIfCancellationRequested();
-                float[] kept = expected.Span.ToArray(); // the pass after this may use the same workspace
-                Tensor logits = stream.Next()!;
-                Add(divergence, kept, logits);
+                Grow(ref kept, expected.Length);
+                expected.Span.CopyTo(kept); // the pass after this may use the same workspace
+                Add(divergence, kept, stream.Next()!);
                 progress?.Invoke(first + stream.Position, ids.Length);
             }
         }
@@ -65,17 +66,27 @@ public static class DivergenceRun
         }
 
         Divergence divergence = new();
+        float[] expected = [];
         using LogitStream stream = new(model, context, ids);
         while (stream.Next() is { } logits)
         {
             cancellation.ThrowIfCancellationRequested();
-            float[] expected = new float[logits.Span.Length];
-            file.ReadExactly(MemoryMarshal.AsBytes(expected.AsSpan()));
+            Grow(ref expected, logits.Length);
+            file.ReadExactly(MemoryMarshal.AsBytes(expected.AsSpan(0, logits.Length)));
             Add(divergence, expected, logits);
             progress?.Invoke(stream.Position, stream.Length);
         }
 
         return divergence.Report();
+    }
+
+    /// <summary>Makes room: logits of a few hundred positions are large, so one buffer serves all passes.</summary>
+    private static void Grow(ref float[] buffer, int length)
+    {
+        if (buffer.Length < length)
+        {
+            buffer = new float[length];
+        }
     }
 
     private static void Add(Divergence divergence, float[] expected, Tensor logits)

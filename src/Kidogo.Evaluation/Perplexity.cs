@@ -37,14 +37,14 @@ public sealed record PerplexityReport(double MeanNll, long Tokens, long Bytes)
 /// <summary>Perplexity over windows of a text that do not overlap, each from an empty context; no token is added, and the last, partial window is dropped.</summary>
 public static class Perplexity
 {
-    private const int RowsAtOnce = 256;
+    private const int RowsAtOnce = 256; // so that a long window needs no more memory than a short one
 
     /// <summary>Measures.</summary>
     /// <param name="model">The model.</param>
     /// <param name="context">The surroundings.</param>
     /// <param name="ids">The text.</param>
     /// <param name="options">How to count.</param>
-    /// <param name="cancellation">Looked at between windows.</param>
+    /// <param name="cancellation">Looked at between passes.</param>
     /// <exception cref="ArgumentException">The window does not fit the model or the text, or an id lies outside the vocabulary.</exception>
     public static PerplexityReport Measure(DecoderModel model, ComputeContext context, ReadOnlySpan<int> ids, PerplexityOptions options, CancellationToken cancellation = default)
     {
@@ -73,27 +73,26 @@ public static class Perplexity
         long tokens = 0, bytes = 0;
         for (int window = 0; window < windows; window++)
         {
-            cancellation.ThrowIfCancellationRequested();
             ReadOnlySpan<int> text = ids.Slice(window * length, length);
             cache.Clear();
-            if (firstScored > 1)
+            int rows;
+            for (int first = 0; first < length - 1; first += rows)
             {
-                Pass(model, context, batch, cache, text[..(firstScored - 1)], LogitRows.None);
-            }
-
-            for (int first = firstScored - 1; first < length - 1; first += RowsAtOnce)
-            {
-                int rows = Math.Min(RowsAtOnce, length - 1 - first);
+                cancellation.ThrowIfCancellationRequested();
+                bool isScored = first >= firstScored - 1;
+                rows = Math.Min(RowsAtOnce, (isScored ? length : firstScored) - 1 - first);
+                batch.Clear();
+                batch.Add(cache, text.Slice(first, rows), isScored ? LogitRows.All : LogitRows.None);
                 int mark = context.Mark();
-                Tensor logits = Pass(model, context, batch, cache, text.Slice(first, rows), LogitRows.All);
-                for (int i = 0; i < rows; i++)
+                Tensor logits = model.Forward(context, batch);
+                for (int i = 0; i < logits.Rows; i++)
                 {
                     int target = text[first + i + 1];
                     sum -= TokenProbabilities.LogProbability(logits.Row(i), target);
                     bytes += options.BytesOf?.Invoke(target) ?? 0;
                 }
 
-                tokens += rows;
+                tokens += logits.Rows;
                 context.ReleaseTo(mark);
             }
 
@@ -101,19 +100,5 @@ public static class Perplexity
         }
 
         return new PerplexityReport(sum / tokens, tokens, bytes);
-    }
-
-    private static Tensor Pass(DecoderModel model, ComputeContext context, SequenceBatch batch, KvCache cache, ReadOnlySpan<int> tokens, LogitRows rows)
-    {
-        batch.Clear();
-        batch.Add(cache, tokens, rows);
-        int mark = context.Mark();
-        Tensor logits = model.Forward(context, batch);
-        if (rows == LogitRows.None)
-        {
-            context.ReleaseTo(mark);
-        }
-
-        return logits;
     }
 }

@@ -52,7 +52,9 @@ public sealed class Answer
     public int CachedTokens { get; }
 
     /// <summary>The ids so far, without the one that ended the answer.</summary>
-    public IList<int> Ids { get; } = [];
+    public IReadOnlyList<int> Ids => Collected;
+
+    internal List<int> Collected { get; } = [];
 
     /// <summary>Why it ended; meaningful once the pieces are all there.</summary>
     public FinishReason FinishReason { get; internal set; }
@@ -116,7 +118,7 @@ public sealed class TextGenerator(DecoderModel model, Tokenizer tokenizer, Compu
             first = first == 0 ? Stopwatch.GetTimestamp() : first;
             answer.FirstToken = Stopwatch.GetElapsedTime(start, first);
             answer.Decoding = Stopwatch.GetElapsedTime(first);
-            answer.Ids.Add(id);
+            answer.Collected.Add(id);
             string text = stops.Push(decoder.Append(id)).ToString();
             foreach (AnswerPiece piece in Split(splitter, text))
             {

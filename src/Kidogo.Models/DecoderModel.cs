@@ -46,18 +46,14 @@ public sealed class DecoderModel : IDisposable
     internal IReadOnlyList<DecoderBlock> Blocks => _blocks;
 
     /// <summary>An empty cache for one sequence.</summary>
-    /// <param name="contextLength">Positions that may be cached; 0 for the model's own context. Rotations that depend on the length go by it.</param>
+    /// <param name="contextLength">Positions that may be cached, where positions are learned no more than those; 0 for the model's own context. Rotations that depend on the length go by it.</param>
     /// <param name="format">How keys and values are stored.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The length is negative, or more than the positions that the model has learned.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The length is negative.</exception>
     public KvCache CreateCache(int contextLength = 0, KvFormat format = KvFormat.F16)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(contextLength);
-        if (Config.LearnedPositions > 0 && contextLength > Config.LearnedPositions)
-        {
-            throw new ArgumentOutOfRangeException(nameof(contextLength), $"A cache of {contextLength} positions for a model that has learned {Config.LearnedPositions}; expected at most those.");
-        }
-
-        return new KvCache(this, contextLength == 0 ? Config.ContextLength : contextLength, format);
+        int wanted = contextLength == 0 ? Config.ContextLength : contextLength;
+        return new KvCache(this, Config.LearnedPositions > 0 ? Math.Min(wanted, Config.LearnedPositions) : wanted, format);
     }
 
     /// <summary>Computes the new tokens of a batch and adds them to the caches.</summary>

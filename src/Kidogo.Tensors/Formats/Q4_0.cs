@@ -1,5 +1,4 @@
 // Q4_0: 32 weights of 4 bits with one scale. GGUF type 2.
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -13,14 +12,7 @@ public struct Q4_0 : IWeightBlock<Q4_0>
     public Half Scale;
 
     /// <summary>Code j in the low nibble of byte j, code j + 16 in the high one.</summary>
-    public Nibbles Codes;
-
-    /// <summary>16 bytes with two codes each.</summary>
-    [InlineArray(16)]
-    public struct Nibbles
-    {
-        private byte _first;
-    }
+    public Bytes16 Codes;
 
     /// <inheritdoc/>
     public static string Name => "Q4_0";

@@ -33,7 +33,6 @@ internal sealed class ActivationTiles
     public const int BlockColumns = 32;
     public const int Slots = 12;
 
-
     private readonly Tensor _buffer = new();
 
     /// <summary>T.</summary>
@@ -46,10 +45,13 @@ internal sealed class ActivationTiles
     public ActivationForm Form { get; private set; }
 
     /// <summary>Number of tiles.</summary>
-    public int Tiles => (Tokens / WideTile) + (Tokens % WideTile / MiddleTile) + (Tokens % WideTile % MiddleTile);
+    public int Tiles => CountTiles(Tokens);
 
     /// <summary>Floats (or 4-byte slots) that one token takes.</summary>
     public int TokenStride => Form == ActivationForm.Float32 ? Columns : Columns / BlockColumns * Slots;
+
+    /// <summary>Number of tiles that T tokens are cut into.</summary>
+    public static int CountTiles(int tokens) => (tokens / WideTile) + (tokens % WideTile / MiddleTile) + (tokens % WideTile % MiddleTile);
 
     /// <summary>First token and number of tokens of a tile.</summary>
     public (int First, int Count) Tile(int index)

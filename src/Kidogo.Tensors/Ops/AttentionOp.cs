@@ -1,5 +1,4 @@
 // Causal attention of several sequences over their caches. Knows no layers and no positions beyond a sequence's own.
-
 namespace Kidogo.Tensors.Ops;
 
 /// <summary>The rows of one sequence in a batch.</summary>

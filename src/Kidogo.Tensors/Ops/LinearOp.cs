@@ -106,7 +106,7 @@ internal sealed class LinearWork : SharedWork
 {
     private const int MostWeights = 4;
     private const int TilesPerItem = 10; // 120 tokens: their activations stay in the second-level cache while the panels pass
-    private const int ItemsPerThread = 6; // enough that threads end together, few enough that taking them costs nothing
+    private const int ItemsPerThread = 6; // of each chunk of tokens: enough that threads end together, few enough that taking them costs nothing
 
     private readonly Weight?[] _weights = new Weight?[MostWeights];
     private readonly Tensor?[] _biases = new Tensor?[MostWeights];
@@ -138,10 +138,10 @@ internal sealed class LinearWork : SharedWork
             decodes |= weights[i].DecodesPanels;
         }
 
-        int tiles = _works.Int8Tiles.Tokens == tokens ? _works.Int8Tiles.Tiles : _works.FloatTiles.Tiles;
+        int tiles = ActivationTiles.CountTiles(tokens);
         _tilesPerItem = decodes ? tiles : TilesPerItem;
         int chunks = (tiles + _tilesPerItem - 1) / _tilesPerItem;
-        _panelsPerItem = Math.Max(1, panels * chunks / (context.Team.Threads * ItemsPerThread * chunks));
+        _panelsPerItem = Math.Max(1, panels / (context.Team.Threads * ItemsPerThread));
         _groups = 0;
         for (int i = 0; i < _count; i++)
         {
