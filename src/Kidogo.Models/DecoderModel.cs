@@ -177,7 +177,8 @@ public sealed class DecoderModel : IDisposable
         }
 
         x = _norm.Forward(context, x);
-        Tensor logits = _head is null ? LinearOp.Apply(context, x, _embedding.Weight, null) : _head.Forward(context, x);
+        Tensor logits = _head is null ? LinearOp.ApplyRefined(context, x, _embedding.Weight, null)
+            : _head.IsPlain ? LinearOp.ApplyRefined(context, x, _head.Weight, _head.Bias) : _head.Forward(context, x);
         logits = Config.LogitScale == 1 ? logits : ScaleOp.Apply(context, logits, Config.LogitScale);
         return Config.LogitSoftcap == 0 ? logits : SoftcapOp.Apply(context, logits, Config.LogitSoftcap);
     }

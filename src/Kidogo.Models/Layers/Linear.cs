@@ -55,5 +55,5 @@ public class Linear(string name, Weight weight, Tensor? bias) : Layer(name)
     }
 
     /// <summary>Whether <see cref="Forward(ComputeContext, Tensor)"/> is the one above.</summary>
-    private bool IsPlain => GetType() == typeof(Linear);
+    internal bool IsPlain => GetType() == typeof(Linear);
 }

@@ -25,6 +25,22 @@ internal static class Int8Rounding
         ? RoundVector256(x, codes, out lowPairSum, out highPairSum)
         : RoundScalar(x, codes, out lowPairSum, out highPairSum);
 
+    /// <summary>What rounding leaves: x - code · scale, block by block.</summary>
+    /// <param name="x">[C], whole blocks.</param>
+    /// <param name="remainder">[C]</param>
+    public static void Remainder(ReadOnlySpan<float> x, Span<float> remainder)
+    {
+        Span<sbyte> codes = stackalloc sbyte[BlockColumns];
+        for (int start = 0; start < x.Length; start += BlockColumns)
+        {
+            float scale = Round(x.Slice(start, BlockColumns), codes, out _, out _);
+            for (int i = 0; i < BlockColumns; i++)
+            {
+                remainder[start + i] = MathF.FusedMultiplyAdd(-codes[i], scale, x[start + i]);
+            }
+        }
+    }
+
     /// <summary>The definition.</summary>
     public static float RoundScalar(ReadOnlySpan<float> x, Span<sbyte> codes, out int lowPairSum, out int highPairSum)
     {

@@ -20,6 +20,41 @@ public static class LinearOp
         return y;
     }
 
+    /// <summary>y = x Wᵀ + b with finer activations: where the weight's kernel rounds them to 8 bits, what the rounding leaves goes through it as a second row.</summary>
+    /// <param name="context">How to compute.</param>
+    /// <param name="x">[T, C]</param>
+    /// <param name="weight">[R, C]</param>
+    /// <param name="bias">[R], or null.</param>
+    /// <returns>[T, R]</returns>
+    /// <remarks>For the one product whose errors nothing evens out, the head's. Both rows pass a panel while it is in the cache, so a decode step reads the weights once.</remarks>
+    public static Tensor ApplyRefined(ComputeContext context, Tensor x, Weight weight, Tensor? bias)
+    {
+        if (weight.Activations != ActivationForm.Int8 || weight.Columns != x.Columns)
+        {
+            return Apply(context, x, weight, bias);
+        }
+
+        Tensor parts = context.Rent(2 * x.Rows, x.Columns); // row 2t as it is, row 2t + 1 what rounding it leaves
+        for (int t = 0; t < x.Rows; t++)
+        {
+            x.Row(t).CopyTo(parts.Row(2 * t));
+            Int8Rounding.Remainder(x.Row(t), parts.Row((2 * t) + 1));
+        }
+
+        Tensor products = Apply(context, parts, weight, null);
+        Tensor y = context.Rent(x.Rows, weight.Rows);
+        for (int t = 0; t < x.Rows; t++)
+        {
+            TensorPrimitives.Add(products.Row(2 * t), products.Row((2 * t) + 1), y.Row(t));
+            if (bias is not null)
+            {
+                TensorPrimitives.Add(y.Row(t), bias.Span, y.Row(t));
+            }
+        }
+
+        return y;
+    }
+
     /// <summary>y_i = x W_iᵀ + b_i for several weights: x is brought into the form of the kernels once.</summary>
     /// <param name="context">How to compute.</param>
     /// <param name="x">[T, C]</param>

@@ -14,10 +14,10 @@ internal abstract class PackedPanelWeight : Weight
 
     internal sealed override void Multiply(int firstPanel, int panels, ActivationTiles x, int firstTile, int tiles, Tensor y, KernelScratch scratch)
     {
-        // A tile of activations is larger than a panel of packed weights, so it is the tile that stays in the first-level cache.
-        for (int tile = firstTile; tile < firstTile + tiles; tile++)
+        // A panel stays in the nearest cache while all tiles pass it: few tokens then read the weights from memory once.
+        for (int panel = firstPanel; panel < firstPanel + panels; panel++)
         {
-            for (int panel = firstPanel; panel < firstPanel + panels; panel++)
+            for (int tile = firstTile; tile < firstTile + tiles; tile++)
             {
                 MultiplyTile(panel, x, tile, y, scratch);
             }
