@@ -97,6 +97,18 @@ public sealed class GgufFamiliesTests
     }
 
     [Fact]
+    public void Gguf_CutWithinAStringOrAnArray_IsRefusedWithTheAdviceToGetItAgain()
+    {
+        byte[] whole = new GgufBuilder().Add("general.architecture", "llama").Add("ints", [.. Enumerable.Range(0, 100)]).Add("text", new string('x', 100)).Add("pieces", "first", new string('y', 100)).Build();
+        using TestFolder folder = new();
+        for (int length = 24; length < whole.Length - 32; length++)
+        {
+            string path = folder.Write("cut.gguf", whole[..length]);
+            Assert.Contains("get it again", Assert.Throws<ModelFormatException>(() => GgufFile.Open(path).Dispose()).Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public void Gguf_WithLongRopeFactors_ReadsBothSetsAndTheirFactor()
     {
         using TestFolder folder = new();

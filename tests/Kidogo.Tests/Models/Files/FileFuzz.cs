@@ -2,7 +2,8 @@
 using System.Text;
 using Kidogo.Models.Files;
 using Kidogo.Text.ChatTemplates;
-using Kidogo.Text.Tokenizers;
+using Tokenizer = Kidogo.Text.Tokenizers.Tokenizer;
+using TokenizerException = Kidogo.Text.Tokenizers.TokenizerException;
 
 namespace Kidogo.Tests.Models.Files;
 
