@@ -1,4 +1,4 @@
-// Mutates small files of every kind and reads them: a million by default. Anything but success or a ModelFormatException is a defect, and its file is kept.
+// Mutates small files of every kind, tokenizers and chat templates among them, and reads them: a million by default. Anything but success or the one exception that the kind's reader documents is a defect, and its file is kept.
 using System.Diagnostics;
 using System.Globalization;
 using Kidogo.Tests.Models.Files;

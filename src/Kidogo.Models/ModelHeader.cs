@@ -20,6 +20,7 @@ public sealed class ModelHeader : IDisposable
             Config = ConfigLimits.Check(Family.ReadGguf(new GgufModel(Architecture, gguf.Metadata, gguf.Find)), path);
             Source = new TensorSource(path, gguf.Tensors, name => name, _ => false, FusedOrder.Concatenated);
             Generation = GenerationDefaults.FromGguf(gguf.Metadata);
+            RefuseMoreTokensThanRows(gguf.Metadata, Config.VocabSize);
         }
         else
         {
@@ -110,6 +111,16 @@ public sealed class ModelHeader : IDisposable
     {
         Gguf?.Dispose();
         Folder?.Dispose();
+    }
+
+    // More rows than tokens are padding, which is common. More tokens than rows would have the tokenizer give ids that the embedding does not have.
+    private static void RefuseMoreTokensThanRows(Metadata metadata, int rows)
+    {
+        const string Tokens = "tokenizer.ggml.tokens";
+        if (metadata.Contains(Tokens) && metadata.TryGetStrings(Tokens, out Utf8Strings tokens) && tokens.Count > rows)
+        {
+            throw metadata.Refuse(Tokens, $"has {tokens.Count} tokens, but \"token_embd.weight\" has {rows} rows; expected at most as many tokens as rows. The tokenizer is not this model's, or the file is damaged; get it again.");
+        }
     }
 
     private static string? FolderOfPart(string path)

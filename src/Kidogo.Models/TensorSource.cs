@@ -128,12 +128,19 @@ internal sealed class TensorSource
     public long Bytes(int layers) =>
         _tensors.Sum(pair => CanonicalNames.TrySplitLayer(pair.Key, out int layer, out _) && layer >= layers ? 0 : pair.Value.Data.Length);
 
-    /// <summary>Refuses a file that has weights in the first <paramref name="layers"/> layers that nothing asked for.</summary>
+    /// <summary>Refuses a file that has weights in a layer that nothing asked for, be it one of the first <paramref name="layers"/> or beyond them.</summary>
     public void RefuseUnused(int layers)
     {
         foreach ((string name, StoredTensor tensor) in _tensors)
         {
-            bool isInLayer = CanonicalNames.TrySplitLayer(name, out int layer, out _) && layer < layers;
+            bool isInLayer = CanonicalNames.TrySplitLayer(name, out int layer, out _);
+            if (isInLayer && layer >= layers)
+            {
+                throw new ModelFormatException(
+                    tensor.Data.File.Path, tensor.Data.Offset,
+                    $"The file has weights for layer {layer}, counted from 0, in the tensor {ModelFormatException.Quote(tensor.Name)}; the configuration speaks of {layers} layers. Without the others the model would be wrong: correct the number of layers, or get the file again.");
+            }
+
             if (isInLayer && !_taken.Contains(name))
             {
                 throw new ModelFormatException(

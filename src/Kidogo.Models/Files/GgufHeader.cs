@@ -202,9 +202,10 @@ internal sealed class GgufHeader
 
         ulong count = _reader.UInt64("the length of a metadata array");
         long smallest = element == MetadataKind.String ? sizeof(ulong) : MetadataEntry.SizeOf(element);
-        if (count > MaxArrayElements || (long)count * smallest > _reader.Remaining)
+        bool isBeyondTheEnd = count > (ulong)(_reader.Remaining / smallest);
+        if (count > MaxArrayElements || isBeyondTheEnd)
         {
-            throw _reader.Refuse(at, $"The metadata array {ModelFormatException.Quote(key)} claims {count} elements of type {element}; at most {MaxArrayElements} are accepted and {_reader.Remaining} bytes are left.");
+            throw _reader.Refuse(at, $"The metadata array {ModelFormatException.Quote(key)} claims {count} elements of type {element}; at most {MaxArrayElements} are accepted and {_reader.Remaining} bytes are left.{HeaderReader.Advice(isBeyondTheEnd)}");
         }
 
         long start = _reader.Position;

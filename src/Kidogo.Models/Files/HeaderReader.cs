@@ -42,6 +42,10 @@ internal sealed class HeaderReader(MappedFile file, long limit)
 
     public ulong UInt64(string what) => BinaryPrimitives.ReadUInt64LittleEndian(Take(sizeof(ulong), what));
 
+    /// <summary>What to say to a length that is too large, as the end of a message: what a file that was not copied whole needs is another copy.</summary>
+    /// <param name="isBeyondTheEnd">Whether the file ends before what has the length.</param>
+    public static string Advice(bool isBeyondTheEnd) => isBeyondTheEnd ? " The file may be cut short; get it again." : " The file may be damaged; get it again.";
+
     /// <summary>A length of at most <paramref name="max"/> bytes, all of which are there.</summary>
     public long Length(long max, string what)
     {
@@ -49,7 +53,7 @@ internal sealed class HeaderReader(MappedFile file, long limit)
         ulong length = UInt64(what);
         if (length > (ulong)max || (long)length > Remaining)
         {
-            throw Refuse(at, $"{what} claims {length} bytes; {Remaining} are left in the file and at most {max} are accepted.");
+            throw Refuse(at, $"{what} claims {length} bytes; {Remaining} are left in the file and at most {max} are accepted.{Advice(length > (ulong)Remaining)}");
         }
 
         return (long)length;

@@ -13,7 +13,14 @@ public sealed record ChatTemplateLimits
     /// <summary>The deepest nesting of statements and expressions.</summary>
     public const int MaxNesting = 64;
 
-    /// <summary>Evaluation steps: one for each node evaluated and one for each 256 characters or elements read by an operation. Default 1,000,000.</summary>
+    /// <summary>
+    /// Evaluation steps: one for each node evaluated and one for each 256 characters or elements read by an operation. Default 1,000,000, to which comes
+    /// one for each 16 characters of the messages.
+    /// </summary>
+    /// <remarks>
+    /// This is the limit that stops hostile templates, and always at the same place: the default takes about a second at most. It grows with the messages,
+    /// so that a conversation is not refused for being long.
+    /// </remarks>
     public long MaxSteps { get; init; } = 1_000_000;
 
     /// <summary>The longest text, rendered or on the way there, in UTF-8 bytes. Default 4 MiB.</summary>
@@ -31,8 +38,12 @@ public sealed record ChatTemplateLimits
     /// <summary>The longest <c>range</c>. Default 10,000.</summary>
     public int MaxRange { get; init; } = 10_000;
 
-    /// <summary>The longest time. Looked at every few thousand steps only, so that an ordinary template never fails on a busy machine. Default 250 ms.</summary>
-    public TimeSpan MaxTime { get; init; } = TimeSpan.FromMilliseconds(250);
+    /// <summary>The longest time by the clock, looked at every few thousand steps. Default 5 seconds.</summary>
+    /// <remarks>
+    /// The last resort behind <see cref="MaxSteps"/>. What the clock shows depends on what else the machine does: a limit near the time that a template takes
+    /// refuses long conversations on a busy machine and renders them on an idle one, so this one is far above.
+    /// </remarks>
+    public TimeSpan MaxTime { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>The clock for <see cref="MaxTime"/> and, where the input has no time, for <c>strftime_now</c>.</summary>
     public TimeProvider Clock { get; init; } = TimeProvider.System;

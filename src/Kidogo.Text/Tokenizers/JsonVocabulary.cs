@@ -110,6 +110,11 @@ internal sealed class JsonVocabulary
             }
             else if (name == "merges" && reader.TokenType == JsonTokenType.StartArray)
             {
+                if (Merges is not null)
+                {
+                    throw new TokenizerFormatException("The member 'merges' occurs twice.");
+                }
+
                 ReadMerges(ref reader);
             }
             else

@@ -42,6 +42,7 @@ internal static class TokenizerJson
         }
 
         string type = ModelType(file);
+        CheckKinds(file, type);
         List<string> warnings = [];
         List<Entry> entries = ReadEntries(file, config);
         Vocabulary vocabulary = NumberPieces(file, entries, out double[] scores);
@@ -98,9 +99,49 @@ internal static class TokenizerJson
     private static string ModelType(JsonVocabulary file) => Text(file, "type") switch
     {
         "BPE" or "Unigram" or "WordPiece" or "WordLevel" => Text(file, "type")!,
-        null => file.Merges is not null ? "BPE" : file.Scores is not null ? "Unigram" : file.Model.ContainsKey("max_input_chars_per_word") ? "WordPiece" : "WordLevel",
+        null => file.Merges is not null || file.Model.ContainsKey("merges") ? "BPE" : file.Scores is not null ? "Unigram" : file.Model.ContainsKey("max_input_chars_per_word") ? "WordPiece" : "WordLevel",
         string other => throw new TokenizerFormatException($"The model '{other}' is not known; expected BPE, Unigram, WordPiece or WordLevel."),
     };
+
+    // What is of a wrong type would else count as absent, and the tokenizer would be another one in silence. Null stands only where Hugging Face writes it.
+    private static void CheckKinds(JsonVocabulary file, string type)
+    {
+        if (type == "BPE" && file.Model.TryGetValue("merges", out JsonElement merges))
+        {
+            throw file.Merges is null
+                ? new TokenizerFormatException($"'model.merges' is {merges.ValueKind}; expected an array of merges.")
+                : new TokenizerFormatException("The member 'merges' occurs twice.");
+        }
+
+        foreach (string flag in (ReadOnlySpan<string>)["fuse_unk", "byte_fallback", "ignore_merges"])
+        {
+            if (file.Model.TryGetValue(flag, out JsonElement value) && value.ValueKind is not (JsonValueKind.True or JsonValueKind.False))
+            {
+                throw new TokenizerFormatException($"'model.{flag}' is {value.ValueKind}; expected true or false.");
+            }
+        }
+
+        if (Element(file.Model, "dropout") is { } dropout)
+        {
+            if (dropout.ValueKind != JsonValueKind.Number)
+            {
+                throw new TokenizerFormatException($"'model.dropout' is {dropout.ValueKind}; expected a number from 0 to 1, or null.");
+            }
+
+            if (!dropout.TryGetDouble(out double share) || !(share is >= 0 and <= 1))
+            {
+                throw new TokenizerFormatException($"'model.dropout' is {share:R}; expected a number from 0 to 1, or null.");
+            }
+        }
+
+        foreach (string name in (ReadOnlySpan<string>)["truncation", "padding"])
+        {
+            if (Element(file.Rest, name) is { ValueKind: not JsonValueKind.Object } value)
+            {
+                throw new TokenizerFormatException($"'{name}' is {value.ValueKind}; expected an object, or null.");
+            }
+        }
+    }
 
     private static JsonElement? Element(Dictionary<string, JsonElement> members, string name) =>
         members.TryGetValue(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;

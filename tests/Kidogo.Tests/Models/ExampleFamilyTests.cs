@@ -42,7 +42,22 @@ public sealed class ExampleFamilyTests
         Assert.True(whole.Distinct().Count() > 300);
     }
 
-    private static byte[] RandomCheckpoint()
+    [Fact]
+    public void Folder_WithWeightsBeyondItsLayers_IsRefusedWithBothNumbers()
+    {
+        using TestFolder folder = new();
+        folder.Write("config.json", Config);
+        folder.Write("model.safetensors", RandomCheckpoint("model.layers.3.input_layernorm"));
+        using HuggingFaceFolder opened = HuggingFaceFolder.Open(folder.Path);
+        StarCoder2 family = new();
+        DecoderConfig config = family.ReadHuggingFace(opened.RequireConfig());
+        TensorSource source = new(folder.Path, opened.Tensors, family.CanonicalName, family.IsInputMajor, family.HuggingFaceFusedOrder);
+        string message = Assert.Throws<ModelFormatException>(() => DecoderBuilder.Check(config, source)).Message;
+        Assert.Contains("weights for layer 3", message, StringComparison.Ordinal);
+        Assert.Contains("speaks of 1 layers", message, StringComparison.Ordinal);
+    }
+
+    private static byte[] RandomCheckpoint(params string[] moreNorms)
     {
         const string Layer = "model.layers.0.";
         List<(string Name, int[] Shape)> tensors = [("model.embed_tokens.weight", [20, 32])];
@@ -56,7 +71,7 @@ public sealed class ExampleFamilyTests
             tensors.Add((name + ".bias", [rows]));
         }
 
-        foreach (string norm in (string[])[Layer + "input_layernorm", Layer + "post_attention_layernorm", "model.norm"])
+        foreach (string norm in (string[])[Layer + "input_layernorm", Layer + "post_attention_layernorm", "model.norm", .. moreNorms])
         {
             tensors.Add((norm + ".weight", [32]));
             tensors.Add((norm + ".bias", [32]));

@@ -78,6 +78,37 @@ public sealed class GgufFamiliesTests
     }
 
     [Fact]
+    public void Gguf_WithWeightsBeyondItsLayers_IsRefusedWithBothNumbers()
+    {
+        string message = Assert.Throws<ModelFormatException>(() => Load(Tiny().AddTensor("blk.2.attn_norm.weight", 0, [32], new byte[128]))).Message;
+        Assert.Contains("weights for layer 2", message, StringComparison.Ordinal);
+        Assert.Contains("speaks of 1 layers", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Gguf_WithMoreTokensThanRows_IsRefusedWithBothNumbersAndFewerArePadding()
+    {
+        static string[] Tokens(int count) => [.. Enumerable.Range(0, count).Select(id => $"t{id}")];
+        string message = Assert.Throws<ModelFormatException>(() => Load(Tiny().Add("tokenizer.ggml.tokens", Tokens(11)))).Message;
+        Assert.Contains("has 11 tokens", message, StringComparison.Ordinal);
+        Assert.Contains("has 10 rows", message, StringComparison.Ordinal);
+        Load(Tiny().Add("tokenizer.ggml.tokens", Tokens(10)));
+        Load(Tiny("llama.vocab_size", 9).Add("tokenizer.ggml.tokens", Tokens(9)));
+    }
+
+    [Fact]
+    public void Gguf_CutWithinAStringOrAnArray_IsRefusedWithTheAdviceToGetItAgain()
+    {
+        byte[] whole = new GgufBuilder().Add("general.architecture", "llama").Add("ints", [.. Enumerable.Range(0, 100)]).Add("text", new string('x', 100)).Add("pieces", "first", new string('y', 100)).Build();
+        using TestFolder folder = new();
+        for (int length = 24; length < whole.Length - 32; length++)
+        {
+            string path = folder.Write("cut.gguf", whole[..length]);
+            Assert.Contains("get it again", Assert.Throws<ModelFormatException>(() => GgufFile.Open(path).Dispose()).Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public void Gguf_WithLongRopeFactors_ReadsBothSetsAndTheirFactor()
     {
         using TestFolder folder = new();

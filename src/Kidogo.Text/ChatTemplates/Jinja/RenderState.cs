@@ -9,9 +9,11 @@ internal sealed class RenderState
     private const long StepsBetweenClockReads = 4096;
     private const int WorkPerStep = 256;
     private const int UnitsPerElement = 16;
+    private const int InputCharactersPerStep = 16; // sixteen times what one reading of the messages costs
 
     private readonly ChatTemplateLimits _limits;
     private readonly long _start;
+    private readonly long _maxSteps;
     private long _steps;
     private long _work;
     private long _nextClockRead = StepsBetweenClockReads;
@@ -22,6 +24,7 @@ internal sealed class RenderState
     {
         _limits = limits;
         _start = limits.Clock.GetTimestamp();
+        _maxSteps = Math.Min(limits.MaxSteps, long.MaxValue / 2) + (inputCharacters / InputCharactersPerStep);
         _allocationLeft = limits.MaxAllocation + (32 * inputCharacters);
         Now = now;
     }
@@ -117,9 +120,9 @@ internal sealed class RenderState
 
     private void CheckSteps()
     {
-        if (_steps > _limits.MaxSteps)
+        if (_steps > _maxSteps)
         {
-            throw Fail($"the template takes more than {_limits.MaxSteps} steps");
+            throw Fail($"the template takes more than {_maxSteps} steps");
         }
 
         TimeSpan elapsed = _limits.Clock.GetElapsedTime(_start);
@@ -128,7 +131,7 @@ internal sealed class RenderState
             throw Fail($"the template takes longer than {_limits.MaxTime.TotalMilliseconds:0} ms ({_steps} steps so far)");
         }
 
-        _nextClockRead = Math.Min(_steps + StepsBetweenClockReads, _limits.MaxSteps + 1);
+        _nextClockRead = Math.Min(_steps + StepsBetweenClockReads, _maxSteps + 1);
         _nextClockRead = Math.Max(_nextClockRead, _steps + 1);
     }
 }

@@ -1,6 +1,9 @@
-// Mutates small model files and reads everything in what comes out. Shared with bench/Kidogo.Fuzz; knows nothing of test frameworks.
+// Mutates small model files, tokenizers and chat templates and reads everything in what comes out. Shared with bench/Kidogo.Fuzz; knows nothing of test frameworks.
 using System.Text;
 using Kidogo.Models.Files;
+using Kidogo.Text.ChatTemplates;
+using Tokenizer = Kidogo.Text.Tokenizers.Tokenizer;
+using TokenizerException = Kidogo.Text.Tokenizers.TokenizerException;
 
 namespace Kidogo.Tests.Models.Files;
 
@@ -11,6 +14,8 @@ internal enum FuzzKind
     Safetensors,
     Config,
     Index,
+    Tokenizer,
+    ChatTemplate,
 }
 
 /// <summary>A file of one kind that is written and read again and again.</summary>
@@ -36,6 +41,11 @@ internal sealed class FuzzFile : IDisposable
     /// <summary>Writes <paramref name="bytes"/> and reads everything in them: true where that went well, false where they were refused. Any other exception is a defect.</summary>
     public bool Try(byte[] bytes)
     {
+        if (_kind is FuzzKind.Tokenizer or FuzzKind.ChatTemplate)
+        {
+            return FileFuzz.TryText(_kind, bytes);
+        }
+
         string path = Path.Combine(_folder, _kind switch { FuzzKind.Config => "config.json", FuzzKind.Index => "model.safetensors.index.json", _ => "file" });
         File.WriteAllBytes(path, bytes);
         try
@@ -64,8 +74,11 @@ internal static class FileFuzz
     private static readonly string[] s_snippets =
     [
         "{", "}", "[", "]", "\"", ",", ":", "null", "true", "-1", "1e3", "0.5", "18446744073709551615", "9223372036854775807", "1e999", "\\ud800", "\\u0000", "../", "/etc/passwd",
-        "[[[[[[[[[[[[[[[[[[[[", "{\"a\":{\"a\":{\"a\":{\"a\":", "\"\":", "é", "\uFEFF", "__metadata__", "data_offsets",
+        "[[[[[[[[[[[[[[[[[[[[", "{\"a\":{\"a\":{\"a\":{\"a\":", "\"\":", "é", "\uFEFF", "__metadata__", "data_offsets", "{{", "}}", "{%", "%}", "|", "(", ")", "'", " if ", " else ", "loop", "messages", "range(9)", "false", "{}", "[]",
     ];
+
+    /// <summary>Less than the defaults, so that one of twenty thousand templates takes milliseconds.</summary>
+    private static readonly ChatTemplateLimits s_templateLimits = new() { MaxSteps = 20_000, MaxAllocation = 1 << 17 };
 
     /// <summary>A good file of the kind, to start from.</summary>
     public static byte[] Seed(FuzzKind kind) => kind switch
@@ -76,6 +89,10 @@ internal static class FileFuzz
             """{"architectures":["LlamaForCausalLM"],"hidden_size":64,"eps":1e-05,"tie":true,"none":null,"ids":[1,2,3],"rope_scaling":{"factor":8.0,"rope_type":"llama3"},"layer_types":["full","sliding"],"list":[{"name":"a"},{"name":"b"}],"flags":[true,false]}"""),
         FuzzKind.Index => Encoding.UTF8.GetBytes(
             """{"metadata":{"total_size":16},"weight_map":{"a":"model-00001-of-00002.safetensors","b":"model-00002-of-00002.safetensors"}}"""),
+        FuzzKind.Tokenizer => Encoding.UTF8.GetBytes(
+            """{"truncation":null,"padding":null,"added_tokens":[{"id":9,"content":"<s>","special":true},{"id":10,"content":"<u>","lstrip":true}],"normalizer":{"type":"Sequence","normalizers":[{"type":"NFKC"},{"type":"Lowercase"},{"type":"Replace","pattern":{"String":" "},"content":"\u2581"}]},"pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\p{N}{1,3}|[^\\p{N}]+"},"behavior":"Isolated","invert":false},"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],"special_tokens":{"<s>":{"id":"<s>","ids":[9],"tokens":["<s>"]}}},"decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"\u2581"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"}]},"model":{"type":"BPE","dropout":null,"unk_token":"<unk>","fuse_unk":true,"byte_fallback":true,"ignore_merges":false,"vocab":{"<unk>":0,"a":1,"b":2,"\u2581":3,"ab":4,"\u2581a":5,"1":6,"2":7,"<0x0A>":8},"merges":["a b",["\u2581","a"]]}}"""),
+        FuzzKind.ChatTemplate => Encoding.UTF8.GetBytes(
+            """{{ bos_token }}{% macro part(m, sep='\n') %}<|{{ m['role'] }}|>{{ sep ~ m.content | trim }}{% endmacro %}{% set ns = namespace(n=0) %}{%- for m in messages if m.role != 'tool' -%}{% if loop.first and m['role'] == 'system' %}{{ m.content.split(' ')[0] | upper }}{% elif m.role in ['user', 'assistant'] %}{{ part(m) }}{% else %}{{ raise_exception('no ' + m.role) }}{% endif %}{% set ns.n = ns.n + 1 %}{%- endfor %}{{ messages[1:] | length }}{{ {'a': [1, 2.5, none]} | tojson }}{{ '%d' % ns.n }}{% if add_generation_prompt %}<|assistant|>{% endif %}"""),
         _ => throw new ArgumentOutOfRangeException(nameof(kind)),
     };
 
@@ -136,6 +153,31 @@ internal static class FileFuzz
                 }
 
                 break;
+        }
+    }
+
+    /// <summary>Reads bytes that need no file and uses what comes out: true where that went well, false where they were refused.</summary>
+    public static bool TryText(FuzzKind kind, byte[] bytes)
+    {
+        try
+        {
+            if (kind == FuzzKind.Tokenizer)
+            {
+                Tokenizer tokenizer = Tokenizer.FromJson(bytes);
+                int[] ids = tokenizer.Encode("ab 12345 ABC <u> \u00e9<s>\n\ud83d\ude00", addSpecial: true, parseSpecial: true);
+                _ = tokenizer.Decode(ids);
+            }
+            else
+            {
+                ChatTemplateInput input = ChatTemplateInput.FromMessages([new ChatMessage("system", "Be brief."), new ChatMessage("user", "Habari?"), new ChatMessage("assistant", "Nzuri.")]);
+                _ = ChatTemplate.Parse(Encoding.UTF8.GetString(bytes)).Render(input, s_templateLimits);
+            }
+
+            return true;
+        }
+        catch (Exception e) when (e is TokenizerException or ChatTemplateException)
+        {
+            return false;
         }
     }
 

@@ -15,6 +15,8 @@ public sealed class FileFuzzTests
     [InlineData("Safetensors")]
     [InlineData("Config")]
     [InlineData("Index")]
+    [InlineData("Tokenizer")]
+    [InlineData("ChatTemplate")]
     public void Open_MutatedFile_IsReadOrRefusedAndNothingElse(string kindName)
     {
         FuzzKind kind = Enum.Parse<FuzzKind>(kindName);

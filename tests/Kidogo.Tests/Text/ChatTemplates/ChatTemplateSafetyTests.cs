@@ -12,6 +12,9 @@ public sealed class ChatTemplateSafetyTests
     // No template here needs a second of processor time; loaded machines get ten, which still tells a hang.
     private const double HangSeconds = 10;
 
+    // Attacks end by counting, which is the same on every machine; the clock is the last resort.
+    private static readonly ChatTemplateLimits s_withoutClock = new() { MaxTime = TimeSpan.MaxValue };
+
     public static TheoryData<string> Attacks() =>
     [
         "{{ ''.__class__.__mro__ }}",
@@ -75,7 +78,7 @@ public sealed class ChatTemplateSafetyTests
     {
         Stopwatch watch = Stopwatch.StartNew();
         long before = GC.GetAllocatedBytesForCurrentThread();
-        ChatTemplateException error = Assert.Throws<ChatTemplateException>(() => ChatTemplate.Parse(source).Render(Input()));
+        ChatTemplateException error = Assert.Throws<ChatTemplateException>(() => ChatTemplate.Parse(source).Render(Input(), s_withoutClock));
         Assert.NotEmpty(error.Problem);
         Assert.True(error.Problem.Length < 400, error.Problem);
         Assert.InRange(watch.Elapsed.TotalSeconds, 0, HangSeconds);
@@ -118,6 +121,22 @@ public sealed class ChatTemplateSafetyTests
         ChatMessage[] messages = [.. Enumerable.Range(0, 400).Select(i => new ChatMessage(i % 2 == 0 ? "user" : "assistant", new string('x', 4000)))];
         Assert.True(ChatTemplate.BuiltIn("llama3")!.Render(ChatTemplateInput.FromMessages(messages)).Text.Length > 1_600_000);
     }
+
+    [Fact]
+    public void ThousandMessages_OfTwoHundredWords_RenderFarWithinTheSteps()
+    {
+        string words = string.Join(' ', Enumerable.Repeat("habari", 200));
+        ChatMessage[] messages = [.. Enumerable.Range(0, 1000).Select(i => new ChatMessage(i % 2 == 0 ? "user" : "assistant", words))];
+        ChatTemplateLimits half = s_withoutClock with { MaxSteps = s_withoutClock.MaxSteps / 2 };
+        foreach (string name in ChatTemplate.BuiltInNames)
+        {
+            Assert.True(ChatTemplate.BuiltIn(name)!.Render(ChatTemplateInput.FromMessages(messages), half).Text.Length > 1_390_000, name);
+        }
+    }
+
+    [Fact]
+    public void Steps_AtTheLargestLimit_DoNotOverflow() =>
+        Assert.NotEmpty(ChatTemplate.Parse("{% for i in range(9000) %}{{ i }}{% endfor %}").Render(Input(), s_withoutClock with { MaxSteps = long.MaxValue }).Text);
 
     [Fact]
     public async Task Template_RenderedByManyThreads_GivesOneText()

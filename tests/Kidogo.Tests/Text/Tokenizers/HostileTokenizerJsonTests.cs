@@ -85,6 +85,42 @@ public sealed class HostileTokenizerJsonTests
         Assert.Throws<TokenizerFormatException>(() => Load(SmallVocabularies.Json.Replace(right, wrong, StringComparison.Ordinal)));
     }
 
+    [Theory]
+    [InlineData("merges", "null", "'model.merges' is Null; expected an array")]
+    [InlineData("merges", "3", "'model.merges' is Number; expected an array")]
+    [InlineData("merges", "\"a b\"", "'model.merges' is String; expected an array")]
+    [InlineData("merges", "{\"a\":1}", "'model.merges' is Object; expected an array")]
+    [InlineData("merges", "[],\"merges\":[]", "'merges' occurs twice")]
+    [InlineData("fuse_unk", "null", "'model.fuse_unk' is Null; expected true or false")]
+    [InlineData("fuse_unk", "1", "'model.fuse_unk' is Number; expected true or false")]
+    [InlineData("byte_fallback", "\"true\"", "'model.byte_fallback' is String; expected true or false")]
+    [InlineData("ignore_merges", "[]", "'model.ignore_merges' is Array; expected true or false")]
+    [InlineData("dropout", "\"0.1\"", "'model.dropout' is String; expected a number")]
+    [InlineData("dropout", "1.5", "'model.dropout' is 1.5; expected a number")]
+    [InlineData("unk_token", "5", "'unk_token' is Number; expected a string")]
+    [InlineData("continuing_subword_prefix", "5", "'continuing_subword_prefix' is Number; expected a string")]
+    [InlineData("end_of_word_suffix", "false", "'end_of_word_suffix' is False; expected a string")]
+    public void FromJson_ModelMemberOfAWrongKind_IsRefusedByNameWithBothKinds(string name, string value, string problem)
+    {
+        string Model(string type) => $"{{\"model\":{{{type}\"vocab\":{{\"a\":0,\"b\":1}},\"{name}\":{value}}}}}";
+        Assert.Contains(problem, Assert.Throws<TokenizerFormatException>(() => Load(Model("\"type\":\"BPE\","))).Message, StringComparison.Ordinal);
+        Assert.Contains(problem, Assert.Throws<TokenizerFormatException>(() => Load(Model(""))).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("truncation", "true", "'truncation' is True; expected an object")]
+    [InlineData("padding", "[]", "'padding' is Array; expected an object")]
+    public void FromJson_TopMemberOfAWrongKind_IsRefusedByNameWithBothKinds(string name, string value, string problem) =>
+        Assert.Contains(
+            problem, Assert.Throws<TokenizerFormatException>(() => Load($"{{\"{name}\":{value},\"model\":{{\"type\":\"BPE\",\"vocab\":{{\"a\":0}}}}}}")).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void FromJson_NullWhereHuggingFaceWritesIt_Loads()
+    {
+        const string Model = """{"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":null,"end_of_word_suffix":null,"vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]}""";
+        Assert.Equal([2], Load($"{{\"truncation\":null,\"padding\":null,\"model\":{Model}}}").Encode("ab"));
+    }
+
     [Fact]
     public void FromJson_DeepNesting_ThrowsTheOneException()
     {
