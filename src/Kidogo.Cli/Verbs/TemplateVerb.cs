@@ -49,10 +49,7 @@ internal static class TemplateVerb
         {
             throw new FailureException($"{options.Model}: {failure.Message}");
         }
-        catch (InvalidOperationException failure) when (failure.InnerException is System.Text.DecoderFallbackException || failure.Message.Contains("UTF-16", StringComparison.Ordinal))
-        {
-            throw new FailureException($"{options.Messages} holds an escape of half a character (\\ud800 to \\udfff alone), which is no text.");
-        }
+
         return ExitCode.Done;
     }
 
