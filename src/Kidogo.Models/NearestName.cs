@@ -13,7 +13,7 @@ public static class NearestName
     public static string? Likely(string name, IEnumerable<string> candidates)
     {
         string? nearest = Of(name, candidates);
-        return nearest is not null && Distance(name, nearest) <= Math.Max(2, Math.Max(name.Length, nearest.Length) / 2) ? nearest : null;
+        return nearest is not null && Distance(name, nearest) <= Math.Max(1, (Math.Max(name.Length, nearest.Length) + 2) / 3) ? nearest : null;
     }
 
     /// <summary>Letters to insert, remove, change, or swap with their neighbour (Damerau's distance, optimal string alignment).</summary>

@@ -191,8 +191,8 @@ internal sealed class ChatLoop(Session session, Answerer answerer, Prompting pro
             case "/think":
                 throw new FailureException("/think needs on or off.");
             default:
-                string nearest = NearestName.Of(name, s_commands.Select(command => command.Name.Split(' ')[0]))!;
-                throw new FailureException($"{name} is no command; the nearest is {nearest}. A text that begins with / goes after a space.");
+                string nearest = NearestName.Likely(name, s_commands.Select(command => command.Name.Split(' ')[0])) is { } near ? $"the nearest is {near}" : "/help lists them";
+                throw new FailureException($"{name} is no command; {nearest}. A text that begins with / goes after a space.");
         }
     }
 

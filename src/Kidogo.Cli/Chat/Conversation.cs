@@ -59,7 +59,7 @@ internal sealed class Conversation
         {
             if (element.ValueKind != JsonValueKind.Object || Text(element, "role") is not { } role || Text(element, "content") is not { } content)
             {
-                throw new FailureException($"Message {messages.Count} of {path} is no object with role and content as texts.");
+                throw new FailureException($"Message {messages.Count + 1} of {path} is no object with role and content as texts.");
             }
 
             messages.Add(new ChatMessage(role, content));

@@ -69,7 +69,18 @@ internal sealed class Prompting
         else if (_oneShot is null)
         {
             List<ChatMessage> messages = options.System is null ? [] : [new ChatMessage("system", options.System)];
+            int most = ChatTemplateLimits.Default.MaxOutputBytes;
+            if (Chat is not null && System.Text.Encoding.UTF8.GetByteCount(options.Prompt!) is var size && size > most)
+            {
+                throw new FailureException($"The prompt is too long: it has {size} bytes, and a conversation may have {most}. Shorten it, or give it with --raw.");
+            }
+
             _oneShot = Chat is null ? Raw(options.Prompt!) : Chat.Build([.. messages.Append(new ChatMessage("user", options.Prompt!)).Select(message => message.ToJson())]);
+        }
+
+        if (_oneShot.Ids.Count == 0 && Chat is not null)
+        {
+            throw new FailureException("The chat template renders nothing, so the prompt has no tokens. Name another: --chat-template NAME|FILE, or --raw for none.");
         }
 
         return _oneShot.Ids.Count > 0 ? _oneShot : throw new FailureException($"The prompt has no tokens{(options.IdsFile is null ? "" : $": {options.IdsFile} holds no ids")}. Give at least one.");

@@ -4,6 +4,7 @@ using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using System.Reflection;
 using Kidogo.Cli.Verbs;
+using Kidogo.Inference.Sampling;
 using Kidogo.Models;
 using Kidogo.Models.Files;
 using Kidogo.Text.ChatTemplates;
@@ -23,6 +24,11 @@ internal static class Application
     /// <summary>Runs the program and returns its exit status.</summary>
     public static int Run(string[] args)
     {
+        if (args is ["help", ..])
+        {
+            args = [.. args.Skip(1), "--help"];
+        }
+
         using Session session = new() { Verbose = args.Contains("--verbose") };
         try
         {
@@ -130,7 +136,7 @@ internal static class Application
         return parsed.Errors.Count > 0 ? $"{parsed.Errors[0].Message} See {verb} --help." : null;
     }
 
-    private static string Meant(string name, IEnumerable<string> candidates) => NearestName.Of(name, candidates) is { } nearest ? $"; the nearest is {nearest}." : ".";
+    private static string Meant(string name, IEnumerable<string> candidates) => NearestName.Likely(name, candidates) is { } nearest ? $"; the nearest is {nearest}." : ".";
 
     private static bool LooksLikeOption(string value) => value.Length > 1 && value[0] == '-' && !value.Any(char.IsWhiteSpace) && !char.IsAsciiDigit(value[1]);
 
@@ -163,13 +169,15 @@ internal static class Application
 
         if (failure is OperationCanceledException)
         {
+            session.Error.WriteLine("interrupted");
             return ExitCode.Interrupted;
         }
 
         (int status, string message) = failure switch
         {
+            IOException full when AtomicFile.IsDiskFull(full) => (ExitCode.Failed, "The disk is full: standard output could not be written. Free some space, or send it elsewhere."),
             UsageException => (ExitCode.WrongUse, failure.Message),
-            FailureException or ModelFormatException or TokenizerException or ChatTemplateException or IOException or NotSupportedException => (ExitCode.Failed, failure.Message),
+            FailureException or DamagedLogitsException or ModelFormatException or TokenizerException or ChatTemplateException or IOException or NotSupportedException => (ExitCode.Failed, failure.Message),
             UnauthorizedAccessException => (ExitCode.Failed, $"{failure.Message.TrimEnd('.')}. Check the permissions of the file and its folder."),
             ArgumentException argument => (ExitCode.Failed, WithoutParameter(argument)),
             OutOfMemoryException => (ExitCode.Failed, "There is not enough memory. Try a smaller model, a shorter --context or --kv-cache q8_0; kidogo doctor shows what fits."),

@@ -13,9 +13,9 @@ internal sealed class AtomicFile : IDisposable
     private AtomicFile(Session session, string path)
     {
         _session = session;
-        _path = File.Exists(path) ? File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path : path; // a link goes on pointing where it points
-        path = _path;
-        if (IsDevice(path))
+        path = IsNoRegularFile(path) ? path : TargetOf(path);
+        _path = path;
+        if (IsNoRegularFile(path))
         {
             _temporary = path;
             _isDirect = true;
@@ -107,11 +107,51 @@ internal sealed class AtomicFile : IDisposable
         }
     }
 
-    /// <summary>Pipes and devices cannot be replaced by renaming: they are written to as they are.</summary>
-    private static bool IsDevice(string path) =>
-        !OperatingSystem.IsWindows() && Path.GetFullPath(path) is { } full && (full.StartsWith("/dev/", StringComparison.Ordinal) || full.StartsWith("/proc/", StringComparison.Ordinal)) && File.Exists(full) && !full.StartsWith("/dev/shm/", StringComparison.Ordinal);
+    /// <summary>Where a link points, for it goes on pointing there; the path itself where it is no link or nothing is there.</summary>
+    private static string TargetOf(string path)
+    {
+        try
+        {
+            return new FileInfo(path) is { LinkTarget: not null } link ? link.ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? path : path;
+        }
+        catch (IOException)
+        {
+            return path; // a link in a circle: opening it says so
+        }
+    }
 
-    private static bool IsDiskFull(IOException failure)
+    /// <summary>Pipes, sockets and devices (also behind a link such as /dev/stdout) cannot be replaced by renaming: they are written to as they are.</summary>
+    private static bool IsNoRegularFile(string path)
+    {
+        if (OperatingSystem.IsWindows() || !File.Exists(path))
+        {
+            return false;
+        }
+
+        string full = Path.GetFullPath(path);
+        if (full.StartsWith("/proc/", StringComparison.Ordinal) || (full.StartsWith("/dev/", StringComparison.Ordinal) && !full.StartsWith("/dev/shm/", StringComparison.Ordinal)))
+        {
+            return true;
+        }
+
+        if (new FileInfo(path).Length > 0)
+        {
+            return false; // pipes have no length
+        }
+
+        try
+        {
+            using FileStream probe = new(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete, 0); // to read and write, so that a pipe does not wait
+            return !probe.CanSeek;
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Whether the reason is that there is no room.</summary>
+    public static bool IsDiskFull(IOException failure)
     {
         const int UnixNoSpace = 28, UnixQuota = 122, WindowsHandleFull = 39, WindowsDiskFull = 112;
         int code = failure.HResult & 0xFFFF;

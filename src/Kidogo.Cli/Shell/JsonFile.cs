@@ -1,5 +1,6 @@
 // JSON files that people hand over: messages, tools, variables. Knows not what they mean.
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace Kidogo.Cli.Shell;
 
@@ -8,6 +9,8 @@ internal static class JsonFile
 {
     private const int MaxBytes = 64 * 1024 * 1024;
     private const int MaxDepth = 64;
+
+    private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
 
     /// <summary>The path, if there is such a file.</summary>
     public static string Existing(string path) => File.Exists(path)
@@ -22,16 +25,73 @@ internal static class JsonFile
             throw new FailureException($"{path} has more than {MaxBytes} bytes.");
         }
 
+        byte[] bytes = [];
         try
         {
-            using FileStream file = File.OpenRead(path);
-            using JsonDocument document = JsonDocument.Parse(file, new JsonDocumentOptions { MaxDepth = MaxDepth });
+            bytes = File.ReadAllBytes(path);
+            if (!Utf8.IsValid(bytes))
+            {
+                throw new FailureException($"{path} is not valid UTF-8. JSON has to be; save the file again as UTF-8.");
+            }
+
+            ReadOnlyMemory<byte> json = bytes.AsSpan().StartsWith(ByteOrderMark) ? bytes.AsMemory(ByteOrderMark.Length) : bytes;
+            using JsonDocument document = JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = MaxDepth });
             return document.RootElement.Clone();
         }
         catch (JsonException failure)
         {
-            throw new FailureException($"{path} is no JSON: {failure.Message}");
+            throw new FailureException($"{path} is no JSON: {Explain(failure, bytes)}");
         }
+    }
+
+    /// <summary>The messages of a conversation: objects, each with a role.</summary>
+    public static IReadOnlyList<JsonElement> ReadMessages(string path)
+    {
+        IReadOnlyList<JsonElement> messages = ReadArray(path);
+        for (int i = 0; i < messages.Count; i++)
+        {
+            if (messages[i].ValueKind != JsonValueKind.Object)
+            {
+                throw new FailureException($"Message {i + 1} of {path} is no JSON object; expected one with role and content.");
+            }
+
+            if (!messages[i].TryGetProperty("role", out JsonElement role) || role.ValueKind != JsonValueKind.String)
+            {
+                throw new FailureException($"Message {i + 1} of {path} has no role; expected a text such as \"user\".");
+            }
+
+            // Calls of tools stand in for a content.
+            if (!messages[i].TryGetProperty("content", out _) && !messages[i].TryGetProperty("tool_calls", out _))
+            {
+                throw new FailureException($"Message {i + 1} of {path} has no content.");
+            }
+        }
+
+        return messages;
+    }
+
+    /// <summary>The reader's message with the place as people count it: line and column from 1, the column in characters.</summary>
+    private static string Explain(JsonException failure, ReadOnlySpan<byte> bytes)
+    {
+        string what = failure.Message;
+        foreach (string tail in (string[])[" LineNumber:", " Path:", " Change the reader options", " when isFinalBlock"])
+        {
+            int at = what.IndexOf(tail, StringComparison.Ordinal);
+            what = at < 0 ? what : what[..at];
+        }
+
+        if (bytes.StartsWith(ByteOrderMark))
+        {
+            bytes = bytes[ByteOrderMark.Length..];
+        }
+
+        for (long line = failure.LineNumber ?? 0; line > 0 && bytes.IndexOf((byte)'\n') is >= 0 and var end; line--)
+        {
+            bytes = bytes[(end + 1)..];
+        }
+
+        int column = System.Text.Encoding.UTF8.GetCharCount(bytes[..(int)Math.Min(failure.BytePositionInLine ?? 0, bytes.Length)]) + 1;
+        return $"line {(failure.LineNumber ?? 0) + 1}, column {column}: {what.TrimEnd('.', ' ')}.";
     }
 
     /// <summary>The elements of the array in a file.</summary>

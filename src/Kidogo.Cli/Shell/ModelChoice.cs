@@ -30,16 +30,26 @@ internal static class ModelChoice
         }
 
         return text?.ChatTemplate(given) ?? ChatTemplate.BuiltIn(given) ?? throw new FailureException(
-            $"There is no chat template {ModelFormatException.Quote(given)}, neither as a file nor by name. The nearest name is {NearestName.Of(given, Names(text))}. Names: {string.Join(", ", Names(text))}.");
+            $"There is no chat template {ModelFormatException.Quote(given)}, neither as a file nor by name.{(NearestName.Likely(given, Names(text)) is { } nearest ? $" The nearest name is {nearest}." : "")} Names: {string.Join(", ", Names(text))}.");
     }
 
     /// <summary>The template in a Jinja file.</summary>
     public static ChatTemplate ParseFile(string path)
     {
         FileInfo file = new(path);
-        return file.Length > ChatTemplateLimits.MaxTemplateBytes
-            ? throw new FailureException($"{path} has {file.Length} bytes; a chat template may have {ChatTemplateLimits.MaxTemplateBytes}.")
-            : ChatTemplate.Parse(File.ReadAllText(path));
+        if (file.Length > ChatTemplateLimits.MaxTemplateBytes)
+        {
+            throw new FailureException($"{path} has {file.Length} bytes; a chat template may have {ChatTemplateLimits.MaxTemplateBytes}.");
+        }
+
+        try
+        {
+            return ChatTemplate.Parse(File.ReadAllText(path));
+        }
+        catch (ChatTemplateException failure)
+        {
+            throw new FailureException($"{path}: {failure.Message}");
+        }
     }
 
     private static IEnumerable<string> Names(ModelText? text) => (text?.ChatTemplates.Keys ?? []).Concat(ChatTemplate.BuiltInNames).Distinct();

@@ -135,6 +135,7 @@ internal sealed class Session : IDisposable
             _abandon?.Invoke();
         }
 
+        Error.WriteLine("interrupted");
         Environment.Exit(ExitCode.Interrupted);
     }
 }

@@ -84,11 +84,20 @@ internal static class InspectVerb
             facts.Insert(2, ["layers", $"{config.NumLayers} of width {config.HiddenSize}, {config.Layers[0].NumHeads} heads, {config.Layers[0].NumKvHeads} of keys and values, vocabulary {config.VocabSize}"]);
         }
 
-        facts.AddRange(summary.Origin.Select(pair => new[] { Session.OneLine(pair.Key), Session.OneLine(pair.Value) }));
-        session.Output.Write(Show.Table(["", ""], facts).TrimStart('\n'));
-        session.Output.WriteLine();
-        IEnumerable<string[]> rows = summary.Tensors.Select(tensor => new[] { Session.OneLine(tensor.Name), string.Join(" x ", tensor.Shape), tensor.Format, Show.Bytes(tensor.Bytes) });
-        session.Output.Write(Show.Table(["tensor", "shape", "format", ">bytes"], rows));
+        facts.AddRange(summary.Origin.Select(pair => new[] { pair.Key, pair.Value }));
+        if (summary.Tensors.Count == 0 && summary.Config is null)
+        {
+            facts.RemoveAll(fact => fact[0] is "parameters" or "files" or "memory" || (fact[0] == "architecture" && fact[1].Length == 0) || (fact[0] == "context" && summary.ContextLength == 0));
+        }
+
+        session.Output.Write(Show.Table(["", ""], facts.Select(fact => fact.Select(cell => Session.OneLine(cell)).ToArray())).TrimStart('\n'));
+        if (summary.Tensors.Count > 0)
+        {
+            session.Output.WriteLine();
+            IEnumerable<string[]> rows = summary.Tensors.Select(tensor => new[] { Session.OneLine(tensor.Name), string.Join(" x ", tensor.Shape), Session.OneLine(tensor.Format), Show.Bytes(tensor.Bytes) });
+            session.Output.Write(Show.Table(["tensor", "shape", "format", ">bytes"], rows));
+        }
+
         if (summary.Problem is not null)
         {
             session.Warn($"Kidogo does not run this model. {summary.Problem}");

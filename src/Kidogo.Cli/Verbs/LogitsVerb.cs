@@ -1,6 +1,7 @@
 // kidogo logits: one causal pass, all logits to a file.
 using System.CommandLine;
 using System.Diagnostics;
+using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using Kidogo.Cli.Shell;
 using Kidogo.Inference;
@@ -44,6 +45,7 @@ internal static class LogitsVerb
 
         using AtomicFile file = AtomicFile.Create(session, options.Out);
         using OpenModel open = OpenModel.Load(session, options.Request, header, ids.Length, options.Request.Exact ? KvFormat.F32 : KvFormat.F16);
+        bool isFinite = true;
         Stopwatch clock = Stopwatch.StartNew();
         using (ProgressBar bar = new(session, "computing", "tokens"))
         {
@@ -51,6 +53,7 @@ internal static class LogitsVerb
             while (stream.Next() is { } logits)
             {
                 session.Interrupted.ThrowIfCancellationRequested();
+                isFinite = isFinite && float.IsFinite(TensorPrimitives.MaxMagnitude(logits.Span)); // NaN if any is
                 AtomicFile.Guarded(options.Out, () => file.Stream.Write(MemoryMarshal.AsBytes(logits.Span)));
                 bar.Report(stream.Position, stream.Length);
             }
@@ -58,6 +61,11 @@ internal static class LogitsVerb
 
         double seconds = clock.Elapsed.TotalSeconds;
         AtomicFile.Guarded(options.Out, file.Commit);
+        if (!isFinite)
+        {
+            session.Warn($"Some logits in {options.Out} are NaN or infinite: the model's weights are damaged.");
+        }
+
         if (options.Json)
         {
             JsonOutput.Write(session, json =>

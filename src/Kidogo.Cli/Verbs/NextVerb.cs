@@ -27,6 +27,11 @@ internal static class NextVerb
         command.SetAction(parsed =>
         {
             string[] given = parsed.GetRequiredValue(words);
+            if (given.Length == 1 && ModelLocator.LooksLikeModel(given[0]))
+            {
+                throw new UsageException($"kidogo next {given[0]} names a model but no text; the text is missing: kidogo next {given[0]} \"Once upon a\"");
+            }
+
             ModelRequest request = new(given.Length == 2 ? given[0] : null, parsed.GetValue(threads), parsed.GetValue(exact));
             return Run(session, new Options(request, given[^1], parsed.GetValue(top) ?? 10, parsed.GetValue(special), parsed.GetValue(json)));
         });

@@ -104,6 +104,11 @@ internal static class RunVerb
             throw new UsageException("--ids is the whole prompt, so it does not go with a prompt or --system.");
         }
 
+        if (options.Special && !options.Raw)
+        {
+            session.Warn("--special has no effect without --raw: a chat template marks the control tokens itself.");
+        }
+
         bool chats = options.Prompt is null && options.IdsFile is null && !Console.IsInputRedirected && !Console.IsOutputRedirected;
         if (chats && options.Json)
         {

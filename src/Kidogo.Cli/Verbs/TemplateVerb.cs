@@ -34,14 +34,22 @@ internal static class TemplateVerb
         ChatTemplate template = isTemplate && options.Template is null
             ? ModelChoice.ParseFile(JsonFile.Existing(options.Model))
             : ModelChoice.Template(options.Template, text) ?? throw new FailureException($"{options.Model} has no chat template. Name one: --chat-template NAME|FILE ({string.Join(", ", ChatTemplate.BuiltInNames)}).");
-        IReadOnlyList<JsonElement> messages = JsonFile.ReadArray(options.Messages);
+        IReadOnlyList<JsonElement> messages = JsonFile.ReadMessages(options.Messages);
         ChatTemplateInput input = (text?.Input(messages, options.AddGenerationPrompt) ?? new ChatTemplateInput { Messages = messages, AddGenerationPrompt = options.AddGenerationPrompt }) with
         {
             Tools = options.Tools is null ? null : JsonFile.Read(options.Tools),
             Variables = options.Variables is null ? new Dictionary<string, JsonElement>() : JsonFile.ReadObject(options.Variables),
             Now = options.Now is null ? null : Time(options.Now),
         };
-        session.Output.Write(template.Render(input).Text);
+        try
+        {
+            session.Output.Write(template.Render(input).Text);
+        }
+        catch (ChatTemplateException failure) when (isTemplate && options.Template is null)
+        {
+            throw new FailureException($"{options.Model}: {failure.Message}");
+        }
+
         return ExitCode.Done;
     }
 

@@ -75,18 +75,18 @@ public static class TokenProbabilities
     }
 
     /// <summary>What is wrong with logits of which one is NaN or positive infinity, or all are negative infinity.</summary>
-    internal static InvalidOperationException BadLogits(ReadOnlySpan<float> logits)
+    internal static DamagedLogitsException BadLogits(ReadOnlySpan<float> logits)
     {
         for (int i = 0; i < logits.Length; i++)
         {
             if (!(logits[i] <= float.MaxValue))
             {
-                return new InvalidOperationException(
-                    $"The logit of token {i} is {(float.IsNaN(logits[i]) ? "NaN" : "positive infinity")}; logits have to be numbers. The model's weights or its input are damaged.");
+                return new DamagedLogitsException(
+                    $"The logit of token {i} is {(float.IsNaN(logits[i]) ? "NaN" : "positive infinity")}; logits have to be numbers. The model's weights are damaged: get the file again.");
             }
         }
 
-        return new InvalidOperationException($"All {logits.Length} logits are negative infinity: no token is possible.");
+        return new DamagedLogitsException($"All {logits.Length} logits are negative infinity: no token is possible.");
     }
 
     private static double LogSumExp(ReadOnlySpan<float> logits)
