@@ -31,7 +31,7 @@ public sealed class SamplerTests
         {
             float[] logits = Random(50, 1);
             logits[37] = float.NaN;
-            InvalidOperationException error = Assert.ThrowsAny<InvalidOperationException>(() => new Sampler(options, 50, ContextLength).Sample(logits));
+            DamagedLogitsException error = Assert.Throws<DamagedLogitsException>(() => new Sampler(options, 50, ContextLength).Sample(logits));
             Assert.Contains("token 37 is NaN", error.Message, StringComparison.Ordinal);
         }
     }
@@ -40,7 +40,7 @@ public sealed class SamplerTests
     public void Sample_PositiveInfinity_NamesTheIndex()
     {
         float[] logits = [0, 1, float.PositiveInfinity];
-        InvalidOperationException error = Assert.ThrowsAny<InvalidOperationException>(() => new Sampler(Plain, 3, ContextLength).Sample(logits));
+        DamagedLogitsException error = Assert.Throws<DamagedLogitsException>(() => new Sampler(Plain, 3, ContextLength).Sample(logits));
         Assert.Contains("token 2 is positive infinity", error.Message, StringComparison.Ordinal);
     }
 
@@ -48,10 +48,10 @@ public sealed class SamplerTests
     public void Sample_AllNegativeInfinity_Throws()
     {
         float[] logits = [float.NegativeInfinity, float.NegativeInfinity];
-        Assert.ThrowsAny<InvalidOperationException>(() => new Sampler(Plain, 2, ContextLength).Sample(logits));
-        Assert.ThrowsAny<InvalidOperationException>(() => new Sampler(SamplerOptions.Greedy, 2, ContextLength).Sample(logits));
+        Assert.Throws<DamagedLogitsException>(() => new Sampler(Plain, 2, ContextLength).Sample(logits));
+        Assert.Throws<DamagedLogitsException>(() => new Sampler(SamplerOptions.Greedy, 2, ContextLength).Sample(logits));
         Dictionary<int, float> all = new() { [0] = float.NegativeInfinity, [1] = float.NegativeInfinity };
-        InvalidOperationException error = Assert.ThrowsAny<InvalidOperationException>(() => new Sampler(Plain with { LogitBias = all }, 2, ContextLength).Sample([1f, 2f]));
+        InvalidOperationException error = Assert.Throws<InvalidOperationException>(() => new Sampler(Plain with { LogitBias = all }, 2, ContextLength).Sample([1f, 2f]));
         Assert.Contains("negative infinity", error.Message, StringComparison.Ordinal);
     }
 
