@@ -15,13 +15,17 @@ public sealed class StaircaseTests
         ["Kidogo.Models"] = ["Kidogo.Tensors", "Kidogo.Text"],
         ["Kidogo.Inference"] = ["Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
         ["Kidogo.Evaluation"] = ["Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
-        ["Kidogo.Cli"] = ["Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
+        ["Kidogo.Data"] = ["Kidogo.Text"],
+        ["Kidogo.Training"] = ["Kidogo.Data", "Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
+        ["Kidogo.Compression"] = ["Kidogo.Data", "Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text", "Kidogo.Training"],
+        ["Kidogo.Cli"] = ["Kidogo.Compression", "Kidogo.Data", "Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text", "Kidogo.Training"],
     };
 
     /// <summary>Packages that a room may use; none may be added elsewhere without a decision.</summary>
     private static readonly Dictionary<string, string[]> s_packages = new()
     {
         ["Kidogo.Tensors"] = ["System.Numerics.Tensors"],
+        ["Kidogo.Training"] = ["YamlDotNet"],
         ["Kidogo.Cli"] = ["System.CommandLine"],
     };
 
