@@ -15,25 +15,30 @@ public enum ComputePrecision
 public sealed class ComputeContext : IDisposable
 {
     private readonly Workspace _workspace = new();
+    private readonly GradientTape? _tape;
 
-    private ComputeContext(int threads, ComputePrecision precision, bool isRecording)
+    private ComputeContext(int threads, ComputePrecision precision, bool isTraining)
     {
         Team = new WorkerTeam(threads);
         Precision = precision;
-        IsRecording = isRecording;
         Works = new Ops.OpWorks(threads);
+        _tape = isTraining ? new GradientTape() : null;
     }
 
     /// <summary>A context that keeps nothing for gradients and uses its buffers again.</summary>
     /// <param name="threads">Threads to compute with; 0 for one per processor.</param>
     /// <param name="precision">The arithmetic.</param>
     public static ComputeContext Inference(int threads = 0, ComputePrecision precision = ComputePrecision.Fast) =>
-        new(threads == 0 ? Environment.ProcessorCount : threads, precision, isRecording: false);
+        new(threads == 0 ? Environment.ProcessorCount : threads, precision, isTraining: false);
 
     /// <summary>A context that records a forward pass for gradients. Ops that have no backward refuse to run under it.</summary>
     /// <param name="threads">Threads to compute with; 0 for one per processor.</param>
+    /// <remarks>
+    /// Tensors that are rented live until <see cref="Backward"/> has passed the op that made them, or <see cref="Forget"/>; marks do nothing.
+    /// No op writes onto its input here.
+    /// </remarks>
     public static ComputeContext Training(int threads = 0) =>
-        new(threads == 0 ? Environment.ProcessorCount : threads, ComputePrecision.Exact, isRecording: true);
+        new(threads == 0 ? Environment.ProcessorCount : threads, ComputePrecision.Exact, isTraining: true);
 
     /// <summary>The threads.</summary>
     public WorkerTeam Team { get; }
@@ -44,30 +49,83 @@ public sealed class ComputeContext : IDisposable
     /// <summary>How this precision keeps keys and values: float16, or float32 where everything is.</summary>
     public KvFormat CacheFormat => Precision == ComputePrecision.Exact ? KvFormat.F32 : KvFormat.F16;
 
-    /// <summary>Whether gradients are asked for.</summary>
-    public bool IsRecording { get; }
+    /// <summary>Whether the context is for training: no op writes onto its input, and attention reads no cache.</summary>
+    public bool IsTraining => _tape is not null;
+
+    /// <summary>Whether ops are recorded now: in training, but not in the first pass of a block that is computed again for its gradients.</summary>
+    public bool IsRecording => _tape is { IsPaused: false };
+
+    /// <summary>Bytes of the tensors of a training context: rented, or waiting to be rented again. 0 in inference.</summary>
+    public long TapeBytes => _tape?.Bytes ?? 0;
 
     /// <summary>The reusable work items and scratch buffers of the ops.</summary>
     internal Ops.OpWorks Works { get; }
 
-    /// <summary>A tensor of undefined content, valid until <see cref="ReleaseTo"/> returns to an earlier mark.</summary>
-    public Tensor Rent(int rows, int columns) => IsRecording ? new Tensor(rows, columns) : _workspace.Rent(rows, columns);
+    /// <summary>A tensor of undefined content, valid until <see cref="ReleaseTo"/> returns to an earlier mark; in training until the backward pass has used it.</summary>
+    public Tensor Rent(int rows, int columns) => _tape?.Rent(rows, columns) ?? _workspace.Rent(rows, columns);
 
     /// <summary>Remembers what is rented now.</summary>
     public int Mark() => _workspace.Mark();
 
-    /// <summary>Gives back every tensor that was rented after <paramref name="mark"/>. Does nothing while recording.</summary>
+    /// <summary>Gives back every tensor that was rented after <paramref name="mark"/>. Does nothing in training.</summary>
     public void ReleaseTo(int mark) => _workspace.ReleaseTo(mark);
+
+    /// <summary>Finds the gradients of a loss with respect to everything it was computed from, and forgets the pass.</summary>
+    /// <param name="loss">[1, 1]</param>
+    /// <remarks>Gradients of parameters add up (<see cref="Tensor.Gradient"/>); all others are given back.</remarks>
+    /// <exception cref="InvalidOperationException">The context is not for training, or nothing recorded led to the loss.</exception>
+    public void Backward(Tensor loss) => Tape.Backward(loss);
+
+    /// <summary>Forgets a recorded pass without going back through it, and gives back all its tensors.</summary>
+    public void Forget() => Tape.Forget();
+
+    /// <summary>Computes something whose inner values are not kept: they are computed again when its gradients are asked for (Chen et al., arXiv 1604.06174).</summary>
+    /// <param name="x">What it is computed from.</param>
+    /// <param name="block">The computation, the same each time it is called; it may use parameters, but no other recorded tensor than x.</param>
+    /// <returns>What the computation gives: bit for bit the same as without.</returns>
+    public Tensor Recompute(Tensor x, Func<Tensor, Tensor> block) => Tape.Recompute(x, block);
+
+    /// <summary>Whether an op must record its backward: gradients are asked for, and one of its inputs needs one.</summary>
+    internal bool Records(Tensor x, Tensor? y = null, Tensor? z = null) =>
+        IsRecording && (x.NeedsGradient || y is { NeedsGradient: true } || z is { NeedsGradient: true });
+
+    /// <summary>Records how the gradient of <paramref name="output"/> flows into the inputs it was computed from.</summary>
+    /// <param name="output">What the op computed.</param>
+    /// <param name="backward">Called once, when <c>output.Gradient</c> is complete; adds to the gradients of those inputs that need one (<see cref="GradientOf(Tensor)"/>).</param>
+    internal void Record(Tensor output, Action backward) => Tape.Record(output, backward);
+
+    /// <summary>The gradient of a tensor, to be added to.</summary>
+    /// <param name="x">A tensor that needs a gradient.</param>
+    /// <param name="isNew">Whether nothing is in it yet: then its content is undefined, and all of it must be written.</param>
+    internal Tensor GradientOf(Tensor x, out bool isNew) => Tape.GradientOf(x, out isNew);
+
+    /// <summary>The gradient of a tensor, zeros if nothing is in it yet, to be added to.</summary>
+    /// <param name="x">A tensor that needs a gradient.</param>
+    internal Tensor GradientOf(Tensor x)
+    {
+        Tensor gradient = GradientOf(x, out bool isNew);
+        if (isNew)
+        {
+            gradient.Span.Clear();
+        }
+
+        return gradient;
+    }
+
+    /// <summary>Gives back a tensor that a backward rented for itself.</summary>
+    internal void Return(Tensor tensor) => Tape.Return(tensor);
 
     /// <summary>Called by an op that has no backward.</summary>
     /// <exception cref="NotSupportedException">Gradients are asked for.</exception>
     internal void RefuseGradient(string op)
     {
-        if (IsRecording)
+        if (IsTraining)
         {
             throw new NotSupportedException($"{op} has no backward pass, so it cannot run in a training context. Use ComputeContext.Inference, or add the backward beside the forward.");
         }
     }
+
+    private GradientTape Tape => _tape ?? throw new InvalidOperationException("This context is for inference: it records nothing. Use ComputeContext.Training.");
 
     /// <inheritdoc/>
     public void Dispose() => Team.Dispose();

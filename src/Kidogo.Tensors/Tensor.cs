@@ -34,6 +34,23 @@ public sealed class Tensor
     {
     }
 
+    /// <summary>Whether a recorded pass must find the gradient of a loss with respect to these values.</summary>
+    public bool NeedsGradient { get; internal set; }
+
+    /// <summary>Whether these are weights that are trained: their gradient adds up from pass to pass until it is cleared.</summary>
+    public bool IsParameter { get; private set; }
+
+    /// <summary>The gradient of the loss with respect to these values, of the same shape; null before anything has flowed into it.</summary>
+    public Tensor? Gradient { get; internal set; }
+
+    /// <summary>Makes these values weights that are trained.</summary>
+    /// <returns>The tensor itself.</returns>
+    public Tensor AsParameter()
+    {
+        IsParameter = NeedsGradient = true;
+        return this;
+    }
+
     /// <summary>Rows: usually tokens, T.</summary>
     public int Rows { get; private set; }
 
@@ -53,8 +70,28 @@ public sealed class Tensor
         return _storage.AsSpan(_start + (index * Columns), Columns);
     }
 
+    /// <summary>Gives the storage away: the tensor is empty afterwards.</summary>
+    internal float[] TakeStorage()
+    {
+        float[] storage = _storage;
+        (_storage, _start, Rows, Columns) = ([], 0, 0, 0);
+        return storage;
+    }
+
+    /// <summary>A tensor of undefined content in storage that another gave away.</summary>
+    internal static Tensor InStorage(float[] storage, int rows, int columns)
+    {
+        Tensor tensor = new() { _storage = storage };
+        tensor._start = FirstAligned(storage);
+        tensor.Reshape(rows, columns);
+        return tensor;
+    }
+
+    /// <summary>Values that a storage has room for, whatever its alignment.</summary>
+    internal static int RoomOf(float[] storage) => storage.Length - (AlignmentBytes / sizeof(float));
+
     /// <summary>Gives the tensor another shape; what it held is undefined afterwards.</summary>
-    internal unsafe void Reshape(int rows, int columns)
+    internal void Reshape(int rows, int columns)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(rows);
         ArgumentOutOfRangeException.ThrowIfNegative(columns);
@@ -68,13 +105,18 @@ public sealed class Tensor
         if (_storage.Length < length + Slack)
         {
             _storage = GC.AllocateUninitializedArray<float>((int)length + Slack, pinned: true);
-            fixed (float* first = _storage)
-            {
-                _start = (int)((AlignmentBytes - ((nuint)first % AlignmentBytes)) % AlignmentBytes / sizeof(float));
-            }
+            _start = FirstAligned(_storage);
         }
 
         Rows = rows;
         Columns = columns;
+    }
+
+    private static unsafe int FirstAligned(float[] pinned)
+    {
+        fixed (float* first = pinned)
+        {
+            return (int)((AlignmentBytes - ((nuint)first % AlignmentBytes)) % AlignmentBytes / sizeof(float));
+        }
     }
 }

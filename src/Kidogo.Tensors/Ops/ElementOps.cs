@@ -13,27 +13,49 @@ public static class AddOp
     /// <returns>[T, D]</returns>
     public static Tensor Apply(ComputeContext context, Tensor x, Tensor y)
     {
-        context.RefuseGradient(nameof(AddOp));
         if (x.Columns != y.Columns || (x.Rows != y.Rows && y.Rows != 1))
         {
             throw new ArgumentException($"{x.Rows} x {x.Columns} and {y.Rows} x {y.Columns} cannot be added.", nameof(y));
         }
 
+        Tensor sum = context.IsTraining ? context.Rent(x.Rows, x.Columns) : x;
         AddOperation operation = context.Works.Cached<AddOperation>();
-        (operation.X, operation.Y) = (x, y);
+        (operation.X, operation.Y, operation.Sum) = (x, y, sum);
         context.Works.Rows.Run(context.Team, operation, x.Rows, x.Columns);
-        return x;
+        if (context.Records(x, y))
+        {
+            Record(context, x, y, sum);
+        }
+
+        return sum;
+    }
+
+    private static void Record(ComputeContext context, Tensor x, Tensor y, Tensor sum) => context.Record(sum, () =>
+    {
+        AddTo(context, x, sum.Gradient!);
+        AddTo(context, y, sum.Gradient!);
+    });
+
+    private static void AddTo(ComputeContext context, Tensor x, Tensor gradient)
+    {
+        if (!x.NeedsGradient)
+        {
+            return;
+        }
+
+        Tensor sum = context.GradientOf(x);
+        for (int row = 0; row < gradient.Rows; row++)
+        {
+            Span<float> target = sum.Row(sum.Rows == 1 ? 0 : row);
+            TensorPrimitives.Add(target, gradient.Row(row), target);
+        }
     }
 
     private sealed class AddOperation : IRowOperation
     {
-        public Tensor? X, Y;
+        public Tensor? X, Y, Sum;
 
-        public void Do(int row)
-        {
-            Span<float> x = X!.Row(row);
-            TensorPrimitives.Add(x, Y!.Row(Y.Rows == 1 ? 0 : row), x);
-        }
+        public void Do(int row) => TensorPrimitives.Add(X!.Row(row), Y!.Row(Y.Rows == 1 ? 0 : row), Sum!.Row(row));
     }
 }
 
