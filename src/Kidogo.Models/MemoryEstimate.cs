@@ -21,7 +21,7 @@ public sealed record MemoryEstimate(long WeightBytes, long CacheBytes, long Work
     /// <param name="passRows">Tokens that go through the model in one pass.</param>
     public static MemoryEstimate For(DecoderConfig config, long weightBytes, int contextLength, KvFormat format, int sequences = 1, int passRows = 512)
     {
-        long cache = config.Layers.Sum(layer => KvStore.BytesFor(contextLength, layer.NumKvHeads, layer.HeadDim, format, layer.SlidingWindow));
+        long cache = config.Layers.Sum(layer => KvStore.BytesFor(contextLength, layer.NumKvHeads, layer.HeadDim, format, layer.SlidingWindow, passRows));
         long widest = config.Layers.Max(layer => Math.Max((3L * layer.QuerySize) + (3L * layer.KvSize), 3L * layer.IntermediateSize));
         long row = widest + (4L * config.HiddenSize); // the stream, its norm, what a part gives, and a copy in 8 bits
         long workspace = sizeof(float) * ((row * Math.Min(passRows, contextLength)) + ((long)config.VocabSize * sequences));

@@ -52,7 +52,7 @@ internal sealed class TensorSource
         StoredTensor tensor = CheckMatrix(name, storedRows, columns);
         if (_isInputMajor(name))
         {
-            return Weight.FromDense(Transposed(tensor, storedRows, columns, rowOrder));
+            return Weight.FromDense(Transposed(tensor, storedRows, columns, rowOrder, ScaleOf(name)));
         }
 
         try
@@ -169,10 +169,10 @@ internal sealed class TensorSource
         }
     }
 
-    private static Tensor Transposed(StoredTensor tensor, int outputs, int inputs, int[]? rowOrder)
+    private static Tensor Transposed(StoredTensor tensor, int outputs, int inputs, int[]? rowOrder, float scale)
     {
         const int Tile = 16; // inputs that are decoded before they are written, so that a cache line of the result is written at once
-        StoredMatrix stored = new(tensor.Format, inputs, outputs, tensor.Data);
+        StoredMatrix stored = new(tensor.Format, inputs, outputs, tensor.Data, scale: scale);
         int rows = rowOrder?.Length ?? outputs;
         Tensor dense = new(rows, inputs);
         Span<float> values = dense.Span;

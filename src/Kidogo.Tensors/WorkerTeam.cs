@@ -42,6 +42,7 @@ public sealed class WorkerTeam : IDisposable
     private SharedWork? _work;
     private int _generation;
     private int _busy;
+    private int _isRunning;
     private ExceptionDispatchInfo? _failure;
     private bool _disposed;
 
@@ -68,9 +69,27 @@ public sealed class WorkerTeam : IDisposable
 
     /// <summary>Does all items of <paramref name="work"/> and returns when the last is done.</summary>
     /// <remarks>An exception of an item reaches the caller as it is, whichever thread it came from; items not yet begun are left undone, and the team stays usable.</remarks>
+    /// <exception cref="InvalidOperationException">The team is at work already: for another caller, or for the item that asks.</exception>
     internal void Run(SharedWork work)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
+        if (Interlocked.Exchange(ref _isRunning, 1) != 0)
+        {
+            throw new InvalidOperationException("Two passes run at once in one context. A context computes one pass at a time: give each thread that computes its own.");
+        }
+
+        try
+        {
+            RunAlone(work);
+        }
+        finally
+        {
+            Volatile.Write(ref _isRunning, 0);
+        }
+    }
+
+    private void RunAlone(SharedWork work)
+    {
         if (_threads.Length == 0 || work.Items <= 1)
         {
             for (int item = 0; item < work.Items; item++)

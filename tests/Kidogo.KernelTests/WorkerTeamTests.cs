@@ -29,6 +29,18 @@ public sealed class WorkerTeamTests
         Assert.InRange(work.LargestWorker, 0, threads - 1);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void Run_FromWithinAnItem_IsRefusedAndTheTeamStaysUsable(int threads)
+    {
+        using WorkerTeam team = new(threads);
+        Assert.Throws<InvalidOperationException>(() => team.Run(new Nested(team) { Items = 2 }));
+        Counting work = new(5) { Items = 5 };
+        team.Run(work);
+        Assert.All(work.Done, done => Assert.Equal(1, done));
+    }
+
     /// <summary>Each run changes what the items do: a thread that still held the former work, or missed one, would leave a wrong sum.</summary>
     [Theory]
     [InlineData(2, 30_000)]
@@ -198,5 +210,10 @@ public sealed class WorkerTeamTests
                 throw new FormatException("an item");
             }
         }
+    }
+
+    private sealed class Nested(WorkerTeam team) : SharedWork
+    {
+        public override void Do(int item, int worker) => team.Run(this);
     }
 }

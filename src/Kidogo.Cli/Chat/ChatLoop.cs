@@ -6,6 +6,7 @@ using Kidogo.Inference.Output;
 using Kidogo.Models;
 using Kidogo.Models.Files;
 using Kidogo.Text.ChatTemplates;
+using Kidogo.Text.Tokenizers;
 
 namespace Kidogo.Cli.Chat;
 
@@ -89,7 +90,8 @@ internal sealed class ChatLoop(Session session, Answerer answerer, Prompting pro
         {
             turn();
         }
-        catch (Exception failure) when (failure is FailureException or UsageException or ChatTemplateException or ModelFormatException or ArgumentException or IOException or UnauthorizedAccessException)
+        catch (Exception failure) when (failure is FailureException or UsageException or ChatTemplateException or TokenizerException or ModelFormatException
+            or ArgumentException or InvalidOperationException or IOException or UnauthorizedAccessException)
         {
             string advice = failure is ContextExceededException ? " /clear begins anew; kidogo run --sinks 4 lets a chat go on past its context." : "";
             session.Error.WriteLine($"kidogo: {Session.OneLine(failure.Message)}{advice}");

@@ -2,6 +2,7 @@
 using System.CommandLine;
 using Kidogo.Cli.Shell;
 using Kidogo.Models;
+using Kidogo.Text.Tokenizers;
 
 namespace Kidogo.Cli.Verbs;
 
@@ -21,7 +22,7 @@ internal static class DetokenizeVerb
     private static int Run(Session session, Options options)
     {
         using ModelText text = ModelChoice.OpenText(options.Model);
-        int[] ids = IdFile.Parse(StandardInput.ReadBytes(session), "standard input", text.Tokenizer.VocabularySize);
+        int[] ids = TokenIds.Parse(StandardInput.ReadBytes(session), "standard input", text.Tokenizer.VocabularySize);
         session.OutputBytes.Write(text.Tokenizer.DecodeBytes(ids, skipSpecial: !options.Special));
         return ExitCode.Done;
     }

@@ -40,8 +40,14 @@ public sealed record MachineInfo(string Processor, int PhysicalCores, int Logica
         if (OperatingSystem.IsLinux() && Directory.Exists(ProcessorFolder))
         {
             HashSet<string> cores = [];
+            Func<int, bool> isAllowed = AllowedProcessors(MachineMemory.Lines("/proc/self/status"));
             for (int i = 0; Directory.Exists($"{ProcessorFolder}/cpu{i}"); i++)
             {
+                if (!isAllowed(i))
+                {
+                    continue;
+                }
+
                 string[] siblings = MachineMemory.Lines($"{ProcessorFolder}/cpu{i}/topology/thread_siblings_list");
                 cores.Add(siblings.Length > 0 ? siblings[0] : $"cpu{i}");
             }
@@ -56,6 +62,28 @@ public sealed record MachineInfo(string Processor, int PhysicalCores, int Logica
         }
 
         return logical;
+    }
+
+    /// <summary>The processors that <c>Cpus_allowed_list</c> names, as "0-3,8": all where the line is absent.</summary>
+    internal static Func<int, bool> AllowedProcessors(IEnumerable<string> status)
+    {
+        const string Field = "Cpus_allowed_list:";
+        if (status.FirstOrDefault(line => line.StartsWith(Field, StringComparison.Ordinal)) is not { } line)
+        {
+            return _ => true;
+        }
+
+        List<(int First, int Last)> ranges = [];
+        foreach (string range in line[Field.Length..].Split(',', StringSplitOptions.TrimEntries))
+        {
+            string[] ends = range.Split('-');
+            if (int.TryParse(ends[0], CultureInfo.InvariantCulture, out int first) && int.TryParse(ends[^1], CultureInfo.InvariantCulture, out int last))
+            {
+                ranges.Add((first, last));
+            }
+        }
+
+        return processor => ranges.Exists(range => processor >= range.First && processor <= range.Last);
     }
 
     private static string ProcessorName()

@@ -68,12 +68,18 @@ public sealed class KvStore : IDisposable
     public long MemoryBytes => (_pages.Count + _free.Count) * KvPage.Bytes(KvHeads, HeadDim, Format);
 
     /// <summary>Bytes that <paramref name="positions"/> cached positions of such a layer take, in whole pages.</summary>
-    public static long BytesFor(int positions, int kvHeads, int headDim, KvFormat format, int window = 0)
+    /// <param name="positions">Positions of the sequence.</param>
+    /// <param name="kvHeads">K</param>
+    /// <param name="headDim">E</param>
+    /// <param name="format">How values are kept.</param>
+    /// <param name="window">Positions that a position sees; 0 for all.</param>
+    /// <param name="passRows">Most positions that are added at once: with a window, all of them are kept beside it until the pass is over.</param>
+    public static long BytesFor(int positions, int kvHeads, int headDim, KvFormat format, int window = 0, int passRows = 1)
     {
         long pages = ((long)positions + PagePositions - 1) / PagePositions;
         if (window > 0)
         {
-            pages = Math.Min(pages, (((long)window + PagePositions - 1) / PagePositions) + 1);
+            pages = Math.Min(pages, (((long)window + passRows - 1 + PagePositions - 1) / PagePositions) + 1);
         }
 
         return pages * KvPage.Bytes(kvHeads, headDim, format);
@@ -82,7 +88,7 @@ public sealed class KvStore : IDisposable
     /// <summary>Allocates pages ahead, so that the next <paramref name="positions"/> positions allocate nothing.</summary>
     public void Reserve(int positions)
     {
-        int pages = ((Length + positions + PagePositions - 1) / PagePositions) - _firstPage;
+        int pages = (int)(((long)Length + positions + PagePositions - 1) / PagePositions) - _firstPage;
         if (Window > 0)
         {
             pages = Math.Min(pages, (Window / PagePositions) + 2);

@@ -110,6 +110,23 @@ public sealed class KvStoreTests
         Assert.Equal(2 * 256 * 2 * 64 * 2, KvStore.BytesFor(1_000_000, 1, 64, KvFormat.F16, 256));
     }
 
+    [Theory]
+    [InlineData(300, 512, 3000)]
+    [InlineData(256, 512, 2048)]
+    [InlineData(1, 7, 600)]
+    public void BytesFor_WindowAndPass_IsNotLessThanWhatThePassesHold(int window, int passRows, int positions)
+    {
+        using KvStore store = new(1, 16, KvFormat.F16, window);
+        long most = 0;
+        for (int done = 0; done < positions; done += passRows)
+        {
+            store.Extend(Math.Min(passRows, positions - done));
+            most = Math.Max(most, store.MemoryBytes);
+        }
+
+        Assert.InRange(KvStore.BytesFor(positions, 1, 16, KvFormat.F16, window, passRows), most, most + KvStore.BytesFor(2, 1, 16, KvFormat.F16));
+    }
+
     /// <summary>Sinks: the first 4 positions stay, later ones move down with their keys turned back. Beside a store that was filled so.</summary>
     [Theory]
     [InlineData(KvFormat.F32, RotaryLayout.HalfSplit, 4, 100, 1e-5)]

@@ -3,6 +3,7 @@ using System.Text;
 using Kidogo.Models.Files;
 using Kidogo.Text.ChatTemplates;
 using Tokenizer = Kidogo.Text.Tokenizers.Tokenizer;
+using TokenIds = Kidogo.Text.Tokenizers.TokenIds;
 using TokenizerException = Kidogo.Text.Tokenizers.TokenizerException;
 
 namespace Kidogo.Tests.Models.Files;
@@ -16,6 +17,7 @@ internal enum FuzzKind
     Index,
     Tokenizer,
     ChatTemplate,
+    Ids,
 }
 
 /// <summary>A file of one kind that is written and read again and again.</summary>
@@ -41,7 +43,7 @@ internal sealed class FuzzFile : IDisposable
     /// <summary>Writes <paramref name="bytes"/> and reads everything in them: true where that went well, false where they were refused. Any other exception is a defect.</summary>
     public bool Try(byte[] bytes)
     {
-        if (_kind is FuzzKind.Tokenizer or FuzzKind.ChatTemplate)
+        if (_kind is FuzzKind.Tokenizer or FuzzKind.ChatTemplate or FuzzKind.Ids)
         {
             return FileFuzz.TryText(_kind, bytes);
         }
@@ -77,6 +79,8 @@ internal static class FileFuzz
         "[[[[[[[[[[[[[[[[[[[[", "{\"a\":{\"a\":{\"a\":{\"a\":", "\"\":", "é", "\uFEFF", "__metadata__", "data_offsets", "{{", "}}", "{%", "%}", "|", "(", ")", "'", " if ", " else ", "loop", "messages", "range(9)", "false", "{}", "[]",
     ];
 
+    private const int IdVocabulary = 49_152;
+
     /// <summary>Less than the defaults, so that one of twenty thousand templates takes milliseconds.</summary>
     private static readonly ChatTemplateLimits s_templateLimits = new() { MaxSteps = 20_000, MaxAllocation = 1 << 17 };
 
@@ -93,6 +97,7 @@ internal static class FileFuzz
             """{"truncation":null,"padding":null,"added_tokens":[{"id":9,"content":"<s>","special":true},{"id":10,"content":"<u>","lstrip":true}],"normalizer":{"type":"Sequence","normalizers":[{"type":"NFKC"},{"type":"Lowercase"},{"type":"Replace","pattern":{"String":" "},"content":"\u2581"}]},"pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\p{N}{1,3}|[^\\p{N}]+"},"behavior":"Isolated","invert":false},"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],"special_tokens":{"<s>":{"id":"<s>","ids":[9],"tokens":["<s>"]}}},"decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"\u2581"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"}]},"model":{"type":"BPE","dropout":null,"unk_token":"<unk>","fuse_unk":true,"byte_fallback":true,"ignore_merges":false,"vocab":{"<unk>":0,"a":1,"b":2,"\u2581":3,"ab":4,"\u2581a":5,"1":6,"2":7,"<0x0A>":8},"merges":["a b",["\u2581","a"]]}}"""),
         FuzzKind.ChatTemplate => Encoding.UTF8.GetBytes(
             """{{ bos_token }}{% macro part(m, sep='\n') %}<|{{ m['role'] }}|>{{ sep ~ m.content | trim }}{% endmacro %}{% set ns = namespace(n=0) %}{%- for m in messages if m.role != 'tool' -%}{% if loop.first and m['role'] == 'system' %}{{ m.content.split(' ')[0] | upper }}{% elif m.role in ['user', 'assistant'] %}{{ part(m) }}{% else %}{{ raise_exception('no ' + m.role) }}{% endif %}{% set ns.n = ns.n + 1 %}{%- endfor %}{{ messages[1:] | length }}{{ {'a': [1, 2.5, none]} | tojson }}{{ '%d' % ns.n }}{% if add_generation_prompt %}<|assistant|>{% endif %}"""),
+        FuzzKind.Ids => "29801 2566\n47801\t287 419 542 198 0 49151"u8.ToArray(),
         _ => throw new ArgumentOutOfRangeException(nameof(kind)),
     };
 
@@ -166,6 +171,10 @@ internal static class FileFuzz
                 Tokenizer tokenizer = Tokenizer.FromJson(bytes);
                 int[] ids = tokenizer.Encode("ab 12345 ABC <u> \u00e9<s>\n\ud83d\ude00", addSpecial: true, parseSpecial: true);
                 _ = tokenizer.Decode(ids);
+            }
+            else if (kind == FuzzKind.Ids)
+            {
+                Require(TokenIds.Parse(bytes, "the file", IdVocabulary).All(id => id is >= 0 and < IdVocabulary));
             }
             else
             {
