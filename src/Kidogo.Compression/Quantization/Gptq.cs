@@ -1,0 +1,184 @@
+// GPTQ: rounds the columns of a matrix one after the other, and lets those to come make the errors good. Knows no formats but as a grid.
+using System.Numerics.Tensors;
+using Tensor = Kidogo.Tensors.Tensor;
+
+namespace Kidogo.Compression.Quantization;
+
+/// <summary>How <see cref="Gptq"/> goes about it.</summary>
+public sealed record GptqOptions
+{
+    /// <summary>What is added to the Hessian's diagonal, as a share of its mean; grows by itself where the factor does not exist. Default 0.01.</summary>
+    public double Damping { get; init; } = 0.01;
+
+    /// <summary>Whether columns go in the order of falling activation, so that the important ones are rounded while all others can still make good. Default false.</summary>
+    public bool OrderByActivation { get; init; }
+
+    /// <summary>Whether scales come from the weights as they were, for groups of neighbouring columns: what a file format with blocks needs when the order changes. Default false.</summary>
+    public bool StaticGroups { get; init; }
+
+    /// <summary>Columns whose errors are carried beyond them in one go. Scales of a group that begins inside a block do not see that block's corrections. Default 128.</summary>
+    public int BlockColumns { get; init; } = 128;
+
+    /// <summary>Threads. Default: one per processor.</summary>
+    public int Threads { get; init; } = Environment.ProcessorCount;
+}
+
+/// <summary>What <see cref="Gptq"/> decided for a matrix.</summary>
+/// <param name="Order">The columns in the order in which they were rounded.</param>
+/// <param name="GroupOfColumn">The group whose scales each column has.</param>
+/// <param name="Damping">The damping that was needed, as a share of the mean diagonal.</param>
+public sealed record GptqResult(int[] Order, int[] GroupOfColumn, double Damping);
+
+/// <summary>GPTQ (Frantar et al., arXiv 2210.17323, algorithm 1).</summary>
+public static class Gptq
+{
+    private const int RowsPerItem = 16; // rows that pass a row of U while it is in the first-level cache
+
+    /// <summary>Rounds a matrix so that its outputs on the calibration change little.</summary>
+    /// <param name="weights">[R, C]; holds the rounded weights afterwards.</param>
+    /// <param name="hessian">[C, C]: 2 XᵀX of the layer's inputs, or any multiple of it.</param>
+    /// <param name="grids">For each row its grid; holds the codes afterwards.</param>
+    /// <param name="options">How.</param>
+    /// <exception cref="InvalidDataException">The Hessian is damaged.</exception>
+    public static GptqResult Quantize(Tensor weights, ReadOnlySpan<float> hessian, IReadOnlyList<IRowGrid> grids, GptqOptions options)
+    {
+        int columns = weights.Columns;
+        if (hessian.Length != (long)columns * columns || grids.Count != weights.Rows)
+        {
+            throw new ArgumentException($"A matrix of {weights.Rows} x {columns} needs a Hessian of {columns} x {columns} and {weights.Rows} grids, not {hessian.Length} values and {grids.Count}.");
+        }
+
+        int[] order = OrderOf(hessian, columns, options.OrderByActivation);
+        ErrorPropagation propagation = ErrorPropagation.Factor(hessian, order, options.Damping, options.Threads);
+        bool[] isDead = new bool[columns];
+        for (int c = 0; c < columns; c++)
+        {
+            isDead[c] = hessian[(c * columns) + c] == 0;
+        }
+
+        int group = grids[0].GroupColumns;
+        int items = (weights.Rows + RowsPerItem - 1) / RowsPerItem;
+        Parallel.For(0, items, new ParallelOptions { MaxDegreeOfParallelism = options.Threads }, item =>
+        {
+            int first = item * RowsPerItem;
+            new RowTile(weights, first, Math.Min(RowsPerItem, weights.Rows - first), grids, order, isDead, options).Run(propagation);
+        });
+
+        int[] groupOf = new int[columns];
+        for (int position = 0; position < columns; position++)
+        {
+            groupOf[order[position]] = (options.StaticGroups ? order[position] : position) / group;
+        }
+
+        return new GptqResult(order, groupOf, propagation.Damping);
+    }
+
+    private static int[] OrderOf(ReadOnlySpan<float> hessian, int columns, bool byActivation)
+    {
+        float[] diagonal = new float[columns];
+        for (int c = 0; c < columns; c++)
+        {
+            diagonal[c] = hessian[(c * columns) + c];
+        }
+
+        IEnumerable<int> all = Enumerable.Range(0, columns);
+        return byActivation ? [.. all.OrderByDescending(c => diagonal[c])] : [.. all];
+    }
+
+    /// <summary>A few rows, which do not depend on any others.</summary>
+    private sealed class RowTile
+    {
+        private readonly Tensor _target;
+        private readonly int _first;
+        private readonly int _rows;
+        private readonly IReadOnlyList<IRowGrid> _grids;
+        private readonly int[] _order;
+        private readonly GptqOptions _options;
+        private readonly int _columns;
+        private readonly int _group;
+        private readonly float[] _weights; // [rows, C] in the order of rounding; before a block what the blocks before it made of them
+        private readonly float[] _block; // [C of a block]: the row's weights with the corrections of its own block
+        private readonly float[] _errors; // [rows, C of a block]
+
+        public RowTile(Tensor target, int first, int rows, IReadOnlyList<IRowGrid> grids, int[] order, bool[] isDead, GptqOptions options)
+        {
+            (_target, _first, _rows, _grids, _order, _options) = (target, first, rows, grids, order, options);
+            _columns = target.Columns;
+            _group = grids[0].GroupColumns;
+            _weights = new float[rows * _columns];
+            _block = new float[options.BlockColumns];
+            _errors = new float[rows * options.BlockColumns];
+            for (int r = 0; r < rows; r++)
+            {
+                Span<float> row = target.Row(first + r);
+                if (_group >= _columns)
+                {
+                    grids[first + r].Fit(0, row, []); // of the whole row, columns without activations included
+                }
+
+                for (int c = 0; c < _columns; c++)
+                {
+                    row[c] = isDead[c] ? 0 : row[c];
+                }
+
+                for (int start = 0; options.StaticGroups && _group < _columns && start < _columns; start += _group)
+                {
+                    grids[first + r].Fit(start / _group, row.Slice(start, Math.Min(_group, _columns - start)), []);
+                }
+
+                for (int position = 0; position < _columns; position++)
+                {
+                    _weights[(r * _columns) + position] = row[order[position]];
+                }
+            }
+        }
+
+        public void Run(ErrorPropagation propagation)
+        {
+            for (int start = 0; start < _columns; start += _options.BlockColumns)
+            {
+                int width = Math.Min(_options.BlockColumns, _columns - start);
+                for (int r = 0; r < _rows; r++)
+                {
+                    RoundBlock(r, start, width, propagation);
+                }
+
+                for (int i = 0; i < width && start + width < _columns; i++)
+                {
+                    ReadOnlySpan<float> upper = propagation.Row(start + i)[(width - i)..];
+                    for (int r = 0; r < _rows; r++)
+                    {
+                        Span<float> rest = _weights.AsSpan((r * _columns) + start + width, upper.Length);
+                        TensorPrimitives.MultiplyAdd(upper, -_errors[(r * _options.BlockColumns) + i], rest, rest);
+                    }
+                }
+            }
+        }
+
+        private void RoundBlock(int r, int start, int width, ErrorPropagation propagation)
+        {
+            IRowGrid grid = _grids[_first + r];
+            Span<float> row = _weights.AsSpan(r * _columns, _columns);
+            Span<float> block = _block.AsSpan(0, width);
+            Span<float> result = _target.Row(_first + r);
+            row.Slice(start, width).CopyTo(block);
+            for (int i = 0; i < width; i++)
+            {
+                int position = start + i;
+                bool isOwn = !_options.StaticGroups && _group < _columns;
+                if (isOwn && position % _group == 0)
+                {
+                    grid.Fit(position / _group, row.Slice(position, Math.Min(_group, _columns - position)), []);
+                }
+
+                int column = _order[position];
+                float rounded = grid.Round((isOwn ? position : column) / _group, column, block[i]);
+                ReadOnlySpan<float> upper = propagation.Row(position)[..(width - i)];
+                float error = (block[i] - rounded) / upper[0];
+                TensorPrimitives.MultiplyAdd(upper, -error, block[i..], block[i..]);
+                _errors[(r * _options.BlockColumns) + i] = error;
+                result[column] = rounded;
+            }
+        }
+    }
+}
