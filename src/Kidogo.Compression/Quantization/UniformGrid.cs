@@ -10,6 +10,9 @@ public sealed record UniformGridOptions
     /// <summary>Whether zero lies in the middle of the codes, so that no zero point is stored. All codes are used. Default false.</summary>
     public bool Symmetric { get; init; }
 
+    /// <summary>Whether the range of a group is widened to hold 0, as GPTQ's authors do; AWQ's do not. Default true.</summary>
+    public bool HoldsZero { get; init; } = true;
+
     /// <summary>Columns that share a scale; 0 for the whole row. Default 0.</summary>
     public int GroupColumns { get; init; }
 
@@ -18,12 +21,13 @@ public sealed record UniformGridOptions
 }
 
 /// <summary>w ≈ (q - zero) · scale with integers q from 0 to 2^bits - 1, as in GPTQ (Frantar et al., arXiv 2210.17323) and its authors' code.</summary>
-/// <remarks>The range of a group is widened to hold 0. Scales are quotients, and so is w / scale: a product with the reciprocal decides ties otherwise.</remarks>
+/// <remarks>Scales are quotients, and so is w / scale: a product with the reciprocal decides ties otherwise.</remarks>
 public sealed class UniformGrid : IRowGrid
 {
     private const int RangesTried = 80;
     private const float RangeStep = 100; // of hundredths of the range
     private const double ErrorPower = 2.4;
+    private const float LeastScale = 1e-5f; // of a range that is not widened: a group of equal weights has none
 
     private readonly UniformGridOptions _options;
     private readonly int _largest;
@@ -68,7 +72,8 @@ public sealed class UniformGrid : IRowGrid
     /// <remarks>Importance does not count here.</remarks>
     public void Fit(int group, ReadOnlySpan<float> weights, ReadOnlySpan<float> importance)
     {
-        float low = 0, high = 0;
+        float low = _options.HoldsZero ? 0 : float.PositiveInfinity;
+        float high = _options.HoldsZero ? 0 : float.NegativeInfinity;
         foreach (float weight in weights)
         {
             low = Math.Min(low, weight);
@@ -81,7 +86,7 @@ public sealed class UniformGrid : IRowGrid
             low = low < 0 ? -high : low;
         }
 
-        if (low == 0 && high == 0)
+        if (_options.HoldsZero && low == 0 && high == 0)
         {
             (low, high) = (-1, 1);
         }
@@ -122,6 +127,12 @@ public sealed class UniformGrid : IRowGrid
     private (float Scale, float Zero) Lay(float low, float high)
     {
         float scale = (high - low) / _largest;
+        if (!_options.HoldsZero)
+        {
+            scale = Math.Max(scale, LeastScale);
+            return (scale, Math.Clamp(-MathF.Round(low / scale), 0, _largest));
+        }
+
         return (scale, _options.Symmetric ? (_largest + 1) / 2 : MathF.Round(-low / scale));
     }
 
