@@ -36,6 +36,8 @@ internal sealed class OpWorks
 
     public RowWork Rows { get; } = new();
 
+    public ChunkWork Chunks { get; } = new();
+
     public AttentionWork Attention { get; } = new();
 
     /// <summary>The one instance of an op's row operation that this context uses again and again.</summary>
