@@ -28,6 +28,10 @@ internal sealed class OpWorks
 
     public LinearWork Linear { get; } = new();
 
+    public ProductWork Products { get; } = new();
+
+    public FlashWork Flash { get; } = new();
+
     public TileWork Tiles { get; } = new();
 
     public RowWork Rows { get; } = new();
