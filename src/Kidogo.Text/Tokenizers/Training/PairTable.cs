@@ -51,6 +51,23 @@ internal sealed class PairTable
         return Count - 1;
     }
 
+    /// <summary>The number of a pair, or -1.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public int Find(int left, int right)
+    {
+        int[] slots = _slots;
+        for (int at = Slot(left, right); slots[at] != 0; at = (at + 1) & (slots.Length - 1))
+        {
+            ref Pair pair = ref _pairs[slots[at] - 1];
+            if (pair.Left == left && pair.Right == right)
+            {
+                return slots[at] - 1;
+            }
+        }
+
+        return -1;
+    }
+
     /// <summary>Adds to a pair's count.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Add(int pair, long count) => _pairs[pair].Count += count;
