@@ -114,6 +114,49 @@ public sealed class TrainedTokenizerTests
     [Theory]
     [InlineData(TokenizerKind.Bpe)]
     [InlineData(TokenizerKind.Unigram)]
+    public void Encode_TheSameVocabularyAsGgufStatesIt_GivesTheSameIds(TokenizerKind kind)
+    {
+        using JsonDocument file = JsonDocument.Parse(Shared(kind).TokenizerJson);
+        JsonElement model = file.RootElement.GetProperty("model"), vocab = model.GetProperty("vocab");
+        PieceList pieces = new(), merges = new();
+        foreach (string piece in kind == TokenizerKind.Bpe ? vocab.EnumerateObject().Select(member => member.Name) : vocab.EnumerateArray().Select(pair => pair[0].GetString()!))
+        {
+            pieces.Add(piece);
+        }
+
+        if (kind == TokenizerKind.Bpe)
+        {
+            foreach (JsonElement merge in model.GetProperty("merges").EnumerateArray())
+            {
+                merges.AddMerge(Encoding.UTF8.GetBytes(merge.GetString()!));
+            }
+        }
+
+        Tokenizer stated = Tokenizer.Create(new TokenizerDefinition
+        {
+            Model = kind == TokenizerKind.Bpe ? TokenizerModelKind.ByteLevelBytePair : TokenizerModelKind.Unigram,
+            Pieces = pieces,
+            Merges = kind == TokenizerKind.Bpe ? merges : null,
+            Scores = kind == TokenizerKind.Bpe ? null : [.. vocab.EnumerateArray().Select(pair => pair[1].GetSingle())],
+            Kinds = [.. Enumerable.Range(0, pieces.Count).Select(id => KindOf(Encoding.UTF8.GetString(pieces[id])))],
+            PreTokenizer = kind == TokenizerKind.Bpe ? "qwen35" : null,
+            AddSpacePrefix = false,
+            RemoveExtraWhitespaces = false,
+            AddBos = false,
+            AddEos = false,
+        });
+        foreach (string text in TrainingTexts.Sentences(100, seed: 99)) // of characters that have a piece: GGUF's unigram kind knows no bytes
+        {
+            Assert.Equal(Shared(kind).Tokenizer.Encode(text), stated.Encode(text));
+        }
+
+        int KindOf(string piece) => (int)(piece == "<unk>" ? TokenKind.Unknown : piece.StartsWith("<|", StringComparison.Ordinal) ? TokenKind.Control
+            : kind == TokenizerKind.Unigram && piece.Length == 6 && piece.StartsWith("<0x", StringComparison.Ordinal) ? TokenKind.Byte : TokenKind.Normal);
+    }
+
+    [Theory]
+    [InlineData(TokenizerKind.Bpe)]
+    [InlineData(TokenizerKind.Unigram)]
     public void Train_NothingToLearnFrom_IsNamed(TokenizerKind kind)
     {
         foreach (string[] texts in (string[][])[[], [""], ["", ""], ["<|endoftext|>"]])
