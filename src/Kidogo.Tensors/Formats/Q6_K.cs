@@ -71,10 +71,7 @@ public struct Q6_K : IWeightBlock<Q6_K>
             SymmetricSuperBlock.Load(row.Slice(256 * i, 256), x);
             if (importance.IsEmpty)
             {
-                for (int j = 0; j < x.Length; j++)
-                {
-                    w[j] = x[j] * x[j];
-                }
+                GroupLanes.Square(x, w);
             }
             else
             {
