@@ -29,7 +29,7 @@ public static class LinearOp
     /// <remarks>For the one product whose errors nothing evens out, the head's. Both rows pass a panel while it is in the cache, so a decode step reads the weights once.</remarks>
     public static Tensor ApplyRefined(ComputeContext context, Tensor x, Weight weight, Tensor? bias)
     {
-        if (weight.Activations != ActivationForm.Int8 || weight.Columns != x.Columns)
+        if (context.IsTraining || weight.Activations != ActivationForm.Int8 || weight.Columns != x.Columns)
         {
             return Apply(context, x, weight, bias);
         }
@@ -63,7 +63,6 @@ public static class LinearOp
     /// <param name="outputs">Receives the tensors [T, R_i].</param>
     public static void ApplyAll(ComputeContext context, Tensor x, ReadOnlySpan<Weight> weights, ReadOnlySpan<Tensor?> biases, Span<Tensor> outputs)
     {
-        context.RefuseGradient(nameof(LinearOp));
         for (int i = 0; i < weights.Length; i++)
         {
             if (weights[i].Columns != x.Columns)
@@ -84,6 +83,18 @@ public static class LinearOp
             return;
         }
 
+        if (context.IsTraining)
+        {
+            LinearTraining.Run(context, x, weights, biases, outputs);
+            return;
+        }
+
+        Multiply(context, x, weights, biases, outputs);
+    }
+
+    /// <summary>The products with weights in whatever form they have.</summary>
+    internal static void Multiply(ComputeContext context, Tensor x, ReadOnlySpan<Weight> weights, ReadOnlySpan<Tensor?> biases, ReadOnlySpan<Tensor> outputs)
+    {
         OpWorks works = context.Works;
         bool asFloats = false, asBytes = false;
         foreach (Weight weight in weights)
