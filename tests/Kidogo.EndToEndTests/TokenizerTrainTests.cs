@@ -31,7 +31,7 @@ public sealed class TokenizerTrainTests
         JsonElement json = outcome.Json();
         Assert.Equal(["vocabulary", "bytes_per_token", "tokens_per_word", "files"], json.EnumerateObject().Select(member => member.Name));
         Assert.Equal(kind == "bpe" ? 290 : 400, json.GetProperty("vocabulary").GetInt32());
-        Assert.True(json.GetProperty("bytes_per_token").GetDouble() > 2);
+        Assert.True(json.GetProperty("bytes_per_token").GetDouble() > 1.2); // bytes alone would be 1
         Assert.Equal(["a.txt", "b.jsonl", "c.txt.gz"], json.GetProperty("files").EnumerateArray().Select(file => Path.GetFileName(file.GetProperty("name").GetString())));
         Assert.Equal(["chat_template.jinja", "tokenizer.json", "tokenizer_config.json"], Directory.GetFileSystemEntries(output).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal));
 
