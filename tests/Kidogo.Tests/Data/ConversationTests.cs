@@ -183,6 +183,38 @@ public sealed class ConversationTests : IDisposable
         Assert.Equal(prompt, encoded.Ids);
     }
 
+    public static TheoryData<string, string> TemplatesAndEnds => new()
+    {
+        { "HuggingFaceTB-SmolLM3-3B", "<|im_end|>" },
+        { "LFM2-8B-A1B", "<|im_end|>" },
+        { "Mistral-Small-3.2-24B-Instruct-2506", "</s>" },
+        { "NousResearch-Hermes-3-Llama-3.1-8B-tool_use", "<|im_end|>" },
+        { "Qwen-Qwen2.5-7B-Instruct", "<|im_end|>" },
+        { "Qwen-Qwen3-0.6B", "<|im_end|>" },
+        { "deepseek-ai-DeepSeek-R1-Distill-Qwen-32B", "<｜end▁of▁sentence｜>" },
+        { "google-gemma-2-2b-it", "<end_of_turn>" },
+        { "ibm-granite-granite-3.3-2B-Instruct", "<|end_of_text|>" },
+        { "meta-llama-Llama-3.1-8B-Instruct", "<|eot_id|>" },
+        { "microsoft-Phi-3.5-mini-instruct", "<|end|>" },
+        { "mistralai-Mistral-Nemo-Instruct-2407", "</s>" },
+    };
+
+    [SharedTheory]
+    [MemberData(nameof(TemplatesAndEnds))]
+    public void GoldenTemplates_Targets_AreTheAssistantsWordsAndTheEnd(string template, string end)
+    {
+        TokenizerDefinition bytes = DataFolder.Definition();
+        bytes.Pieces.Add("<s>");
+        bytes.Pieces.Add(end);
+        Tokenizer tokenizer = Tokenizer.Create(bytes with { Kinds = [.. bytes.Kinds!, (int)TokenKind.Control, (int)TokenKind.Control], EosId = bytes.Pieces.Count - 1 });
+        ChatTemplateInput input = new() { BosToken = "<s>", EosToken = end, Tools = JsonDocument.Parse("[]").RootElement };
+        ChatSetup chat = new(ChatTemplate.Parse(File.ReadAllText(SharedFolder.PathOf("golden", "templates", template + ".jinja"))), input);
+        EncodedConversation encoded = Encode(tokenizer, chat,
+            """{"messages":[{"role":"user","content":"Habari? What is 2 + 2?"},{"role":"assistant","content":"Nzuri! It is 4."},{"role":"user","content":"And 3?\nShow it."},{"role":"assistant","content":"6"}]}""");
+        Assert.Equal($"Nzuri! It is 4.{end}6{end}", Counted(tokenizer, encoded));
+        Assert.DoesNotContain(encoded.Ids.Zip(encoded.Counts), pair => pair.Second && pair.First == DataFolder.TurnStart);
+    }
+
     [SharedFact]
     public void RealModel_Conversations_BecomeBatches()
     {
