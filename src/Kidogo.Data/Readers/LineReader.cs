@@ -150,6 +150,11 @@ internal sealed class LineReader : IDisposable
             Array.Resize(ref _buffer, checked((int)Math.Min(Array.MaxLength, _buffer.Length * 2L)));
         }
 
+        if (_file.IsPacked && _file.Length == 0)
+        {
+            throw new DataFormatException(_file.Path, 0, "the file has no bytes, and even an empty text packed with gzip has 20; fetch it again, or pack it anew");
+        }
+
         try
         {
             int read = _packed is null ? _stored.Read(_buffer.AsSpan(_end)) : _packed.Read(_buffer.AsSpan(_end));
