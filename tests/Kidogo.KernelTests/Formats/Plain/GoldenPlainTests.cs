@@ -128,6 +128,25 @@ public sealed class GoldenPlainTests
         AssertNear(golden["nf4_double.dequantised"].As<float>(), decoded);
     }
 
+    /// <summary>A matrix of a base model, 160 columns wide, so that blocks run across the ends of rows.</summary>
+    [SharedFact]
+    public void Nf4_MatrixOfAQloraBase_DecodesToItsWeights()
+    {
+        const string Name = "model.layers.0.mlp.down_proj.weight";
+        IReadOnlyDictionary<string, FixtureTensor> golden = Read("adapters", "train-qlora", "base-nf4.safetensors");
+        FixtureTensor expected = golden[$"dequantised.{Name}"];
+        StoredPart[] parts =
+        [
+            new("", "U8", [], golden[$"{Name}.bytes"].Bytes),
+            new("_scale", "U8", [], golden[$"{Name}.absmax_codes"].Bytes),
+            new("_scale_scale", "F32", [], golden[$"{Name}.nested_absmax"].Bytes),
+            new("_scale_offset", "F32", [], golden[$"{Name}.offset"].Bytes),
+        ];
+        float[] decoded = new float[expected.Shape[0] * expected.Shape[1]];
+        PlainFormats.ForName("nf4-double")!.Decode(parts.ToDictionary(part => part.Suffix), (int)expected.Shape[0], (int)expected.Shape[1], decoded);
+        AssertNear(expected.As<float>(), decoded);
+    }
+
     private static IReadOnlyDictionary<string, StoredPart> EncodeLayer(string name, out float[] decoded)
     {
         FixtureTensor layer = Read("compression", "layer.safetensors")["W"];
