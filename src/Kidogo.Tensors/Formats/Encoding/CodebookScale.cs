@@ -180,20 +180,34 @@ internal static class CodebookScale
     private static (float Products, float Squares) Measure(
         CodebookLattice lattice, ReadOnlySpan<float> magnitudes, ReadOnlySpan<float> w, ReadOnlySpan<ushort> points)
     {
+        // First the coordinates of all points side by side, so that one loop runs over the weights: two chains of additions, whose order decides the bits.
         int dimensions = lattice.Dimensions;
-        float products = 0;
-        float squares = 0;
+        Span<float> coordinates = stackalloc float[MaxGroup];
         for (int k = 0; k < points.Length; k++)
         {
-            ReadOnlySpan<float> coordinates = lattice.OddCoordinates(points[k]);
-            for (int i = 0; i < coordinates.Length; i++)
-            {
-                float weight = w[(k * dimensions) + i];
-                products += weight * magnitudes[(k * dimensions) + i] * coordinates[i];
-                squares += weight * coordinates[i] * coordinates[i];
-            }
+            lattice.OddCoordinates(points[k]).CopyTo(coordinates[(k * dimensions)..]);
         }
 
-        return (products, squares);
+        Span<float> products = stackalloc float[MaxGroup];
+        Span<float> squares = stackalloc float[MaxGroup];
+        ref float x = ref MemoryMarshal.GetReference(magnitudes);
+        ref float weights = ref MemoryMarshal.GetReference(w[..magnitudes.Length]);
+        for (int i = 0; i < magnitudes.Length; i += GroupLanes.Count)
+        {
+            Vector256<float> coordinate = Vector256.LoadUnsafe(ref MemoryMarshal.GetReference(coordinates), (nuint)i);
+            Vector256<float> weight = Vector256.LoadUnsafe(ref weights, (nuint)i);
+            (weight * Vector256.LoadUnsafe(ref x, (nuint)i) * coordinate).StoreUnsafe(ref MemoryMarshal.GetReference(products), (nuint)i);
+            (weight * coordinate * coordinate).StoreUnsafe(ref MemoryMarshal.GetReference(squares), (nuint)i);
+        }
+
+        float productSum = 0;
+        float squareSum = 0;
+        for (int i = 0; i < magnitudes.Length; i++)
+        {
+            productSum += products[i];
+            squareSum += squares[i];
+        }
+
+        return (productSum, squareSum);
     }
 }
