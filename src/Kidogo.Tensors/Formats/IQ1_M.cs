@@ -57,7 +57,8 @@ public struct IQ1_M : IWeightBlock<IQ1_M>
     public static ImportanceUse Importance => ImportanceUse.Optional;
 
     /// <inheritdoc/>
-    /// <remarks><see cref="TernaryCodebookScale"/>; at the end the block's scale is fitted to all weights. Errors count x², or importance · √(twice the mean square of the block + x²).</remarks>
+    /// <remarks><see cref="TernaryCodebookScale"/>; at the end the block's scale is fitted to all weights. Errors count x², or importance · √(twice the mean
+    /// square of the block + x²).</remarks>
     public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<IQ1_M> blocks)
     {
         const float NoWeight = 1e-7f; // groups whose largest magnitude is below have scale 0

@@ -1,4 +1,5 @@
-// What every encoder owes, whatever it is compared with: errors bounded by its bits, refusals, and no surprise on hostile weights. Knows no other implementation.
+// What every encoder owes, whatever it is compared with: errors bounded by its bits, refusals, and no surprise on hostile weights. Knows no other
+// implementation.
 using System.Runtime.InteropServices;
 using Kidogo.Tensors;
 using Kidogo.Tensors.Formats;
@@ -11,7 +12,8 @@ public sealed class EncodingTests
 
     public static TheoryData<string> Encodable => new(WeightFormats.All.Where(format => format.CanEncode).Select(format => format.Name));
 
-    /// <summary>Mean square errors of weights from a normal distribution of variance 1, rounded up to the next that a change of the seed does not exceed.</summary>
+    /// <summary>Mean square errors of weights from a normal distribution of variance 1, rounded up to the next that a change of the seed does not
+    /// exceed.</summary>
     public static TheoryData<string, double> ErrorBounds => new()
     {
         { "F32", 0 }, { "F16", 7e-8 }, { "BF16", 4e-6 }, { "Q8_0", 5e-5 }, { "Q6_K", 4.5e-4 }, { "Q5_0", 0.0028 }, { "Q5_1", 0.0024 }, { "Q5_K", 0.002 },
@@ -23,7 +25,8 @@ public sealed class EncodingTests
 
     [Fact]
     public void ErrorBounds_CoverEveryEncodableFormat() =>
-        Assert.Equal(WeightFormats.All.Where(format => format.CanEncode).Select(format => format.Name).Order(), ErrorBounds.Select(row => (string)row[0]).Order());
+        Assert.Equal(WeightFormats.All.Where(format => format.CanEncode).Select(format => format.Name).Order(),
+            ErrorBounds.Select(row => (string)row[0]).Order());
 
     [Theory]
     [MemberData(nameof(ErrorBounds))]
@@ -179,12 +182,14 @@ public sealed class EncodingTests
         {
             float[] importance = Ones();
             importance[17] = bad;
-            Assert.Contains("column 17", Assert.Throws<ArgumentException>(() => Encode(format, new float[Columns], importance)).Message, StringComparison.Ordinal);
+            Assert.Contains("column 17", Assert.Throws<ArgumentException>(() => Encode(format, new float[Columns], importance)).Message,
+                StringComparison.Ordinal);
         }
 
         if (format.Importance == ImportanceUse.Required)
         {
-            Assert.Contains("without importance", Assert.Throws<ArgumentException>(() => Encode(format, new float[Columns], [])).Message, StringComparison.Ordinal);
+            Assert.Contains("without importance", Assert.Throws<ArgumentException>(() => Encode(format, new float[Columns], [])).Message,
+                StringComparison.Ordinal);
         }
     }
 

@@ -138,7 +138,8 @@ internal static class AffineSuperBlock
         return (Half)(largest / top);
     }
 
-    /// <summary>The nearest codes once scales and minima are rounded; a group whose scale became 0 keeps the codes of the search, which then mean nothing.</summary>
+    /// <summary>The nearest codes once scales and minima are rounded; a group whose scale became 0 keeps the codes of the search, which then mean
+    /// nothing.</summary>
     private static void RoundToGrid(ReadOnlySpan<Vector256<float>> x, Vector256<float> scales, Vector256<float> depths, int top, Span<Vector256<int>> codes)
     {
         Vector256<int> zero = Vector256.Equals(scales, default).AsInt32();

@@ -7,8 +7,10 @@ namespace Kidogo.Tensors.Formats.Encoding;
 
 /// <summary>The points of a codebook among all places of a small regular grid, with the nearest points of every place that is no point.</summary>
 /// <remarks>
-/// A place is D digits below L (3^8 or 8^4 places), numbered with the first digit lowest; points are numbered in the order of their places. The neighbours of a place are the points at its N smallest distinct distances, by distance,
-/// then by number: of equally good ones a search takes the first. Everything is computed from the published set of points when it is first needed; the distance of two places is that of their lower digits
+/// A place is D digits below L (3^8 or 8^4 places), numbered with the first digit lowest; points are numbered in the order of their places. The neighbours
+/// of a place are the points at its N smallest distinct distances, by distance,
+/// then by number: of equally good ones a search takes the first. Everything is computed from the published set of points when it is first needed; the
+/// distance of two places is that of their lower digits
 /// plus that of their upper ones, so a table of 81 x 81 (or 64 x 64) distances makes the largest codebook in some milliseconds.
 /// </remarks>
 internal sealed class CodebookLattice
@@ -131,7 +133,8 @@ internal sealed class CodebookLattice
     /// <summary>[D] 2 · digit + 1 of a point.</summary>
     public ReadOnlySpan<float> OddCoordinates(int point) => _odd.AsSpan(point * Dimensions, Dimensions);
 
-    /// <summary>The neighbour of a place, which is no point, that errs least: Σ w (scale · (factor · digit + offset) - x)², from the first weight to the last; of equals the first.</summary>
+    /// <summary>The neighbour of a place, which is no point, that errs least: Σ w (scale · (factor · digit + offset) - x)², from the first weight to the
+    /// last; of equals the first.</summary>
     /// <param name="place">A place without a point.</param>
     /// <param name="x">[D]</param>
     /// <param name="w">[D]</param>
@@ -139,7 +142,8 @@ internal sealed class CodebookLattice
     /// <param name="factor">With <paramref name="offset"/> it makes a coordinate of a digit, exactly.</param>
     /// <param name="offset">As the factor.</param>
     /// <returns>The number of the point.</returns>
-    /// <remarks>Lanes: 8 neighbours each, which add over the same digits in the same order, so each distance is that of the scalar twin. Indices of the look-up are digits, below 8.</remarks>
+    /// <remarks>Lanes: 8 neighbours each, which add over the same digits in the same order, so each distance is that of the scalar twin. Indices of the
+    /// look-up are digits, below 8.</remarks>
     public int Nearest(int place, ReadOnlySpan<float> x, ReadOnlySpan<float> w, float scale, float factor, float offset)
     {
         int first = ~_pointAt[place];

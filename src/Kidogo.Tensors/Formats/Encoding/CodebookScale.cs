@@ -16,9 +16,12 @@ internal sealed record CodebookSteps(int GroupSize, int Steps, float Step, float
 
 /// <summary>Finds scale, signs and points so that Σ w (|x| - scale · coordinate)² is small. Coordinates are the odd numbers 1, 3, … 2L - 1.</summary>
 /// <remarks>
-/// For a trial scale s every magnitude rounds to the nearest coordinate. Where the codebook has that point, it is taken; else the neighbour that errs least, with errors weighed by √w.
-/// For given points the best scale is Σ w x c / Σ w c², as in <see cref="SymmetricScale"/>; a strictly better trial is taken. Once more at the end, points are sought with the best scale,
-/// and the scale is fitted to them. Where signs must be even in number and are not, the weight that matters least (w x²) changes its sign. This is the search of llama.cpp's quantiser, operation for operation.
+/// For a trial scale s every magnitude rounds to the nearest coordinate. Where the codebook has that point, it is taken; else the neighbour that errs least,
+/// with errors weighed by √w.
+/// For given points the best scale is Σ w x c / Σ w c², as in <see cref="SymmetricScale"/>; a strictly better trial is taken. Once more at the end, points
+/// are sought with the best scale,
+/// and the scale is fitted to them. Where signs must be even in number and are not, the weight that matters least (w x²) changes its sign. This is the
+/// search of llama.cpp's quantiser, operation for operation.
 /// </remarks>
 internal static class CodebookScale
 {
@@ -136,7 +139,8 @@ internal static class CodebookScale
         }
     }
 
-    /// <summary>Seeks the points with a bit in <paramref name="which"/> for a scale. Returns a bit for each that is none of the codebook's at its place.</summary>
+    /// <summary>Seeks the points with a bit in <paramref name="which"/> for a scale. Returns a bit for each that is none of the codebook's at its
+    /// place.</summary>
     private static uint Assign(
         CodebookLattice lattice, ReadOnlySpan<float> magnitudes, ReadOnlySpan<float> roots, float inverse, float scale, Span<ushort> points, uint which)
     {

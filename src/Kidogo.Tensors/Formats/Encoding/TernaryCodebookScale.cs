@@ -3,9 +3,12 @@ namespace Kidogo.Tensors.Formats.Encoding;
 
 /// <summary>Finds scale, shifts and points so that Σ w (x - scale · (trit + shift))² is small; the shift is +1/8 or -1/8.</summary>
 /// <remarks>
-/// With three values on a line, the best assignment of sorted weights is two cuts: the lowest become -1, the middle 0, the highest 1. Every pair of cuts and every choice of shifts is tried, with sums from
-/// the running sums of w x and w; for given values v the best scale is Σ w x v / Σ w v², as in <see cref="SymmetricScale"/>. Then each eight weights that are no point of the codebook take the neighbour that
-/// errs least, and the scale is fitted again. These are the searches of llama.cpp's quantiser, operation for operation. One thing it leaves open: in which order weights of equal value are sorted.
+/// With three values on a line, the best assignment of sorted weights is two cuts: the lowest become -1, the middle 0, the highest 1. Every pair of cuts and
+/// every choice of shifts is tried, with sums from
+/// the running sums of w x and w; for given values v the best scale is Σ w x v / Σ w v², as in <see cref="SymmetricScale"/>. Then each eight weights that
+/// are no point of the codebook take the neighbour that
+/// errs least, and the scale is fitted again. These are the searches of llama.cpp's quantiser, operation for operation. One thing it leaves open: in which
+/// order weights of equal value are sorted.
 /// Here they stay in the order of the row, which is what the merge sort of its C library does.
 /// </remarks>
 internal static class TernaryCodebookScale
@@ -172,7 +175,8 @@ internal static class TernaryCodebookScale
         return mirrored;
     }
 
-    /// <summary>Finds points for the trits; the scale is fitted again where one was no point. The first half of the points has one shift, the second the other.</summary>
+    /// <summary>Finds points for the trits; the scale is fitted again where one was no point. The first half of the points has one shift, the second the
+    /// other.</summary>
     private static float Assign(
         ReadOnlySpan<float> x, ReadOnlySpan<float> w, ReadOnlySpan<byte> trits, bool firstIsLess, bool secondIsLess, float scale, Span<ushort> points)
     {

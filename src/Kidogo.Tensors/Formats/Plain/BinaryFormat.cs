@@ -1,7 +1,8 @@
 // Weights of two values, as BitNet and XNOR-Net have them. Knows no files.
 namespace Kidogo.Tensors.Formats.Plain;
 
-/// <summary>w = ±scale. For the matrix: scale = mean|W| and the sign of w - mean W, minus where equal; for each row: scale = mean|w| and the sign of w, plus at zero.</summary>
+/// <summary>w = ±scale. For the matrix: scale = mean|W| and the sign of w - mean W, minus where equal; for each row: scale = mean|w| and the sign of w, plus
+/// at zero.</summary>
 /// <remarks>For the matrix arXiv 2310.11453, equations 1-3; for rows arXiv 1603.05279, section 3.1. One bit a weight: set where positive.</remarks>
 internal sealed class BinaryFormat(string name, bool perRow) : PlainFormat(name)
 {

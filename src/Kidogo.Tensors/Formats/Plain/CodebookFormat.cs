@@ -2,7 +2,8 @@
 namespace Kidogo.Tensors.Formats.Plain;
 
 /// <summary>w = centre of the code; 2^bits centres for the whole matrix.</summary>
-/// <remarks>Deep Compression (arXiv 1510.00149, section 3): centres start in equal steps from the smallest weight to the largest and move to the mean of their weights, at most 20 times.
+/// <remarks>Deep Compression (arXiv 1510.00149, section 3): centres start in equal steps from the smallest weight to the largest and move to the mean of
+/// their weights, at most 20 times.
 /// A weight in the middle takes the lower centre, a centre without weights stays. Sums are float64, from the first weight to the last.</remarks>
 internal sealed class CodebookFormat(int bits) : PlainFormat($"codebook-{bits}")
 {

@@ -12,7 +12,8 @@ public enum Float8Kind
 }
 
 /// <summary>OCP 8-bit Floating Point Specification 1.0: round to nearest, half to even.</summary>
-/// <remarks>The standard leaves open what happens to numbers that are too large, and asks for a choice: plain makes E4M3's NaN or E5M2's infinity of them, as ml_dtypes does; saturated makes the largest number of them.</remarks>
+/// <remarks>The standard leaves open what happens to numbers that are too large, and asks for a choice: plain makes E4M3's NaN or E5M2's infinity of them,
+/// as ml_dtypes does; saturated makes the largest number of them.</remarks>
 public static class Float8
 {
     private const byte Sign = 0x80;

@@ -2,7 +2,8 @@
 namespace Kidogo.Tensors.Formats.Plain;
 
 /// <summary>w = scale · code with codes -127 … 127, or w = scale · (code - zero) with codes 0 … 255.</summary>
-/// <remarks>Symmetric: scale = max|w| / 127. With zero point: scale = (max - min) / 255 over a range that is widened to hold 0, zero = round(-min / scale), so that 0 is exact.
+/// <remarks>Symmetric: scale = max|w| / 127. With zero point: scale = (max - min) / 255 over a range that is widened to hold 0, zero = round(-min / scale),
+/// so that 0 is exact.
 /// Everything rounds to nearest, half to even, in float32.</remarks>
 internal sealed class Int8Format(string name, bool perRow, bool hasZeroPoint) : PlainFormat(name)
 {

@@ -2,7 +2,8 @@
 namespace Kidogo.Tensors.Formats.Plain;
 
 /// <summary>w = table[code] · scale; scales of 64 weights, which run over the flattened matrix across the ends of rows, are their largest magnitude.</summary>
-/// <remarks>arXiv 2305.14314, section 3 and appendix E, as bitsandbytes stores it: the first weight's code lies in the high four bits; a value in the middle takes the lower code.
+/// <remarks>arXiv 2305.14314, section 3 and appendix E, as bitsandbytes stores it: the first weight's code lies in the high four bits; a value in the middle
+/// takes the lower code.
 /// Double quantisation stores the scales, less their mean, as 8-bit dynamic codes (arXiv 1511.04561) with a largest magnitude for each 256.</remarks>
 internal sealed class Nf4Format(string name, bool isDouble) : PlainFormat(name)
 {
@@ -15,7 +16,8 @@ internal sealed class Nf4Format(string name, bool isDouble) : PlainFormat(name)
     public static ReadOnlySpan<float> Table =>
     [
         -1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f, -0.28444138169288635f, -0.18477343022823334f, -0.09105003625154495f, 0.0f,
-        0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f, 0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f,
+        0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f, 0.44070982933044434f, 0.5626170039176941f,
+            0.7229568362236023f, 1.0f,
     ];
 
     /// <summary>[256] What the 8-bit dynamic codes of scales stand for, in rising order.</summary>
@@ -150,7 +152,8 @@ internal sealed class Nf4Format(string name, bool isDouble) : PlainFormat(name)
         return [.. values];
     }
 
-    /// <summary>Boundary j of <paramref name="count"/> equal parts of 0.1 … 1, in float32 with one rounding, from the nearer end: so the table of bitsandbytes was made, and its last bits are those.</summary>
+    /// <summary>Boundary j of <paramref name="count"/> equal parts of 0.1 … 1, in float32 with one rounding, from the nearer end: so the table of
+    /// bitsandbytes was made, and its last bits are those.</summary>
     private static float Boundary(int j, int count)
     {
         float step = (1f - 0.1f) / count;

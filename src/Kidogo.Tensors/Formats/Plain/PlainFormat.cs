@@ -10,7 +10,8 @@ namespace Kidogo.Tensors.Formats.Plain;
 /// <param name="Bytes">Its elements, little-endian.</param>
 public sealed record StoredPart(string Suffix, string DType, IReadOnlyList<long> Shape, byte[] Bytes);
 
-/// <summary>A stored format of Kidogo's safetensors that is no GGUF block: docs/decisions/2026-11-22-plain-formats-in-safetensors.md is its specification.</summary>
+/// <summary>A stored format of Kidogo's safetensors that is no GGUF block: docs/decisions/2026-11-22-plain-formats-in-safetensors.md is its
+/// specification.</summary>
 public abstract class PlainFormat
 {
     private const float LargestWeight = 1e37f; // beyond it, products of codes and scales can overflow

@@ -2,7 +2,8 @@
 namespace Kidogo.Tensors.Formats.Plain;
 
 /// <summary>w = scale · trit with scale = mean|W| of the whole matrix, at least 1e-5, and trit = clip(round(w / scale), -1, 1), half to even.</summary>
-/// <remarks>arXiv 2402.17764, equations 1-3; the paper adds a small number to the mean where the authors' code has a least one. Two bits a weight: trit + 1.</remarks>
+/// <remarks>arXiv 2402.17764, equations 1-3; the paper adds a small number to the mean where the authors' code has a least one. Two bits a weight: trit +
+/// 1.</remarks>
 internal sealed class TernaryFormat() : PlainFormat("ternary")
 {
     private const float LeastScale = 1e-5f;

@@ -66,7 +66,8 @@ public sealed class PlainFormatTests
         foreach (float size in (float[])[1e37f, 1e-45f, 1e-38f])
         {
             float[] weights = [.. new Pseudorandom(2).Floats(Rows * Columns).Select(weight => weight < 0 ? -size : weight * size)];
-            Assert.All(Decode(format, format.Encode(weights, Rows, Columns), Rows, Columns), weight => Assert.True(Math.Abs(weight) <= size * 1.1, $"{name}: {weight}"));
+            Assert.All(Decode(format, format.Encode(weights, Rows, Columns), Rows, Columns), weight => Assert.True(Math.Abs(weight) <= size * 1.1,
+                $"{name}: {weight}"));
         }
     }
 
@@ -107,7 +108,8 @@ public sealed class PlainFormatTests
             int element = part.DType == "F32" ? 4 : 1;
             StoredPart?[] damaged =
             [
-                null, part with { Bytes = part.Bytes[element..] }, part with { Bytes = [.. part.Bytes, .. new byte[element]] }, part with { Bytes = [] }, part with { DType = "I64" },
+                null, part with { Bytes = part.Bytes[element..] }, part with { Bytes = [.. part.Bytes, .. new byte[element]] },
+                    part with { Bytes = [] }, part with { DType = "I64" },
             ];
             foreach (StoredPart? other in damaged)
             {
