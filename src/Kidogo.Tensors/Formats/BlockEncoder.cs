@@ -62,7 +62,8 @@ public static class BlockEncoder
         return length % rowLength == 0 && rows * target.RowBytes(columns) == destinationBytes
             ? (int)rows
             : throw new ArgumentException(
-                $"{length} {(rowBytes == 1 ? "weights" : "bytes")} in rows of {columns} weights are no whole number of rows, or are not {destinationBytes} bytes of {target.Name}.");
+                $"{length} {(rowBytes == 1 ? "weights" : "bytes")} in rows of {columns} weights are no whole number of rows, "
+                + $"or are not {destinationBytes} bytes of {target.Name}.");
     }
 
     private sealed class FloatRows(

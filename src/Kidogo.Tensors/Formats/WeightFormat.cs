@@ -101,7 +101,8 @@ public abstract class WeightFormat
         {
             if (Importance == ImportanceUse.Required && columns > 0)
             {
-                throw new ArgumentException($"{Name} is too coarse to be encoded without importance. Give an importance matrix, or choose a larger format.", nameof(importance));
+                throw new ArgumentException(
+                    $"{Name} is too coarse to be encoded without importance. Give an importance matrix, or choose a larger format.", nameof(importance));
             }
 
             return;

@@ -150,6 +150,9 @@ internal static class AffineSuperBlock
     }
 
     /// <summary>Eight codes as floats.</summary>
-    private static Vector256<float> Codes(ReadOnlySpan<byte> codes) =>
-        Vector256.ConvertToSingle(Vector256.WidenLower(Vector128.WidenLower(Vector128.CreateScalar(MemoryMarshal.Read<ulong>(codes)).AsByte()).ToVector256()).AsInt32());
+    private static Vector256<float> Codes(ReadOnlySpan<byte> codes)
+    {
+        Vector128<ushort> words = Vector128.WidenLower(Vector128.CreateScalar(MemoryMarshal.Read<ulong>(codes)).AsByte());
+        return Vector256.ConvertToSingle(Vector256.WidenLower(words.ToVector256()).AsInt32());
+    }
 }

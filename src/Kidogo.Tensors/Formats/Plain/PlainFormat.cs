@@ -79,7 +79,8 @@ public abstract class PlainFormat
         ReadOnlySpan<T> values = MemoryMarshal.Cast<byte, T>(part.Bytes);
         return part.DType == dtype && values.Length == count
             ? values
-            : throw new InvalidDataException($"The tensor \"…{suffix}\" of a matrix stored as {Name} has {values.Length} elements of {part.DType}; {count} of {dtype} were expected.");
+            : throw new InvalidDataException($"The tensor \"…{suffix}\" of a matrix stored as {Name} has {values.Length} elements of {part.DType}; "
+                + $"{count} of {dtype} were expected.");
     }
 
     private static void CheckLength(int length, int rows, int columns)
