@@ -56,7 +56,8 @@ public struct BF16 : IWeightBlock<BF16>
     public static bool CanEncode => true;
 
     /// <inheritdoc/>
-    /// <remarks>Rounds to nearest, ties to even: adds a little less than half of the last bit that stays, and the rest where that bit is odd. Lanes: 8 weights each, the tail one by one;
+    /// <remarks>Rounds to nearest, ties to even: adds a little less than half of the last bit that stays, and the rest where that bit is odd. Lanes: 8
+    /// weights each, the tail one by one;
     /// what is finite cannot wrap around.</remarks>
     public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<BF16> blocks)
     {

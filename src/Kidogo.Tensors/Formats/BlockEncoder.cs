@@ -1,7 +1,8 @@
 // Encodes the rows of a tensor with all threads. Knows no files and no tensor names.
 namespace Kidogo.Tensors.Formats;
 
-/// <summary>Encodes many rows at once. Each row is encoded alone, so results do not depend on the number of threads, nor on how a tensor is cut into calls.</summary>
+/// <summary>Encodes many rows at once. Each row is encoded alone, so results do not depend on the number of threads, nor on how a tensor is cut into
+/// calls.</summary>
 public static class BlockEncoder
 {
     /// <summary>Encodes rows of float32.</summary>
@@ -14,7 +15,8 @@ public static class BlockEncoder
     /// <param name="firstRow">The number that the exception gives to the first row, where a tensor comes in pieces.</param>
     /// <inheritdoc cref="WeightFormat.Encode(ReadOnlySpan{float}, ReadOnlySpan{float}, Span{byte})" path="/exception"/>
     public static void Encode(
-        WeightFormat target, ReadOnlyMemory<float> weights, int columns, ReadOnlyMemory<float> importance, Memory<byte> destination, WorkerTeam team, long firstRow = 0)
+        WeightFormat target, ReadOnlyMemory<float> weights, int columns, ReadOnlyMemory<float> importance, Memory<byte> destination, WorkerTeam team,
+            long firstRow = 0)
     {
         int rows = CountRows(target, weights.Length, columns, 1, destination.Length);
         target.CheckImportance(importance.Span, columns);
@@ -60,7 +62,8 @@ public static class BlockEncoder
         return length % rowLength == 0 && rows * target.RowBytes(columns) == destinationBytes
             ? (int)rows
             : throw new ArgumentException(
-                $"{length} {(rowBytes == 1 ? "weights" : "bytes")} in rows of {columns} weights are no whole number of rows, or are not {destinationBytes} bytes of {target.Name}.");
+                $"{length} {(rowBytes == 1 ? "weights" : "bytes")} in rows of {columns} weights are no whole number of rows, "
+                + $"or are not {destinationBytes} bytes of {target.Name}.");
     }
 
     private sealed class FloatRows(

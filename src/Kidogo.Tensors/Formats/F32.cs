@@ -35,5 +35,6 @@ public struct F32 : IWeightBlock<F32>
     public static bool CanEncode => true;
 
     /// <inheritdoc/>
-    public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<F32> blocks) => row.CopyTo(MemoryMarshal.Cast<F32, float>(blocks));
+    public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<F32> blocks) =>
+        row.CopyTo(MemoryMarshal.Cast<F32, float>(blocks));
 }

@@ -1,4 +1,5 @@
 // IQ1_M: 256 weights, eight to a point of a codebook of 2048, with finer scales. GGUF type 29.
+using Kidogo.Tensors.Formats.Encoding;
 using System.Runtime.InteropServices;
 
 namespace Kidogo.Tensors.Formats;
@@ -46,6 +47,79 @@ public struct IQ1_M : IWeightBlock<IQ1_M>
             ulong first = IQ1_S.PointsInEighths[codes[2 * group] | ((high & 0x07) << 8)];
             ulong second = IQ1_S.PointsInEighths[codes[(2 * group) + 1] | ((high & 0x70) << 4)];
             Codebook.WriteShifted(first, second, (high & 0x08) != 0, (high & 0x80) != 0, groupScale, destination.Slice(16 * group, 16));
+        }
+    }
+
+    /// <inheritdoc/>
+    public static bool CanEncode => true;
+
+    /// <inheritdoc/>
+    public static ImportanceUse Importance => ImportanceUse.Optional;
+
+    /// <inheritdoc/>
+    /// <remarks><see cref="TernaryCodebookScale"/>; at the end the block's scale is fitted to all weights. Errors count x², or importance · √(twice the mean
+    /// square of the block + x²).</remarks>
+    public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<IQ1_M> blocks)
+    {
+        const float NoWeight = 1e-7f; // groups whose largest magnitude is below have scale 0
+        const float Correction = 1.1125f; // the format's
+        Span<float> w = stackalloc float[256];
+        Span<float> scales = stackalloc float[16];
+        Span<ushort> points = stackalloc ushort[32];
+        Span<int> shifts = stackalloc int[16];
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            ReadOnlySpan<float> x = row.Slice(256 * i, 256);
+            CodebookBlock.Weigh(x, CodebookBlock.Slice(importance, i), 2 * GroupLanes.SumOfSquares(x) / 256, 0, w);
+            ref IQ1_M block = ref blocks[i];
+            block = default;
+            points.Clear();
+            shifts.Clear();
+            scales.Clear();
+            float largest = 0;
+            for (int group = 0; group < 16; group++)
+            {
+                ReadOnlySpan<float> own = x.Slice(16 * group, 16);
+                if (BlockRange.LargestMagnitude(own) < NoWeight)
+                {
+                    continue;
+                }
+
+                scales[group] = TernaryCodebookScale.SearchTwo(own, w.Slice(16 * group, 16), points.Slice(2 * group, 2), out shifts[group]);
+                largest = Math.Max(largest, scales[group]);
+                block.Codes[2 * group] = (byte)points[2 * group];
+                block.Codes[(2 * group) + 1] = (byte)points[(2 * group) + 1];
+                block.HighBits[group] = (byte)((points[2 * group] >> 8) | (points[(2 * group) + 1] >> 8 << 4));
+            }
+
+            if (largest == 0)
+            {
+                continue;
+            }
+
+            float scale = largest / 15;
+            float inverse = 1 / scale;
+            float products = 0;
+            float squares = 0;
+            for (int group = 0; group < 16; group++)
+            {
+                int code = Math.Clamp(GroupLanes.Round(0.5f * ((inverse * scales[group]) - 1)), 0, 7);
+                block.GroupScales[group / 4] |= (ushort)(code << (3 * (group % 4)));
+                block.HighBits[group] |= (byte)(((shifts[group] & 2) != 0 ? 0x08 : 0) | ((shifts[group] & 1) != 0 ? 0x80 : 0));
+                for (int k = 0; k < 2; k++)
+                {
+                    int start = (16 * group) + (8 * k);
+                    bool isLess = (shifts[group] & (2 >> k)) != 0;
+                    TernaryCodebookScale.Add(points[(2 * group) + k], isLess, (2 * code) + 1, x.Slice(start, 8), w.Slice(start, 8), ref products, ref squares);
+                }
+            }
+
+            scale = squares > 0 ? products / squares : scale;
+            int bits = BitConverter.HalfToUInt16Bits((Half)(scale * Correction));
+            for (int word = 0; word < 4; word++)
+            {
+                block.GroupScales[word] |= (ushort)(((bits >> (4 * word)) & 15) << 12);
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
 // IQ1_S: 256 weights, eight to a point of a codebook of 2048. GGUF type 19.
+using Kidogo.Tensors.Formats.Encoding;
 using System.Runtime.InteropServices;
 
 namespace Kidogo.Tensors.Formats;
@@ -50,4 +51,63 @@ public struct IQ1_S : IWeightBlock<IQ1_S>
 
     /// <summary>[2048] The codebook in eighths: coordinates are -8, 0 and 8 as signed bytes. IQ1_M has the same.</summary>
     internal static readonly ulong[] PointsInEighths = Codebook.Expand(CodebookPoints.IQ1, [0xF8, 0, 8], 8);
+
+    /// <inheritdoc/>
+    public static bool CanEncode => true;
+
+    /// <inheritdoc/>
+    public static ImportanceUse Importance => ImportanceUse.Required;
+
+    /// <inheritdoc/>
+    /// <remarks><see cref="TernaryCodebookScale"/>. Errors count importance · √(twice the mean square of the block + x²).</remarks>
+    public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<IQ1_S> blocks)
+    {
+        const float NoWeight = 1e-12f; // groups whose largest magnitude is below have scale 0
+        const float Correction = 1.125f; // the format's: scales fitted group by group come out too small
+        Span<float> w = stackalloc float[256];
+        Span<float> scales = stackalloc float[8];
+        Span<ushort> points = stackalloc ushort[4];
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            ReadOnlySpan<float> x = row.Slice(256 * i, 256);
+            CodebookBlock.Weigh(x, importance.Slice(256 * i, 256), 2 * GroupLanes.SumOfSquares(x) / 256, 0, w);
+            ref IQ1_S block = ref blocks[i];
+            block = default;
+            float largest = 0;
+            int lessBits = 0;
+            for (int group = 0; group < 8; group++)
+            {
+                ReadOnlySpan<float> own = x.Slice(32 * group, 32);
+                scales[group] = 0;
+                if (BlockRange.LargestMagnitude(own) < NoWeight)
+                {
+                    continue;
+                }
+
+                points.Clear();
+                scales[group] = TernaryCodebookScale.SearchOne(own, w.Slice(32 * group, 32), points, out bool isLess);
+                largest = Math.Max(largest, scales[group]);
+                lessBits |= isLess ? 1 << group : 0;
+                for (int k = 0; k < 4; k++)
+                {
+                    block.Codes[(4 * group) + k] = (byte)points[k];
+                    block.GroupBits[group] |= (ushort)(points[k] >> 8 << (3 * k));
+                }
+            }
+
+            if (largest == 0)
+            {
+                continue;
+            }
+
+            float scale = largest / 15;
+            float inverse = 1 / scale;
+            block.Scale = (Half)(scale * Correction);
+            for (int group = 0; group < 8; group++)
+            {
+                int code = Math.Clamp(GroupLanes.Round(0.5f * ((inverse * scales[group]) - 1)), 0, 7);
+                block.GroupBits[group] |= (ushort)((code | (((lessBits >> group) & 1) << 3)) << 12);
+            }
+        }
+    }
 }

@@ -63,7 +63,8 @@ public struct IQ2_S : IWeightBlock<IQ2_S>
     public static ImportanceUse Importance => ImportanceUse.Optional;
 
     /// <inheritdoc/>
-    /// <remarks><see cref="CodebookScale"/>. Errors count a quarter of twice the mean square of the block + x², or importance · √(twice the mean square + x²).</remarks>
+    /// <remarks><see cref="CodebookScale"/>. Errors count a quarter of twice the mean square of the block + x², or importance · √(twice the mean square +
+    /// x²).</remarks>
     public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<IQ2_S> blocks)
     {
         const float Correction = 0.9875f; // the format's: scales fitted group by group come out a little too large

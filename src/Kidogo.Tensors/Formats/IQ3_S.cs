@@ -69,8 +69,10 @@ public struct IQ3_S : IWeightBlock<IQ3_S>
     /// <remarks>
     /// <see cref="CodebookScale"/>. Errors count x², or importance · √(twice the mean square of the block + x²).
     /// <para>
-    /// Where a block has a group of zeros and others that are not, the encoder of llama.cpp writes no codes and signs for the zeros and does not leave their place free either: those of all later
-    /// groups move up, and these groups decode to other weights. The same bytes are written here. Weights with whole groups of zeros are better stored in another format.
+    /// Where a block has a group of zeros and others that are not, the encoder of llama.cpp writes no codes and signs for the zeros and does not leave their
+    /// place free either: those of all later
+    /// groups move up, and these groups decode to other weights. The same bytes are written here. Weights with whole groups of zeros are better stored in
+    /// another format.
     /// </para>
     /// </remarks>
     public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<IQ3_S> blocks)

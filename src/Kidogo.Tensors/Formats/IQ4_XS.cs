@@ -59,7 +59,8 @@ public struct IQ4_XS : IWeightBlock<IQ4_XS>
     public static ImportanceUse Importance => ImportanceUse.Optional;
 
     /// <inheritdoc/>
-    /// <remarks><see cref="LevelScale"/> for the groups, where errors count x², or importance · √(2 · mean square of the block + x²). The group scale of the largest magnitude
+    /// <remarks><see cref="LevelScale"/> for the groups, where errors count x², or importance · √(2 · mean square of the block + x²). The group scale of the
+    /// largest magnitude
     /// becomes -32, and weights round to the scales before the block's own is rounded to float16.</remarks>
     public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<IQ4_XS> blocks)
     {

@@ -42,7 +42,8 @@ public struct MXFP4 : IWeightBlock<MXFP4>
     public static bool CanEncode => true;
 
     /// <inheritdoc/>
-    /// <remarks>The scale is 2^(⌊log₂ max⌋ - 2), so that the largest weight lies between 4 and 8 scales (above 6 it is cut to 6). Codes are the nearest values; of two equally near, the smaller
+    /// <remarks>The scale is 2^(⌊log₂ max⌋ - 2), so that the largest weight lies between 4 and 8 scales (above 6 it is cut to 6). Codes are the nearest
+    /// values; of two equally near, the smaller
     /// magnitude, and what rounds to -0 becomes 0: there llama.cpp differs from the standard's half to even.</remarks>
     public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<MXFP4> blocks)
     {
@@ -57,7 +58,8 @@ public struct MXFP4 : IWeightBlock<MXFP4>
         }
     }
 
-    /// <summary>⌊log₂ largest⌋ - 2 + 127, with the logarithm rounded to float32 first: just below a high power of two it comes out whole. Wraps around below 2^-125; 0 for 0.</summary>
+    /// <summary>⌊log₂ largest⌋ - 2 + 127, with the logarithm rounded to float32 first: just below a high power of two it comes out whole. Wraps around below
+    /// 2^-125; 0 for 0.</summary>
     private static byte ScaleExponent(float largest) =>
         largest > 0 ? unchecked((byte)((int)MathF.Floor((float)Math.Log2(largest)) - 2 + 127)) : (byte)0;
 

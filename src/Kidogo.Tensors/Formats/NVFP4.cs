@@ -62,7 +62,8 @@ public struct NVFP4 : IWeightBlock<NVFP4>
     public static bool CanEncode => true;
 
     /// <inheritdoc/>
-    /// <remarks>A group's scale is a sixth of its largest magnitude, rounded half up; codes are the nearest values, of two equally near the smaller magnitude. No scale for the whole tensor is made.</remarks>
+    /// <remarks>A group's scale is a sixth of its largest magnitude, rounded half up; codes are the nearest values, of two equally near the smaller
+    /// magnitude. No scale for the whole tensor is made.</remarks>
     public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<NVFP4> blocks)
     {
         Span<byte> codes = stackalloc byte[16];
@@ -82,7 +83,8 @@ public struct NVFP4 : IWeightBlock<NVFP4>
         }
     }
 
-    /// <summary>E4M3 without a sign of a number that is 0 or more: halves round up, and all that is 256 or rounds to it becomes 448, as with llama.cpp.</summary>
+    /// <summary>E4M3 without a sign of a number that is 0 or more: halves round up, and all that is 256 or rounds to it becomes 448, as with
+    /// llama.cpp.</summary>
     private static byte ToScale(float value)
     {
         const int LargestCode = 0x7E;

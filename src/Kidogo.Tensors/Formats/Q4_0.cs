@@ -44,7 +44,8 @@ public struct Q4_0 : IWeightBlock<Q4_0>
     public static ImportanceUse Importance => ImportanceUse.Optional;
 
     /// <inheritdoc/>
-    /// <remarks>Plain: the weight of the largest magnitude becomes code 0 (-8 scales), others round half up. With importance: <see cref="SymmetricScale"/>.</remarks>
+    /// <remarks>Plain: the weight of the largest magnitude becomes code 0 (-8 scales), others round half up. With importance:
+    /// <see cref="SymmetricScale"/>.</remarks>
     public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<Q4_0> blocks)
     {
         if (!importance.IsEmpty)

@@ -47,7 +47,8 @@ public struct Q4_1 : IWeightBlock<Q4_1>
     public static ImportanceUse Importance => ImportanceUse.Optional;
 
     /// <inheritdoc/>
-    /// <remarks>Plain: codes 0 to 15 span the block's range, and weights round half up. With importance: <see cref="AffineScale"/>, whose minimum is at most 0.</remarks>
+    /// <remarks>Plain: codes 0 to 15 span the block's range, and weights round half up. With importance: <see cref="AffineScale"/>, whose minimum is at most
+    /// 0.</remarks>
     public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<Q4_1> blocks)
     {
         if (!importance.IsEmpty)

@@ -49,7 +49,8 @@ public struct Q5_0 : IWeightBlock<Q5_0>
     public static ImportanceUse Importance => ImportanceUse.Optional;
 
     /// <inheritdoc/>
-    /// <remarks>Plain: the weight of the largest magnitude becomes code 0 (-16 scales), others round half up. With importance: <see cref="SymmetricScale"/>.</remarks>
+    /// <remarks>Plain: the weight of the largest magnitude becomes code 0 (-16 scales), others round half up. With importance:
+    /// <see cref="SymmetricScale"/>.</remarks>
     public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<Q5_0> blocks)
     {
         if (!importance.IsEmpty)

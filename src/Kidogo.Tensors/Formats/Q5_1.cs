@@ -52,7 +52,8 @@ public struct Q5_1 : IWeightBlock<Q5_1>
     public static ImportanceUse Importance => ImportanceUse.Optional;
 
     /// <inheritdoc/>
-    /// <remarks>Plain: codes 0 to 31 span the block's range, and weights round half up. With importance: <see cref="AffineScale"/>, whose minimum is at most 0.</remarks>
+    /// <remarks>Plain: codes 0 to 31 span the block's range, and weights round half up. With importance: <see cref="AffineScale"/>, whose minimum is at most
+    /// 0.</remarks>
     public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<Q5_1> blocks)
     {
         if (!importance.IsEmpty)

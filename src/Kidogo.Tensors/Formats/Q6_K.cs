@@ -57,7 +57,8 @@ public struct Q6_K : IWeightBlock<Q6_K>
     public static ImportanceUse Importance => ImportanceUse.Optional;
 
     /// <inheritdoc/>
-    /// <remarks><see cref="SymmetricScale"/> for the groups, where errors count x², or importance alone; the group scale of the largest magnitude becomes -128.</remarks>
+    /// <remarks><see cref="SymmetricScale"/> for the groups, where errors count x², or importance alone; the group scale of the largest magnitude becomes
+    /// -128.</remarks>
     public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<Q6_K> blocks)
     {
         const float NoScale = 1e-15f; // a block whose scales are all below becomes zeros

@@ -79,7 +79,8 @@ public struct TQ1_0 : IWeightBlock<TQ1_0>
     public static bool CanEncode => true;
 
     /// <inheritdoc/>
-    /// <remarks>The scale is the largest magnitude; weights round to the nearest of -1, 0 and 1 scales, half away from zero. Meant for weights that are ternary already.</remarks>
+    /// <remarks>The scale is the largest magnitude; weights round to the nearest of -1, 0 and 1 scales, half away from zero. Meant for weights that are
+    /// ternary already.</remarks>
     public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<TQ1_0> blocks)
     {
         Span<byte> trits = stackalloc byte[256];

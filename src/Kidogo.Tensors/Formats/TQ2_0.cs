@@ -44,7 +44,8 @@ public struct TQ2_0 : IWeightBlock<TQ2_0>
     public static bool CanEncode => true;
 
     /// <inheritdoc/>
-    /// <remarks>The scale is the largest magnitude; weights round to the nearest of -1, 0 and 1 scales, half away from zero. Meant for weights that are ternary already.</remarks>
+    /// <remarks>The scale is the largest magnitude; weights round to the nearest of -1, 0 and 1 scales, half away from zero. Meant for weights that are
+    /// ternary already.</remarks>
     public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<TQ2_0> blocks)
     {
         Span<byte> trits = stackalloc byte[256];

@@ -1,4 +1,5 @@
-// A stored weight format as the rest of the house sees it: a name, a size, a way to float32 and, for most, a way back. Knows no files, no threads and no models.
+// A stored weight format as the rest of the house sees it: a name, a size, a way to float32 and, for most, a way back. Knows no files, no threads and no
+// models.
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Kidogo.Tensors.Formats.Encoding;
@@ -53,14 +54,17 @@ public abstract class WeightFormat
     /// <summary>What encoding does with importance.</summary>
     public abstract ImportanceUse Importance { get; }
 
-    /// <summary>Encodes one whole row: round to nearest, where the format has scales with the search for them that llama.cpp's quantiser does, to the same bytes.</summary>
+    /// <summary>Encodes one whole row: round to nearest, where the format has scales with the search for them that llama.cpp's quantiser does, to the same
+    /// bytes.</summary>
     /// <param name="row">[C], whole blocks. A row, not a piece of it: some formats look at the mean square of the row when there is importance.</param>
     /// <param name="importance">[C] How much the squared error of each column counts, relative to others; not negative. Or empty: all alike.</param>
     /// <param name="destination">[RowBytes(C)]</param>
-    /// <exception cref="ArgumentException">Lengths do not belong together, importance is not finite or negative, or is missing where it is required.</exception>
+    /// <exception cref="ArgumentException">Lengths do not belong together, importance is not finite or negative, or is missing where it is
+    /// required.</exception>
     /// <exception cref="NotSupportedException"><see cref="CanEncode"/> is false.</exception>
     /// <exception cref="WeightEncodingException">A weight is not finite, or too large for the format's scales.</exception>
-    /// <remarks>The same bytes on every processor. docs/decisions/2026-11-22-encoders-equal-llama-cpp.md says where they are llama.cpp's and where not.</remarks>
+    /// <remarks>The same bytes on every processor. docs/decisions/2026-11-22-encoders-equal-llama-cpp.md says where they are llama.cpp's and where
+    /// not.</remarks>
     public void Encode(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<byte> destination)
     {
         CheckImportance(importance, row.Length);
@@ -72,7 +76,8 @@ public abstract class WeightFormat
     {
         if (destination.Length != RowBytes(row.Length))
         {
-            throw new ArgumentException($"A row of {row.Length} weights is {RowBytes(row.Length)} bytes of {Name}, not {destination.Length}.", nameof(destination));
+            throw new ArgumentException($"A row of {row.Length} weights is {RowBytes(row.Length)} bytes of {Name}, not {destination.Length}.",
+                nameof(destination));
         }
 
         int notFinite = RowChecks.FirstNotFinite(row, out float largest);
@@ -96,7 +101,8 @@ public abstract class WeightFormat
         {
             if (Importance == ImportanceUse.Required && columns > 0)
             {
-                throw new ArgumentException($"{Name} is too coarse to be encoded without importance. Give an importance matrix, or choose a larger format.", nameof(importance));
+                throw new ArgumentException(
+                    $"{Name} is too coarse to be encoded without importance. Give an importance matrix, or choose a larger format.", nameof(importance));
             }
 
             return;

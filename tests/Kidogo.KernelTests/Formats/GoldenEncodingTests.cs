@@ -9,10 +9,12 @@ public sealed class GoldenEncodingTests
     private const int Rows = 18;
     private const int Columns = 512;
 
-    /// <summary>A row of denormal float32 values: there the reciprocal of a scale is infinite, and the original converts what is no number to an integer, which C leaves open.</summary>
+    /// <summary>A row of denormal float32 values: there the reciprocal of a scale is infinite, and the original converts what is no number to an integer,
+    /// which C leaves open.</summary>
     private const int DenormalRow = 4;
 
-    public static TheoryData<string> EncodableNames => new(WeightFormats.All.Where(format => format.CanEncode && format.Name != "F32").Select(format => format.Name));
+    public static TheoryData<string> EncodableNames =>
+        new(WeightFormats.All.Where(format => format.CanEncode && format.Name != "F32").Select(format => format.Name));
 
     /// <summary>18 rows with different statistics: denormals, ties, outliers, zeros, trained weights.</summary>
     [SharedTheory]

@@ -83,7 +83,8 @@ public sealed class ScaleSearchTests
             GroupLanes.Store(lanes, actual);
             for (int group = 0; group < 8; group++)
             {
-                float scale = AffineScale.SearchScalar(weights.AsSpan(group * size, size), importance.AsSpan(group * size, size), steps, expected, out float depth);
+                float scale = AffineScale.SearchScalar(weights.AsSpan(group * size, size), importance.AsSpan(group * size, size), steps, expected,
+                    out float depth);
                 AssertBits.Equal([scale, depth], [scales[group], depths[group]], $"trial {trial}, group {group}");
                 Assert.Equal(expected, actual[(group * size)..((group + 1) * size)]);
             }

@@ -11,9 +11,11 @@ namespace Kidogo.Tensors.Formats.Encoding;
 /// <param name="Absolute">Whether errors count by magnitude instead of squared.</param>
 internal readonly record struct AffineSteps(int Top, float First, float Delta, int Steps, bool Absolute);
 
-/// <summary>Finds scale, minimum and codes in 0 … Top so that Σ w |scale · code + minimum - x|² (or its first power) is small. The minimum is at most 0.</summary>
+/// <summary>Finds scale, minimum and codes in 0 … Top so that Σ w |scale · code + minimum - x|² (or its first power) is small. The minimum is at most
+/// 0.</summary>
 /// <remarks>
-/// Starts with the grid from the smallest weight (or 0) to the largest. Then, for each step, a trial reciprocal gives codes; for given codes the best scale and minimum are the
+/// Starts with the grid from the smallest weight (or 0) to the largest. Then, for each step, a trial reciprocal gives codes; for given codes the best scale
+/// and minimum are the
 /// weighted straight line through (code, x): with W = Σ w, S = Σ w code, S₂ = Σ w code², X = Σ w x, P = Σ w code x and D = W S₂ - S²,
 /// scale = (W P - X S) / D and minimum = (S₂ X - S P) / D; or, where that minimum is above 0, 0 and P / S₂. A line that errs less is taken, and the
 /// following trials start from its minimum. This is the search of llama.cpp's quantiser, operation for operation.

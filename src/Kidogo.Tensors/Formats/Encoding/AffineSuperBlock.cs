@@ -138,7 +138,8 @@ internal static class AffineSuperBlock
         return (Half)(largest / top);
     }
 
-    /// <summary>The nearest codes once scales and minima are rounded; a group whose scale became 0 keeps the codes of the search, which then mean nothing.</summary>
+    /// <summary>The nearest codes once scales and minima are rounded; a group whose scale became 0 keeps the codes of the search, which then mean
+    /// nothing.</summary>
     private static void RoundToGrid(ReadOnlySpan<Vector256<float>> x, Vector256<float> scales, Vector256<float> depths, int top, Span<Vector256<int>> codes)
     {
         Vector256<int> zero = Vector256.Equals(scales, default).AsInt32();
@@ -149,6 +150,9 @@ internal static class AffineSuperBlock
     }
 
     /// <summary>Eight codes as floats.</summary>
-    private static Vector256<float> Codes(ReadOnlySpan<byte> codes) =>
-        Vector256.ConvertToSingle(Vector256.WidenLower(Vector128.WidenLower(Vector128.CreateScalar(MemoryMarshal.Read<ulong>(codes)).AsByte()).ToVector256()).AsInt32());
+    private static Vector256<float> Codes(ReadOnlySpan<byte> codes)
+    {
+        Vector128<ushort> words = Vector128.WidenLower(Vector128.CreateScalar(MemoryMarshal.Read<ulong>(codes)).AsByte());
+        return Vector256.ConvertToSingle(Vector256.WidenLower(words.ToVector256()).AsInt32());
+    }
 }

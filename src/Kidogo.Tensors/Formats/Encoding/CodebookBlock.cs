@@ -39,5 +39,6 @@ internal static class CodebookBlock
     }
 
     /// <summary>The importance of a block, or empty.</summary>
-    public static ReadOnlySpan<float> Slice(ReadOnlySpan<float> importance, int block) => importance.IsEmpty ? importance : importance.Slice(Size * block, Size);
+    public static ReadOnlySpan<float> Slice(ReadOnlySpan<float> importance, int block) =>
+        importance.IsEmpty ? importance : importance.Slice(Size * block, Size);
 }

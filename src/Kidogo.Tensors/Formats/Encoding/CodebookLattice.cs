@@ -7,8 +7,10 @@ namespace Kidogo.Tensors.Formats.Encoding;
 
 /// <summary>The points of a codebook among all places of a small regular grid, with the nearest points of every place that is no point.</summary>
 /// <remarks>
-/// A place is D digits below L (3^8 or 8^4 places), numbered with the first digit lowest; points are numbered in the order of their places. The neighbours of a place are the points at its N smallest distinct distances, by distance,
-/// then by number: of equally good ones a search takes the first. Everything is computed from the published set of points when it is first needed; the distance of two places is that of their lower digits
+/// A place is D digits below L (3^8 or 8^4 places), numbered with the first digit lowest; points are numbered in the order of their places. The neighbours
+/// of a place are the points at its N smallest distinct distances, by distance,
+/// then by number: of equally good ones a search takes the first. Everything is computed from the published set of points when it is first needed; the
+/// distance of two places is that of their lower digits
 /// plus that of their upper ones, so a table of 81 x 81 (or 64 x 64) distances makes the largest codebook in some milliseconds.
 /// </remarks>
 internal sealed class CodebookLattice
@@ -131,7 +133,8 @@ internal sealed class CodebookLattice
     /// <summary>[D] 2 · digit + 1 of a point.</summary>
     public ReadOnlySpan<float> OddCoordinates(int point) => _odd.AsSpan(point * Dimensions, Dimensions);
 
-    /// <summary>The neighbour of a place, which is no point, that errs least: Σ w (scale · (factor · digit + offset) - x)², from the first weight to the last; of equals the first.</summary>
+    /// <summary>The neighbour of a place, which is no point, that errs least: Σ w (scale · (factor · digit + offset) - x)², from the first weight to the
+    /// last; of equals the first.</summary>
     /// <param name="place">A place without a point.</param>
     /// <param name="x">[D]</param>
     /// <param name="w">[D]</param>
@@ -139,15 +142,22 @@ internal sealed class CodebookLattice
     /// <param name="factor">With <paramref name="offset"/> it makes a coordinate of a digit, exactly.</param>
     /// <param name="offset">As the factor.</param>
     /// <returns>The number of the point.</returns>
-    /// <remarks>Lanes: 8 neighbours each, which add over the same digits in the same order, so each distance is that of the scalar twin.</remarks>
+    /// <remarks>Lanes: 8 neighbours each, which add over the same digits in the same order, so each distance is that of the scalar twin. Indices of the
+    /// look-up are digits, below 8.</remarks>
     public int Nearest(int place, ReadOnlySpan<float> x, ReadOnlySpan<float> w, float scale, float factor, float offset)
     {
         int first = ~_pointAt[place];
         int chunks = _chunks[first];
         ref byte digits = ref MemoryMarshal.GetReference(_digits.AsSpan(first * Lanes * Dimensions, chunks * Lanes * Dimensions));
-        Vector256<float> scales = Vector256.Create(scale);
-        Vector256<float> factors = Vector256.Create(factor);
-        Vector256<float> offsets = Vector256.Create(offset);
+        // A digit has at most 8 values, so what each would cost at each place is computed once, and a neighbour's error is a sum of looked-up numbers.
+        Span<Vector256<float>> costs = stackalloc Vector256<float>[8];
+        Vector256<float> values = (Vector256<float>.Indices * Vector256.Create(factor)) + Vector256.Create(offset);
+        for (int i = 0; i < x.Length; i++)
+        {
+            Vector256<float> difference = (Vector256.Create(scale) * values) - Vector256.Create(x[i]);
+            costs[i] = Vector256.Create(w[i]) * difference * difference;
+        }
+
         Vector256<float> best = Vector256.Create(float.MaxValue);
         Vector256<int> bestChunk = default;
         for (int chunk = 0; chunk < chunks; chunk++)
@@ -155,11 +165,9 @@ internal sealed class CodebookLattice
             Vector256<float> error = default;
             for (int i = 0; i < x.Length; i++)
             {
-                Vector128<byte> eight = Vector128.CreateScalar(Unsafe.ReadUnaligned<ulong>(
-                    ref Unsafe.Add(ref digits, ((chunk * x.Length) + i) * Lanes))).AsByte();
-                Vector256<int> wide = Vector256.WidenLower(Vector128.WidenLower(eight).ToVector256()).AsInt32();
-                Vector256<float> difference = (scales * ((Vector256.ConvertToSingle(wide) * factors) + offsets)) - Vector256.Create(x[i]);
-                error += Vector256.Create(w[i]) * difference * difference;
+                ulong eight = Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref digits, ((chunk * x.Length) + i) * Lanes));
+                Vector256<int> indices = Vector256.WidenLower(Vector128.WidenLower(Vector128.CreateScalar(eight).AsByte()).ToVector256()).AsInt32();
+                error += Vector256.ShuffleNative(costs[i], indices);
             }
 
             Vector256<float> better = Vector256.LessThan(error, best);
@@ -167,19 +175,17 @@ internal sealed class CodebookLattice
             bestChunk = Vector256.ConditionalSelect(better.AsInt32(), Vector256.Create(chunk), bestChunk);
         }
 
-        int found = 0;
-        float least = best[0];
-        for (int lane = 0; lane < Lanes; lane++)
-        {
-            int order = (bestChunk[lane] * Lanes) + lane;
-            if (lane == 0 || best[lane] < least || (best[lane] == least && order < found))
-            {
-                least = best[lane];
-                found = order;
-            }
-        }
-
-        return _neighbours[(first * Lanes) + found];
+        // The least of all lanes; of the lanes that have it, the first neighbour. Where nothing is finite there is none, and the first of all is taken.
+        Vector128<float> four = Vector128.Min(best.GetLower(), best.GetUpper());
+        four = Vector128.Min(four, Vector128.Shuffle(four, Vector128.Create(2, 3, 0, 1)));
+        four = Vector128.Min(four, Vector128.Shuffle(four, Vector128.Create(1, 0, 3, 2)));
+        Vector256<int> isLeast = Vector256.Equals(best, Vector256.Create(four.ToScalar())).AsInt32();
+        Vector256<int> order = Vector256.ConditionalSelect(isLeast, (bestChunk << 3) + Vector256<int>.Indices, Vector256.Create(int.MaxValue));
+        Vector128<int> earliest = Vector128.Min(order.GetLower(), order.GetUpper());
+        earliest = Vector128.Min(earliest, Vector128.Shuffle(earliest, Vector128.Create(2, 3, 0, 1)));
+        earliest = Vector128.Min(earliest, Vector128.Shuffle(earliest, Vector128.Create(1, 0, 3, 2)));
+        int found = earliest.ToScalar();
+        return _neighbours[(first * Lanes) + (found == int.MaxValue ? 0 : found)];
     }
 
     /// <summary>The scalar twin of <see cref="Nearest"/>.</summary>

@@ -16,9 +16,12 @@ internal sealed record CodebookSteps(int GroupSize, int Steps, float Step, float
 
 /// <summary>Finds scale, signs and points so that Σ w (|x| - scale · coordinate)² is small. Coordinates are the odd numbers 1, 3, … 2L - 1.</summary>
 /// <remarks>
-/// For a trial scale s every magnitude rounds to the nearest coordinate. Where the codebook has that point, it is taken; else the neighbour that errs least, with errors weighed by √w.
-/// For given points the best scale is Σ w x c / Σ w c², as in <see cref="SymmetricScale"/>; a strictly better trial is taken. Once more at the end, points are sought with the best scale,
-/// and the scale is fitted to them. Where signs must be even in number and are not, the weight that matters least (w x²) changes its sign. This is the search of llama.cpp's quantiser, operation for operation.
+/// For a trial scale s every magnitude rounds to the nearest coordinate. Where the codebook has that point, it is taken; else the neighbour that errs least,
+/// with errors weighed by √w.
+/// For given points the best scale is Σ w x c / Σ w c², as in <see cref="SymmetricScale"/>; a strictly better trial is taken. Once more at the end, points
+/// are sought with the best scale,
+/// and the scale is fitted to them. Where signs must be even in number and are not, the weight that matters least (w x²) changes its sign. This is the
+/// search of llama.cpp's quantiser, operation for operation.
 /// </remarks>
 internal static class CodebookScale
 {
@@ -136,7 +139,8 @@ internal static class CodebookScale
         }
     }
 
-    /// <summary>Seeks the points with a bit in <paramref name="which"/> for a scale. Returns a bit for each that is none of the codebook's at its place.</summary>
+    /// <summary>Seeks the points with a bit in <paramref name="which"/> for a scale. Returns a bit for each that is none of the codebook's at its
+    /// place.</summary>
     private static uint Assign(
         CodebookLattice lattice, ReadOnlySpan<float> magnitudes, ReadOnlySpan<float> roots, float inverse, float scale, Span<ushort> points, uint which)
     {
@@ -180,20 +184,34 @@ internal static class CodebookScale
     private static (float Products, float Squares) Measure(
         CodebookLattice lattice, ReadOnlySpan<float> magnitudes, ReadOnlySpan<float> w, ReadOnlySpan<ushort> points)
     {
+        // First the coordinates of all points side by side, so that one loop runs over the weights: two chains of additions, whose order decides the bits.
         int dimensions = lattice.Dimensions;
-        float products = 0;
-        float squares = 0;
+        Span<float> coordinates = stackalloc float[MaxGroup];
         for (int k = 0; k < points.Length; k++)
         {
-            ReadOnlySpan<float> coordinates = lattice.OddCoordinates(points[k]);
-            for (int i = 0; i < coordinates.Length; i++)
-            {
-                float weight = w[(k * dimensions) + i];
-                products += weight * magnitudes[(k * dimensions) + i] * coordinates[i];
-                squares += weight * coordinates[i] * coordinates[i];
-            }
+            lattice.OddCoordinates(points[k]).CopyTo(coordinates[(k * dimensions)..]);
         }
 
-        return (products, squares);
+        Span<float> products = stackalloc float[MaxGroup];
+        Span<float> squares = stackalloc float[MaxGroup];
+        ref float x = ref MemoryMarshal.GetReference(magnitudes);
+        ref float weights = ref MemoryMarshal.GetReference(w[..magnitudes.Length]);
+        for (int i = 0; i < magnitudes.Length; i += GroupLanes.Count)
+        {
+            Vector256<float> coordinate = Vector256.LoadUnsafe(ref MemoryMarshal.GetReference(coordinates), (nuint)i);
+            Vector256<float> weight = Vector256.LoadUnsafe(ref weights, (nuint)i);
+            (weight * Vector256.LoadUnsafe(ref x, (nuint)i) * coordinate).StoreUnsafe(ref MemoryMarshal.GetReference(products), (nuint)i);
+            (weight * coordinate * coordinate).StoreUnsafe(ref MemoryMarshal.GetReference(squares), (nuint)i);
+        }
+
+        float productSum = 0;
+        float squareSum = 0;
+        for (int i = 0; i < magnitudes.Length; i++)
+        {
+            productSum += products[i];
+            squareSum += squares[i];
+        }
+
+        return (productSum, squareSum);
     }
 }

@@ -61,7 +61,8 @@ internal static class GroupLanes
     }
 
     /// <summary>Rounds to the nearest integer, half to even, by the float32 addition of 1.5 · 2^23, of whose sum the low bits are the integer.</summary>
-    /// <remarks>Defined for every bit pattern: what is infinite or no number becomes some integer of at most 23 bits, the same everywhere, as with the original's code.</remarks>
+    /// <remarks>Defined for every bit pattern: what is infinite or no number becomes some integer of at most 23 bits, the same everywhere, as with the
+    /// original's code.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<int> Round(Vector256<float> value) =>
         ((value + Vector256.Create(RoundingNumber)).AsInt32() & Vector256.Create(0x007F_FFFF)) - Vector256.Create(0x0040_0000);
@@ -70,7 +71,8 @@ internal static class GroupLanes
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Round(float value) => (BitConverter.SingleToInt32Bits(value + RoundingNumber) & 0x007F_FFFF) - 0x0040_0000;
 
-    /// <summary>Rounds as <see cref="Round(Vector256{float})"/> does and keeps what lies from <paramref name="lowest"/> to <paramref name="highest"/>.</summary>
+    /// <summary>Rounds as <see cref="Round(Vector256{float})"/> does and keeps what lies from <paramref name="lowest"/> to
+    /// <paramref name="highest"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<int> Round(Vector256<float> value, int lowest, int highest) =>
         Vector256.Max(Vector256.Create(lowest), Vector256.Min(Vector256.Create(highest), Round(value)));

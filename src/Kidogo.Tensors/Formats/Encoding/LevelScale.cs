@@ -6,15 +6,18 @@ namespace Kidogo.Tensors.Formats.Encoding;
 
 /// <summary>Finds a scale so that Σ w (x - scale · level)² is small, where each x takes the nearest of <see cref="IQ4_NL.Levels"/>.</summary>
 /// <remarks>
-/// The weight of the largest magnitude, m, shall lie at the lowest level, -127: at first at that of the sign, then at (-127 ± 0 … 7). For given levels the best scale is Σ w level x / Σ w level²,
-/// and lowers the error by its square; a strictly better trial is taken, as in <see cref="SymmetricScale"/>. This is the search of llama.cpp's quantiser, operation for operation.
+/// The weight of the largest magnitude, m, shall lie at the lowest level, -127: at first at that of the sign, then at (-127 ± 0 … 7). For given levels the
+/// best scale is Σ w level x / Σ w level²,
+/// and lowers the error by its square; a strictly better trial is taken, as in <see cref="SymmetricScale"/>. This is the search of llama.cpp's quantiser,
+/// operation for operation.
 /// </remarks>
 internal static class LevelScale
 {
     private const float NoWeight = 1e-15f; // groups whose largest magnitude is below have scale 0
     private const int Steps = 7;
 
-    /// <summary>Twice the middle between each two neighbouring levels; a value there takes the upper one. All are whole, so 2x is compared with them without rounding.</summary>
+    /// <summary>Twice the middle between each two neighbouring levels; a value there takes the upper one. All are whole, so 2x is compared with them without
+    /// rounding.</summary>
     private static ReadOnlySpan<float> DoubledMiddles => [-231, -187, -148, -114, -84, -57, -32, -9, 14, 38, 63, 91, 122, 158, 202];
 
     /// <summary>Searches eight groups.</summary>
@@ -132,7 +135,8 @@ internal static class LevelScale
         return (products, squares);
     }
 
-    /// <summary>The nearest level itself: the lowest and the steps to each next one whose middle is reached. All sums are whole and below 128, so exact.</summary>
+    /// <summary>The nearest level itself: the lowest and the steps to each next one whose middle is reached. All sums are whole and below 128, so
+    /// exact.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<float> NearestLevel(Vector256<float> value)
     {

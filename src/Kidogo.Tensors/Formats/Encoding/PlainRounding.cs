@@ -6,7 +6,8 @@ using System.Runtime.Intrinsics;
 namespace Kidogo.Tensors.Formats.Encoding;
 
 /// <summary>Rounds blocks of a multiple of 32 weights.</summary>
-/// <remarks>Lanes: 8 weights each. Every product and sum is a float32 rounding of its own, as in the scalar twins. Conversions to int cannot overflow: quotients are at most 128.</remarks>
+/// <remarks>Lanes: 8 weights each. Every product and sum is a float32 rounding of its own, as in the scalar twins. Conversions to int cannot overflow:
+/// quotients are at most 128.</remarks>
 internal static class PlainRounding
 {
     /// <summary>code = (x - minimum) · inverse + offset, cut off towards zero, at most <paramref name="top"/>.</summary>
@@ -67,7 +68,8 @@ internal static class PlainRounding
         }
     }
 
-    /// <summary>Cuts off, and goes one further where what was cut off (which is exact) is a half or more. Adding a half first would round 0.49999997 up.</summary>
+    /// <summary>Cuts off, and goes one further where what was cut off (which is exact) is a half or more. Adding a half first would round 0.49999997
+    /// up.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<int> AwayFromZero(Vector256<float> value)
     {

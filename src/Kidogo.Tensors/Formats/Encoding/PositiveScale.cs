@@ -2,8 +2,10 @@
 namespace Kidogo.Tensors.Formats.Encoding;
 
 /// <summary>Finds scale and codes in 0 … Top so that Σ w (x - scale · code)² is small.</summary>
-/// <remarks>Nine reciprocals around Top / max x are tried, (Top ± 0.1 … 0.4) / max x; the codes of the best then change one at a time, for at most five rounds, as in
-/// <see cref="SymmetricDescent"/>. It runs once a block on 8 to 32 numbers, so it is scalar. This is the search of llama.cpp's quantiser, operation for operation.</remarks>
+/// <remarks>Nine reciprocals around Top / max x are tried, (Top ± 0.1 … 0.4) / max x; the codes of the best then change one at a time, for at most five
+/// rounds, as in
+/// <see cref="SymmetricDescent"/>. It runs once a block on 8 to 32 numbers, so it is scalar. This is the search of llama.cpp's quantiser, operation for
+/// operation.</remarks>
 internal static class PositiveScale
 {
     private const float NoWeight = 1e-15f;

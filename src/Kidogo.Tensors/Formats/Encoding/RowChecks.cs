@@ -17,7 +17,8 @@ internal static class RowChecks
     /// <summary>The index of the first weight that is infinite or no number, or -1.</summary>
     /// <param name="row">[C]</param>
     /// <param name="largest">The largest magnitude, where all are finite.</param>
-    /// <remarks>Without their sign, the bits of floats order as the floats do, and what is not finite comes last. Lanes: 8 weights each, one by one at the end.</remarks>
+    /// <remarks>Without their sign, the bits of floats order as the floats do, and what is not finite comes last. Lanes: 8 weights each, one by one at the
+    /// end.</remarks>
     public static int FirstNotFinite(ReadOnlySpan<float> row, out float largest)
     {
         ReadOnlySpan<uint> bits = MemoryMarshal.Cast<float, uint>(row);

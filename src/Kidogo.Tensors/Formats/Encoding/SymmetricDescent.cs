@@ -5,9 +5,12 @@ namespace Kidogo.Tensors.Formats.Encoding;
 
 /// <summary>Finds scale and codes in -L … L - 1 so that Σ x² (x - scale · code)² is small, by changing one code at a time.</summary>
 /// <remarks>
-/// The weight of the largest magnitude becomes code -L and the others round to that grid. Then at most five rounds go over the weights: without weight i, the best scale is
-/// (Σ w x code) / (Σ w code²), and weight i's nearest code on that grid is taken if it raises (Σ w x code)² / Σ w code², by which the error falls. A round without a change ends the search.
-/// Lanes that are finished go on without changing: a round depends on nothing but the codes and sums. This is the search of llama.cpp's quantiser, operation for operation.
+/// The weight of the largest magnitude becomes code -L and the others round to that grid. Then at most five rounds go over the weights: without weight i,
+/// the best scale is
+/// (Σ w x code) / (Σ w code²), and weight i's nearest code on that grid is taken if it raises (Σ w x code)² / Σ w code², by which the error falls. A round
+/// without a change ends the search.
+/// Lanes that are finished go on without changing: a round depends on nothing but the codes and sums. This is the search of llama.cpp's quantiser, operation
+/// for operation.
 /// </remarks>
 internal static class SymmetricDescent
 {

@@ -5,9 +5,12 @@ namespace Kidogo.Tensors.Formats.Encoding;
 
 /// <summary>Finds scale and codes in -L … L - 1 so that Σ w (x - scale · code)² is small.</summary>
 /// <remarks>
-/// The weight of the largest magnitude, m, shall become code -L (the grid has one more step on the negative side): that gives the first reciprocal scale, -L / m.
-/// For given codes the best scale is Σ w x code / Σ w code², and lowers the error by (Σ w x code)² / Σ w code². Eighteen more reciprocals, -(L ± 0.1 … 0.9) / m,
-/// are tried in that order, and one that is strictly better is taken. Comparisons are multiplied out, so that nothing is divided in vain. This is the search of llama.cpp's quantiser, operation for operation.
+/// The weight of the largest magnitude, m, shall become code -L (the grid has one more step on the negative side): that gives the first reciprocal scale, -L
+/// / m.
+/// For given codes the best scale is Σ w x code / Σ w code², and lowers the error by (Σ w x code)² / Σ w code². Eighteen more reciprocals, -(L ± 0.1 … 0.9)
+/// / m,
+/// are tried in that order, and one that is strictly better is taken. Comparisons are multiplied out, so that nothing is divided in vain. This is the search
+/// of llama.cpp's quantiser, operation for operation.
 /// </remarks>
 internal static class SymmetricScale
 {
@@ -78,7 +81,8 @@ internal static class SymmetricScale
         return (products, squares);
     }
 
-    /// <summary>The scalar twin of <see cref="Search"/>, for one group. It also searches the scale of Q3_K's group scales, of which a block has only one group.</summary>
+    /// <summary>The scalar twin of <see cref="Search"/>, for one group. It also searches the scale of Q3_K's group scales, of which a block has only one
+    /// group.</summary>
     public static float SearchScalar(ReadOnlySpan<float> x, ReadOnlySpan<float> w, int limit, Span<byte> codes)
     {
         float signed = FirstOfLargestMagnitude(x);

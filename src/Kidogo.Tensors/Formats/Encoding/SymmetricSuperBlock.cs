@@ -25,7 +25,8 @@ internal static class SymmetricSuperBlock
     {
         for (int start = 0; start < Vectors; start += GroupSize)
         {
-            SymmetricScale.Search(lanes.Slice(start, GroupSize), weights.Slice(start, GroupSize), limit, codes.Slice(start, GroupSize)).CopyTo(scales[(start / 2)..]);
+            SymmetricScale.Search(lanes.Slice(start, GroupSize), weights.Slice(start, GroupSize), limit, codes.Slice(start,
+                GroupSize)).CopyTo(scales[(start / 2)..]);
         }
     }
 

@@ -26,7 +26,8 @@ internal static class WeighedGroups
     private static readonly AffineSteps s_fiveBits = s_fourBits with { Top = 31 };
 
     /// <summary>Encodes a row with <see cref="SymmetricScale"/>.</summary>
-    public static void EncodeSymmetric<TBlock>(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, int limit, Span<TBlock> blocks, WriteSymmetric<TBlock> write)
+    public static void EncodeSymmetric<TBlock>(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, int limit, Span<TBlock> blocks,
+        WriteSymmetric<TBlock> write)
     {
         Span<Vector256<float>> x = stackalloc Vector256<float>[GroupSize];
         Span<Vector256<float>> w = stackalloc Vector256<float>[GroupSize];

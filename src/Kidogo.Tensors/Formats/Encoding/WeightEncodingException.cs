@@ -11,7 +11,8 @@ public sealed class WeightEncodingException : Exception
     /// <param name="weight">The weight.</param>
     public WeightEncodingException(string format, long row, int column, float weight)
         : base(float.IsFinite(weight)
-            ? $"Weight {weight} at row {row}, column {column} is too large for {format}: its block would decode to infinities. Scale the tensor down, or keep it in F32."
+            ? $"Weight {weight} at row {row}, column {column} is too large for {format}: its block would decode to infinities. "
+                + "Scale the tensor down, or keep it in F32."
             : $"Weight {weight} at row {row}, column {column} is not finite, so it cannot be stored as {format}. The tensor was damaged before it came here.")
     {
         Format = format;
