@@ -1,5 +1,6 @@
 // Sums, factors, soft caps and choices of rows. Knows no layers.
 using System.Numerics.Tensors;
+using Kidogo.Tensors.Kernels;
 
 namespace Kidogo.Tensors.Ops;
 
@@ -20,7 +21,7 @@ public static class AddOp
 
         Tensor sum = context.IsTraining ? context.Rent(x.Rows, x.Columns) : x;
         AddOperation operation = context.Works.Cached<AddOperation>();
-        (operation.X, operation.Y, operation.Sum) = (x, y, sum);
+        (operation.X, operation.Y, operation.Sum, operation.Rounds) = (x, y, sum, context.StoresBFloat16);
         context.Works.Rows.Run(context.Team, operation, x.Rows, x.Columns);
         if (context.Records(x, y))
         {
@@ -69,15 +70,24 @@ public static class AddOp
         }
 
         AddOperation operation = context.Works.Cached<AddOperation>();
-        (operation.X, operation.Y, operation.Sum) = (target, gradient, target);
+        (operation.X, operation.Y, operation.Sum, operation.Rounds) = (target, gradient, target, false);
         context.Works.Rows.Run(context.Team, operation, target.Rows, target.Columns);
     }
 
     private sealed class AddOperation : IRowOperation
     {
         public Tensor? X, Y, Sum;
+        public bool Rounds;
 
-        public void Do(int row) => TensorPrimitives.Add(X!.Row(row), Y!.Row(Y.Rows == 1 ? 0 : row), Sum!.Row(row));
+        public void Do(int row)
+        {
+            Span<float> sum = Sum!.Row(row);
+            TensorPrimitives.Add(X!.Row(row), Y!.Row(Y.Rows == 1 ? 0 : row), sum);
+            if (Rounds)
+            {
+                BFloat16Rounding.Round(sum);
+            }
+        }
     }
 }
 
