@@ -1,5 +1,6 @@
 // Sums, factors, soft caps and choices of rows. Knows no layers.
 using System.Numerics.Tensors;
+using Kidogo.Tensors.Kernels;
 
 namespace Kidogo.Tensors.Ops;
 
@@ -20,7 +21,7 @@ public static class AddOp
 
         Tensor sum = context.IsTraining ? context.Rent(x.Rows, x.Columns) : x;
         AddOperation operation = context.Works.Cached<AddOperation>();
-        (operation.X, operation.Y, operation.Sum) = (x, y, sum);
+        (operation.X, operation.Y, operation.Sum, operation.Rounds) = (x, y, sum, context.StoresBFloat16);
         context.Works.Rows.Run(context.Team, operation, x.Rows, x.Columns);
         if (context.Records(x, y))
         {
@@ -63,24 +64,29 @@ public static class AddOp
 
         Tensor target = context.GradientOf(x, out bool isNew);
         AddOperation operation = context.Works.Cached<AddOperation>();
-        (operation.X, operation.Y, operation.Sum) = (isNew ? null : target, gradient, target);
+        (operation.X, operation.Y, operation.Sum, operation.Rounds) = (isNew ? null : target, gradient, target, false);
         context.Works.Rows.Run(context.Team, operation, target.Rows, target.Columns);
     }
 
     private sealed class AddOperation : IRowOperation
     {
         public Tensor? X, Y, Sum;
+        public bool Rounds;
 
         public void Do(int row)
         {
             ReadOnlySpan<float> y = Y!.Row(Y.Rows == 1 ? 0 : row);
+            Span<float> sum = Sum!.Row(row);
             if (X is null)
             {
-                y.CopyTo(Sum!.Row(row)); // the first that flows into a gradient
+                y.CopyTo(sum); // the first that flows into a gradient
+                return;
             }
-            else
+
+            TensorPrimitives.Add(X.Row(row), y, sum);
+            if (Rounds)
             {
-                TensorPrimitives.Add(X.Row(row), y, Sum!.Row(row));
+                BFloat16Rounding.Round(sum);
             }
         }
     }
