@@ -63,14 +63,8 @@ public static class AddOp
         }
 
         Tensor target = context.GradientOf(x, out bool isNew);
-        if (isNew)
-        {
-            gradient.Span.CopyTo(target.Span);
-            return;
-        }
-
         AddOperation operation = context.Works.Cached<AddOperation>();
-        (operation.X, operation.Y, operation.Sum, operation.Rounds) = (target, gradient, target, false);
+        (operation.X, operation.Y, operation.Sum, operation.Rounds) = (isNew ? null : target, gradient, target, false);
         context.Works.Rows.Run(context.Team, operation, target.Rows, target.Columns);
     }
 
@@ -82,7 +76,16 @@ public static class AddOp
         public void Do(int row)
         {
             Span<float> sum = Sum!.Row(row);
-            TensorPrimitives.Add(X!.Row(row), Y!.Row(Y.Rows == 1 ? 0 : row), sum);
+            ReadOnlySpan<float> y = Y!.Row(Y.Rows == 1 ? 0 : row);
+            if (X is null)
+            {
+                y.CopyTo(sum); // the first that flows into a gradient
+            }
+            else
+            {
+                TensorPrimitives.Add(X.Row(row), y, sum);
+            }
+
             if (Rounds)
             {
                 BFloat16Rounding.Round(sum);
@@ -174,7 +177,7 @@ public static class ScaleOp
     public static Tensor Apply(ComputeContext context, Tensor x, float factor)
     {
         Tensor y = context.IsTraining ? context.Rent(x.Rows, x.Columns) : x;
-        TensorPrimitives.Multiply(x.Span, factor, y.Span);
+        Multiply(context, x, factor, y);
         if (context.Records(x))
         {
             Record(context, x, factor, y);
@@ -185,9 +188,24 @@ public static class ScaleOp
 
     private static void Record(ComputeContext context, Tensor x, float factor, Tensor y) => context.Record(y, () =>
     {
-        TensorPrimitives.Multiply(y.Gradient!.Span, factor, y.Gradient.Span);
+        Multiply(context, y.Gradient!, factor, y.Gradient!);
         AddOp.PassOn(context, y, x);
     });
+
+    private static void Multiply(ComputeContext context, Tensor x, float factor, Tensor y)
+    {
+        ScaleOperation operation = context.Works.Cached<ScaleOperation>();
+        (operation.X, operation.Factor, operation.Y) = (x, factor, y);
+        context.Works.Rows.Run(context.Team, operation, x.Rows, x.Columns);
+    }
+
+    private sealed class ScaleOperation : IRowOperation
+    {
+        public Tensor? X, Y;
+        public float Factor;
+
+        public void Do(int row) => TensorPrimitives.Multiply(X!.Row(row), Factor, Y!.Row(row));
+    }
 }
 
 /// <summary>Picks rows.</summary>
