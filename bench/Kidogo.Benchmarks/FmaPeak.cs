@@ -34,8 +34,8 @@ internal static class FmaPeak
                 Run();
             }))];
             Array.ForEach(team, thread => thread.Start());
+            long begin = Stopwatch.GetTimestamp(); // before the threads may start, or they could be done before the clock is read
             start.SignalAndWait();
-            long begin = Stopwatch.GetTimestamp();
             Array.ForEach(team, thread => thread.Join());
             double seconds = Stopwatch.GetElapsedTime(begin).TotalSeconds;
             best = Math.Max(best, 2.0 * Lanes() * Accumulators * Steps * threads / seconds / 1e9);

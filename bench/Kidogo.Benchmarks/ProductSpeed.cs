@@ -8,8 +8,8 @@ namespace Kidogo.Benchmarks;
 
 internal static class ProductSpeed
 {
-    private const double OperationsPerRound = 2e10;
-    private const int Rounds = 5;
+    private const double OperationsPerRound = 5e9;
+    private const int Rounds = 7;
 
     /// <summary>Prints a line for each product: GFLOP/s a thread, of the time that the threads were running.</summary>
     public static void Print(int threads, int tokens)

@@ -18,7 +18,7 @@ internal sealed class ProductWork : SharedWork
     private const int TilesPerBlock = 20; // 240 rows of the left side and 6 panels of the right stay in a second-level cache of 1 MiB
     private const int MostPanelsPerItem = 6;
     private const int ItemsPerThread = 4; // enough that threads end together
-    private const int FewestTilesPerItem = 10; // what packing a panel costs is divided among its tiles
+    private const int FewestTilesPerItem = 40; // what packing a panel costs is divided among its tiles
     private const int MostPackedFloats = 4 << 20; // of the left side: 16 MiB, whatever the sizes are
     private const int MostOutputs = 4;
 
@@ -32,7 +32,7 @@ internal sealed class ProductWork : SharedWork
     private int _count, _firstOutputRow;
     private int _firstRow, _rows, _tileCount; // the part of the left side's extent that is packed
     private int _start, _depth, _block; // the part of the depth that is packed, and its blocks
-    private int _panelsPerItem, _tilesPerItem, _groups;
+    private int _tilesPerPack, _panelsPerItem, _tilesPerItem, _groups;
     private bool _onto;
 
     private enum Step
@@ -111,17 +111,26 @@ internal sealed class ProductWork : SharedWork
     {
         _tiles.Reshape(1, _tileCount * Tile * _depth);
         _step = Step.Pack;
-        Items = (_tileCount + 3) / 4;
+        _tilesPerPack = _left.SumsOverRows ? 16 : 4;
+        Items = (_tileCount + _tilesPerPack - 1) / _tilesPerPack;
         team.Run(this);
     }
 
     private void PackTiles(int item)
     {
-        int end = Math.Min((item + 1) * 4, _tileCount);
+        int first = item * _tilesPerPack;
+        int end = Math.Min(first + _tilesPerPack, _tileCount);
+        bool isWhole = _left.SumsOverRows && _firstRow + (end * Tile) <= _left.Extent;
         for (int block = 0; block < _depth; block += _block)
         {
             int depth = Math.Min(_block, _depth - block);
-            for (int tile = item * 4; tile < end; tile++)
+            if (isWhole)
+            {
+                OperandPacking.PackWholeTiles(_left, _firstRow + (first * Tile), end - first, _start + block, depth, TileAt(block, depth, first, end - first));
+                continue;
+            }
+
+            for (int tile = first; tile < end; tile++)
             {
                 OperandPacking.Pack(_left, _firstRow + (tile * Tile), Tile, _start + block, depth, TileAt(block, depth, tile));
             }
@@ -129,7 +138,7 @@ internal sealed class ProductWork : SharedWork
     }
 
     /// <summary>[depth, 12]; the tiles of a block of the depth lie one after the other.</summary>
-    private Span<float> TileAt(int block, int depth, int tile) => _tiles.Span.Slice((block * _tileCount * Tile) + (tile * Tile * depth), Tile * depth);
+    private Span<float> TileAt(int block, int depth, int tile, int tiles = 1) => _tiles.Span.Slice((block * _tileCount * Tile) + (tile * Tile * depth), tiles * Tile * depth);
 
     private void Multiply(WorkerTeam team)
     {
@@ -139,8 +148,10 @@ internal sealed class ProductWork : SharedWork
             panels += Panels(i);
         }
 
+        // As many panels together as leave enough items: each time tiles pass from the last-level cache, all of an item's panels use them.
         int wanted = team.Threads == 1 ? 1 : team.Threads * ItemsPerThread;
-        _panelsPerItem = Math.Clamp(panels / wanted, 1, MostPanelsPerItem);
+        int mostParts = Math.Max(1, _tileCount / FewestTilesPerItem);
+        _panelsPerItem = Math.Clamp(panels * mostParts / wanted, 1, MostPanelsPerItem);
         _groups = 0;
         for (int i = 0; i < _count; i++)
         {
@@ -149,7 +160,7 @@ internal sealed class ProductWork : SharedWork
         }
 
         _firstGroup[_count] = _groups;
-        int parts = Math.Clamp((wanted + _groups - 1) / _groups, 1, Math.Max(1, _tileCount / FewestTilesPerItem));
+        int parts = Math.Clamp((wanted + _groups - 1) / _groups, 1, mostParts);
         _tilesPerItem = (_tileCount + parts - 1) / parts;
         _step = Step.Multiply;
         Items = _groups * ((_tileCount + _tilesPerItem - 1) / _tilesPerItem);
@@ -198,7 +209,6 @@ internal sealed class ProductWork : SharedWork
     {
         int stride = output.Columns;
         int columns = Math.Min(PanelColumns, stride - column);
-        Span<float> edge = stackalloc float[Tile * PanelColumns]; // outputs of a tile or panel that is short
         for (int tile = firstTile; tile < firstTile + tiles; tile++)
         {
             ReadOnlySpan<float> values = TileAt(block, depth, tile);
@@ -207,20 +217,32 @@ internal sealed class ProductWork : SharedWork
             Span<float> target = output.Span[(((_firstOutputRow + _firstRow + row) * stride) + column)..];
             if (rows == Tile && columns == PanelColumns)
             {
+                if (onto && tile + 1 < firstTile + tiles)
+                {
+                    FloatKernel.Prefetch(target[(Tile * stride)..], Math.Min(Tile, _rows - row - Tile), stride);
+                }
+
                 FloatKernel.Multiply<InterleavedTile>(panel, values, Tile, target, stride, onto);
                 continue;
             }
 
-            for (int r = 0; onto && r < rows; r++)
-            {
-                target.Slice(r * stride, columns).CopyTo(edge[(r * PanelColumns)..]);
-            }
+            MultiplyEdge(panel, values, target, stride, rows, columns, onto);
+        }
+    }
 
-            FloatKernel.Multiply<InterleavedTile>(panel, values, Tile, edge, PanelColumns, onto);
-            for (int r = 0; r < rows; r++)
-            {
-                edge.Slice(r * PanelColumns, columns).CopyTo(target[(r * stride)..]);
-            }
+    /// <summary>A tile or a panel that is short: its outputs have no room beside each other for those that are missing.</summary>
+    private static void MultiplyEdge(ReadOnlySpan<float> panel, ReadOnlySpan<float> tile, Span<float> target, int stride, int rows, int columns, bool onto)
+    {
+        Span<float> edge = stackalloc float[Tile * PanelColumns];
+        for (int r = 0; onto && r < rows; r++)
+        {
+            target.Slice(r * stride, columns).CopyTo(edge[(r * PanelColumns)..]);
+        }
+
+        FloatKernel.Multiply<InterleavedTile>(panel, tile, Tile, edge, PanelColumns, onto);
+        for (int r = 0; r < rows; r++)
+        {
+            edge.Slice(r * PanelColumns, columns).CopyTo(target[(r * stride)..]);
         }
     }
 }

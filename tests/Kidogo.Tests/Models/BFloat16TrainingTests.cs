@@ -1,0 +1,90 @@
+// Training with weights and residuals stored as bfloat16: what is rounded, what it saves, and that recomputation and threads do not show. Knows no optimiser.
+using Kidogo.Models;
+using Kidogo.Tensors;
+using Kidogo.Tensors.Kernels;
+using Kidogo.Tensors.Ops;
+
+namespace Kidogo.Tests.Models;
+
+public sealed class BFloat16TrainingTests
+{
+    private static readonly LayerConfig s_layer = new()
+    {
+        NumHeads = 4, NumKvHeads = 2, HeadDim = 8, IntermediateSize = 48, QkvBias = true, Rope = new RopeConfig(10000, 8, RotaryLayout.HalfSplit), AttentionScale = 0.35f, Activation = Activation.Silu,
+    };
+
+    private static readonly DecoderConfig s_config = new()
+    {
+        VocabSize = 90, HiddenSize = 32, ContextLength = 64, Norm = new NormConfig(NormKind.Rms, 1e-5f), TiedHead = true, EmbeddingScale = 1.7f, Layers = [.. Enumerable.Repeat(s_layer, 8)],
+    };
+
+    [Fact]
+    public void Pass_CheckpointingAndThreads_HaveTheSameBitsInLessMemory()
+    {
+        using DecoderModel model = RandomModel.Create(s_config, 1);
+        (double loss, float[][] gradients, _) = Pass(model, 1, checkpoints: false, rounds: true);
+        (double loss2, float[][] gradients2, long small) = Pass(model, 3, checkpoints: true, rounds: true);
+        (double plain, _, long large) = Pass(model, 2, checkpoints: true, rounds: false);
+        Assert.Equal(loss, loss2);
+        Assert.NotEqual(loss, plain);
+        Assert.Equal(plain, loss, 0.02);
+        for (int i = 0; i < gradients.Length; i++)
+        {
+            Assert.Equal(gradients[i], gradients2[i]);
+        }
+
+        // Each of 8 blocks keeps its input of 60 x 32 values in two bytes instead of four; one is wide again at a time.
+        Assert.True(small <= large - (6 * 60 * 32 * 2), $"{small} bytes with bfloat16, {large} without.");
+    }
+
+    [Fact]
+    public void Pass_WeightsThatAreBFloat16_IsThatOfTheMaster()
+    {
+        using DecoderModel master = RandomModel.Create(s_config, 2), rounded = RandomModel.Create(s_config, 2);
+        foreach (ModelParameter parameter in ModelParameters.Of(rounded))
+        {
+            BFloat16Rounding.Round(parameter.Values.Span);
+        }
+
+        (double loss, float[][] gradients, _) = Pass(master, 2, checkpoints: false, rounds: true);
+        (double same, float[][] sameGradients, _) = Pass(rounded, 2, checkpoints: false, rounds: true);
+        Assert.Equal(same, loss);
+        for (int i = 0; i < gradients.Length; i++)
+        {
+            Assert.Equal(sameGradients[i], gradients[i]);
+        }
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Loss_InOne_IsThatOfTheLogits(bool rounds)
+    {
+        using DecoderModel model = RandomModel.Create(s_config, 3);
+        (double loss, float[][] gradients, _) = Pass(model, 2, checkpoints: false, rounds);
+        (double apart, float[][] gradientsApart, _) = Pass(model, 1, checkpoints: false, rounds, isApart: true);
+        Assert.Equal(apart, loss, 1e-12);
+        for (int i = 0; i < gradients.Length; i++)
+        {
+            Assert.Equal(gradientsApart[i], gradients[i]);
+        }
+    }
+
+    private static (double Loss, float[][] Gradients, long Bytes) Pass(DecoderModel model, int threads, bool checkpoints, bool rounds, bool isApart = false)
+    {
+        IReadOnlyList<ModelParameter> parameters = ModelParameters.Of(model);
+        foreach (ModelParameter parameter in parameters)
+        {
+            parameter.Values.Gradient?.Span.Clear();
+        }
+
+        using ComputeContext context = ComputeContext.Training(threads, checkpoints, rounds);
+        using SequenceBatch batch = new();
+        batch.Add(null, [.. Enumerable.Range(0, 37).Select(i => i * 31 % 90)], LogitRows.All);
+        batch.Add(null, [.. Enumerable.Range(0, 23).Select(i => i * 17 % 90)], LogitRows.All);
+        int[] targets = [.. Enumerable.Range(0, 60).Select(i => i * 7 % 90)];
+        CrossEntropyResult loss = isApart ? CrossEntropyOp.Apply(context, model.Forward(context, batch), targets) : model.Loss(context, batch, targets);
+        context.Backward(loss.Loss);
+        return (loss.Value, [.. parameters.Select(parameter => parameter.Values.Gradient!.Span.ToArray())], context.TapeBytes);
+    }
+}
