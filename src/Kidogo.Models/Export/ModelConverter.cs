@@ -48,7 +48,7 @@ public static class ModelConverter
         if (header.Gguf is { } gguf)
         {
             Metadata metadata = gguf.Metadata;
-            foreach (string key in metadata.Keys.Where(key => !KeptFiles.IsKey(key) && key != KeptFiles.FormatsKey))
+            foreach (string key in metadata.Keys.Where(key => !KeptFiles.IsKey(key) && key != KeptFiles.FormatsKey && !key.StartsWith(KeptFiles.LostPrefix, StringComparison.Ordinal)))
             {
                 kept.Copy(key, metadata);
                 if (key.StartsWith(KeptFiles.WeightsPrefix, StringComparison.Ordinal))
