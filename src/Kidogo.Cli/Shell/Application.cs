@@ -82,6 +82,7 @@ internal static class Application
         BenchVerb.Create(session),
         EvalVerb.Create(session),
         ConvertVerb.Create(session),
+        QuantizeVerb.Create(session),
         DoctorVerb.Create(session),
     ];
 
