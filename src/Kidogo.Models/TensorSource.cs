@@ -38,6 +38,9 @@ internal sealed class TensorSource
     /// <summary>How the rows of fused queries, keys and values lie.</summary>
     public FusedOrder FusedOrder { get; }
 
+    /// <summary>Writes a matrix to where it is read from, for models in memory; null for files.</summary>
+    public Action<StoredTensor>? Fill { get; set; }
+
     /// <summary>All tensors with their canonical names.</summary>
     public IEnumerable<KeyValuePair<string, StoredTensor>> All => _tensors;
 
@@ -53,6 +56,7 @@ internal sealed class TensorSource
     public Weight OpenMatrix(string name, int storedRows, int columns, int[]? rowOrder, ComputeContext context)
     {
         StoredTensor tensor = CheckMatrix(name, storedRows, columns);
+        Fill?.Invoke(tensor);
         if (_isInputMajor(name))
         {
             return Weight.FromDense(Transposed(tensor, storedRows, columns, rowOrder));

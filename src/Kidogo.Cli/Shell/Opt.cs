@@ -63,6 +63,9 @@ internal static class Opt
     /// <summary>Float32 throughout.</summary>
     public static Option<bool> Exact() => Flag("--exact", "Compute in float32 throughout instead of rounding activations to 8 bits");
 
+    /// <summary>A format that weights are brought into while they are loaded.</summary>
+    public static Option<string?> LoadAs() => Text("--load-as", "FORMAT", "Quantise while loading, with no file in between: Q4_0, Q8_0, Q4_K_M or another that kidogo quantize knows");
+
     /// <summary>A chat template in place of the model's own.</summary>
     public static Option<string?> ChatTemplate() => Text("--chat-template", "NAME|FILE", "A chat template in place of the model's own: a built-in name or a Jinja file");
 

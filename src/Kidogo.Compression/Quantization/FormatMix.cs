@@ -99,11 +99,11 @@ public sealed class FormatMix
 
         WeightFormat next = WeightFormats.ForName(wanted.Name switch
         {
-            "TQ1_0" or "TQ2_0" => "Q4_0",
+            "TQ1_0" or "TQ2_0" or "Q2_K" or "Q3_K" => "Q4_0",
             "Q4_K" => "Q5_0",
             "Q5_K" => "Q5_1",
             "Q6_K" => "Q8_0",
-            "IQ2_XXS" or "IQ2_XS" or "IQ2_S" or "IQ3_XXS" or "IQ3_S" or "IQ1_S" or "IQ1_M" or "Q2_K" or "Q3_K" or "IQ4_XS" => "IQ4_NL",
+            "IQ2_XXS" or "IQ2_XS" or "IQ2_S" or "IQ3_XXS" or "IQ3_S" or "IQ1_S" or "IQ1_M" or "IQ4_XS" => "IQ4_NL",
             _ => "F16",
         })!;
         return new MixedFormat(columns % next.BlockSize == 0 ? next : WeightFormats.ForName("F16")!, wanted);
@@ -120,9 +120,8 @@ public sealed class FormatMix
         return (layer < 0 ? name : rest) switch
         {
             "token_embd.weight" => Embedding(),
-            "attn_v.weight" => Values(layer, model),
+            "attn_v.weight" or "attn_qkv.weight" => Values(layer, model),
             "attn_k.weight" or "attn_q.weight" => Name switch { "IQ3_XS" => "IQ3_XXS", "IQ3_XXS" => "IQ2_S", _ => Format.Name },
-            "attn_qkv.weight" => Name switch { "Q3_K_M" or "Q3_K_L" or "IQ3_M" => "Q4_K", "Q4_K_M" => "Q5_K", "Q5_K_M" => "Q6_K", _ => Format.Name },
             "attn_output.weight" => Output(),
             "ffn_down.weight" => Down(layer, model),
             "ffn_gate.weight" or "ffn_up.weight" => Name == "IQ3_XS" && layer >= model.Layers / 8 && layer < 7 * model.Layers / 8 ? "IQ3_XXS" : Format.Name,
@@ -166,7 +165,7 @@ public sealed class FormatMix
             _ => Format.Name,
         };
         bool isSeventyBillion = model.Architecture == "llama" && model.Layers == 80 && model.HeadsPerKvHead > 1;
-        return isSeventyBillion && !IsTwoBits && chosen is "Q3_K" or "Q4_K" && isSeventyBillion ? "Q5_K" : chosen;
+        return isSeventyBillion && !IsTwoBits && chosen is ("Q3_K" or "Q4_K") ? "Q5_K" : chosen;
     }
 
     private string Output() => Name switch

@@ -47,6 +47,28 @@ public static class Quantizer
         return new QuantizeReport(bytes, bits, tensors, remarks);
     }
 
+    /// <summary>Opens a model as if it had been quantised before, with no file in between.</summary>
+    /// <param name="header">The model as it lies in its files; the result owns it.</param>
+    /// <param name="options">Which formats.</param>
+    /// <param name="threads">Threads that encode.</param>
+    public static ModelHeader Open(ModelHeader header, QuantizeOptions options, int threads)
+    {
+        Dictionary<string, TensorChoice> choices;
+        GgufContent content;
+        try
+        {
+            content = GgufContent.Of(header);
+            choices = Choose(header, content, options, []);
+        }
+        catch
+        {
+            header.Dispose();
+            throw;
+        }
+
+        return ModelInMemory.Open(header, content, tensor => choices.GetValueOrDefault(tensor.Name), threads);
+    }
+
     /// <summary>The format of every tensor that is quantised, by name.</summary>
     public static Dictionary<string, TensorChoice> Choose(ModelHeader header, GgufContent content, QuantizeOptions options, List<string> remarks)
     {

@@ -63,7 +63,7 @@ public static class GgufModelWriter
         all.AddRange(content.Stored.Values.Where(tensor => !written.Contains(tensor.Name)).Select(Verbatim));
         total = all.Sum(tensor => tensor.Bytes);
         content.Metadata.Set("general.file_type", options.FileType ?? FileTypeOf(encoded));
-        if (encoded.Any(each => each.Format.BlockSize > 1))
+        if (options.FileType is not null || encoded.Any(each => each.Format.BlockSize > 1))
         {
             content.Metadata.Set("general.quantization_version", 2u);
         }

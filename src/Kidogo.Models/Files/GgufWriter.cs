@@ -43,7 +43,7 @@ public static class GgufWriter
         stream.Write(zeros[..(int)(Aligned(bytes) - bytes)]);
     }
 
-    private static byte[] Header(GgufMetadata metadata, IReadOnlyList<TensorToWrite> tensors)
+    internal static byte[] Header(GgufMetadata metadata, IReadOnlyList<TensorToWrite> tensors)
     {
         string[] keys = [.. metadata.Keys.Where(key => key != GgufHeader.AlignmentKey)];
         MemoryStream bytes = new();
