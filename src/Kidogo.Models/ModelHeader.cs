@@ -54,7 +54,7 @@ public sealed class ModelHeader : IDisposable
     public DecoderConfig Config { get; }
 
     /// <summary>What the makers recommend for generation.</summary>
-    public GenerationDefaults Generation { get; }
+    public GenerationDefaults Generation { get; private init; }
 
     /// <summary>The GGUF file, with the tokenizer in its metadata; null for a folder.</summary>
     public GgufFile? Gguf { get; }
@@ -65,7 +65,21 @@ public sealed class ModelHeader : IDisposable
     /// <summary>Bytes of the decoder's stored tensors.</summary>
     public long WeightBytes => Source.Bytes(Config.NumLayers);
 
+    /// <summary>The model that this one was made of in memory, with the tokenizer's files; null for one that was opened.</summary>
+    internal ModelHeader? Original { get; private init; }
+
     internal TensorSource Source { get; }
+
+    /// <summary>A model that lies in memory as a GGUF file, with its matrices written when they are opened.</summary>
+    /// <param name="original">What it is made of; the result owns it.</param>
+    /// <param name="gguf">The file in memory; the result owns it.</param>
+    /// <param name="fill">Writes a tensor's bytes.</param>
+    internal static ModelHeader InMemory(ModelHeader original, GgufFile gguf, Action<StoredTensor> fill)
+    {
+        ModelHeader header = new(original.Path, gguf, null) { Original = original, Generation = original.Generation };
+        header.Source.Fill = fill;
+        return header;
+    }
 
     /// <summary>Opens a .gguf file (of a model in several files the first), a folder, or a file in such a folder.</summary>
     /// <exception cref="ModelFormatException">The files are not what they should be, or no family runs the architecture.</exception>
@@ -111,6 +125,7 @@ public sealed class ModelHeader : IDisposable
     {
         Gguf?.Dispose();
         Folder?.Dispose();
+        Original?.Dispose();
     }
 
     // More rows than tokens are padding, which is common. More tokens than rows would have the tokenizer give ids that the embedding does not have.

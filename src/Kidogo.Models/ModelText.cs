@@ -46,7 +46,7 @@ public sealed class ModelText : IDisposable
     public static ModelText Open(string path) => Directory.Exists(path) ? new(null, HuggingFaceFolder.Open(path), ownsFiles: true) : new(GgufFile.Open(path), null, ownsFiles: true);
 
     /// <summary>The words of a model that is open.</summary>
-    public static ModelText Of(ModelHeader header) => new(header.Gguf, header.Folder, ownsFiles: false);
+    public static ModelText Of(ModelHeader header) => header.Original is { } original ? Of(original) : new(header.Gguf, header.Folder, ownsFiles: false);
 
     /// <summary>The words of a GGUF file that is open.</summary>
     public static ModelText Of(GgufFile file) => new(file, null, ownsFiles: false);

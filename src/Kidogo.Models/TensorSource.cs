@@ -38,6 +38,12 @@ internal sealed class TensorSource : IWeightSource
     /// <summary>How the rows of fused queries, keys and values lie.</summary>
     public FusedOrder FusedOrder { get; }
 
+    /// <summary>Writes a matrix to where it is read from, for models in memory; null for files.</summary>
+    public Action<StoredTensor>? Fill { get; set; }
+
+    /// <summary>All tensors with their canonical names.</summary>
+    public IEnumerable<KeyValuePair<string, StoredTensor>> All => _tensors;
+
     /// <summary>The tensor of this canonical name, or null.</summary>
     public StoredTensor? Find(string name) => _tensors.GetValueOrDefault(name);
 
@@ -55,6 +61,7 @@ internal sealed class TensorSource : IWeightSource
     {
         ArgumentNullException.ThrowIfNull(context);
         StoredTensor tensor = CheckMatrix(name, storedRows, columns);
+        Fill?.Invoke(tensor);
         if (_isInputMajor(name))
         {
             return Weight.FromDense(Transposed(tensor, storedRows, columns, rowOrder, ScaleOf(name)));
@@ -71,7 +78,7 @@ internal sealed class TensorSource : IWeightSource
     }
 
     /// <summary>The one scale that NVFP4 files keep for a whole matrix, in a tensor beside it; 1 where there is none. That of its inputs serves integer units that are not used here.</summary>
-    private float ScaleOf(string matrix)
+    internal float ScaleOf(string matrix)
     {
         if (Find(Beside(matrix, "scale")) is not { } tensor)
         {

@@ -1,5 +1,7 @@
 // A file seen as memory. Knows no format; refuses every read outside the file.
 using System.IO.MemoryMappedFiles;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
 namespace Kidogo.Tensors;
@@ -17,6 +19,7 @@ public sealed unsafe class MappedFile : IDisposable
     private readonly SafeFileHandle? _handle;
     private readonly MemoryMappedFile? _map;
     private readonly MemoryMappedViewAccessor? _view;
+    private readonly AlignedBuffer? _memory;
     private byte* _start;
 
     private MappedFile(string path, long length, SafeFileHandle? handle)
@@ -30,6 +33,14 @@ public sealed unsafe class MappedFile : IDisposable
             _view = _map.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
             _view.SafeMemoryMappedViewHandle.AcquirePointer(ref _start);
         }
+    }
+
+    private MappedFile(string path, long length)
+    {
+        Path = path;
+        Length = length;
+        _memory = new AlignedBuffer(length);
+        _start = (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(_memory.Slice<byte>(0, (int)Math.Min(length, 1))));
     }
 
     /// <summary>The path that was opened.</summary>
@@ -79,6 +90,20 @@ public sealed unsafe class MappedFile : IDisposable
         }
     }
 
+    /// <summary>Memory that is read as a file is, zeros until something is written; pages that nobody writes take no room.</summary>
+    /// <param name="path">What it is called in messages.</param>
+    /// <param name="length">Bytes.</param>
+    public static MappedFile InMemory(string path, long length) => new(path, length);
+
+    /// <summary>The bytes [<paramref name="offset"/>, <paramref name="offset"/> + <paramref name="count"/>) of memory, to write to.</summary>
+    /// <exception cref="InvalidOperationException">This is a file, which is never written to.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The range does not lie within the memory.</exception>
+    public Span<byte> Memory(long offset, int count)
+    {
+        CheckRange(offset, count);
+        return _memory is null ? throw new InvalidOperationException($"{Path} is a file, which is read only.") : _memory.Slice<byte>(offset, count);
+    }
+
     /// <summary>Copies the bytes from <paramref name="offset"/> on by reading the file, not the mapping: a file that was cut short throws instead of ending the process.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The range does not lie within the file as it was opened.</exception>
     /// <exception cref="EndOfStreamException">The file has become shorter since it was opened.</exception>
@@ -91,6 +116,12 @@ public sealed unsafe class MappedFile : IDisposable
         }
 
         ObjectDisposedException.ThrowIf(_start is null, this);
+        if (_handle is null)
+        {
+            Read(offset, destination.Length).CopyTo(destination);
+            return;
+        }
+
         while (!destination.IsEmpty)
         {
             int read = RandomAccess.Read(_handle!, destination, offset);
@@ -124,7 +155,7 @@ public sealed unsafe class MappedFile : IDisposable
         return new MappedRange(this, offset, length);
     }
 
-    /// <summary>Tells the system that these bytes will not be read again soon; reading them later is allowed and reads the file again.</summary>
+    /// <summary>Tells the system that these bytes will not be read again soon; reading them later is allowed and reads the file again. Memory that is let go is zero until it is written anew.</summary>
     internal void LetGo(long offset, long length)
     {
         const int DontNeed = 4; // MADV_DONTNEED of Linux
@@ -148,12 +179,13 @@ public sealed unsafe class MappedFile : IDisposable
         if (_start is not null)
         {
             _start = null;
-            _view!.SafeMemoryMappedViewHandle.ReleasePointer();
+            _view?.SafeMemoryMappedViewHandle.ReleasePointer();
         }
 
         _view?.Dispose();
         _map?.Dispose();
         _handle?.Dispose();
+        _memory?.Dispose();
     }
 
     private void CheckRange(long offset, long count)

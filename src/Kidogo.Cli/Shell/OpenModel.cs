@@ -1,6 +1,8 @@
 // A model that is loaded for a verb: memory looked at first, a bar while it loads. Knows no verb.
+using Kidogo.Compression.Quantization;
 using Kidogo.Evaluation.Machine;
 using Kidogo.Models;
+using Kidogo.Models.Files;
 using Kidogo.Tensors;
 
 namespace Kidogo.Cli.Shell;
@@ -9,7 +11,8 @@ namespace Kidogo.Cli.Shell;
 /// <param name="Model">What was named; null for the default model.</param>
 /// <param name="Threads">Threads; null for the physical cores.</param>
 /// <param name="Exact">Float32 throughout.</param>
-internal sealed record ModelRequest(string? Model, int? Threads, bool Exact);
+/// <param name="LoadAs">A mix of formats to quantise to while loading; null for as the files are.</param>
+internal sealed record ModelRequest(string? Model, int? Threads, bool Exact, string? LoadAs = null);
 
 /// <summary>A loaded model with its surroundings.</summary>
 internal sealed class OpenModel : IDisposable
@@ -34,7 +37,13 @@ internal sealed class OpenModel : IDisposable
     public ModelText Text => _text ??= ModelText.Of(Loaded.Header);
 
     /// <summary>Opens the files of a model, so that a verb can look before it loads.</summary>
-    public static ModelHeader OpenHeader(ModelRequest request) => ModelHeader.Open(ModelChoice.Locate(request.Model));
+    public static ModelHeader OpenHeader(ModelRequest request)
+    {
+        FormatMix? mix = request.LoadAs is null ? null : FormatMix.ForName(request.LoadAs) ?? throw new UsageException(
+            $"--load-as is {ModelFormatException.Quote(request.LoadAs)}, which is no format that can be written{(NearestName.Likely(request.LoadAs, FormatMix.Names) is { } nearest ? $"; the nearest is {nearest}" : "")}. Known: {string.Join(", ", FormatMix.Names)}.");
+        ModelHeader header = ModelHeader.Open(ModelChoice.Locate(request.Model));
+        return mix is null ? header : Quantizer.Open(header, new QuantizeOptions { Mix = mix }, request.Threads ?? MachineInfo.CountPhysicalCores());
+    }
 
     /// <summary>Loads the model of a header, which the result owns.</summary>
     /// <param name="session">Where the bar goes.</param>

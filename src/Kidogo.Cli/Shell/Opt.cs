@@ -63,6 +63,9 @@ internal static class Opt
     /// <summary>Float32 throughout.</summary>
     public static Option<bool> Exact() => Flag("--exact", "Compute in float32 throughout instead of rounding activations to 8 bits");
 
+    /// <summary>A format that weights are brought into while they are loaded.</summary>
+    public static Option<string?> LoadAs() => Text("--load-as", "FORMAT", "Quantise while loading, with no file in between: Q4_0, Q8_0, Q4_K_M or another that kidogo quantize knows");
+
     /// <summary>A chat template in place of the model's own.</summary>
     public static Option<string?> ChatTemplate() => Text("--chat-template", "NAME|FILE", "A chat template in place of the model's own: a built-in name or a Jinja file");
 
@@ -79,6 +82,9 @@ internal static class Opt
 
     /// <summary>A model that must be named.</summary>
     public static Argument<string> Model() => new("MODEL") { Description = "A .gguf file, a Hugging Face folder, a checkpoint folder, or org/name of the model cache" };
+
+    /// <summary>Where a model is written.</summary>
+    public static Argument<string> Out() => new("OUT") { Description = "What is written: a name that ends in .gguf is a GGUF file, any other a Hugging Face folder" };
 
     /// <summary>A model that may be left out: then the default one in models/.</summary>
     public static Argument<string?> OptionalModel() => new("MODEL")

@@ -20,11 +20,12 @@ internal static class BenchVerb
         Option<int?> batch = Opt.Int("--batch", "Sequences at once; rates are summed over them (default 1)", 1, 4096);
         Option<string?> cache = Opt.KvCache();
         Option<int?> threads = Opt.Threads();
+        Option<string?> loadAs = Opt.LoadAs();
         Option<bool> exact = Opt.Exact();
         Option<bool> json = Opt.Json();
-        Command command = new("bench", "Measure prefill and decode") { model, prompt, generate, repeat, batch, cache, threads, exact, json };
+        Command command = new("bench", "Measure prefill and decode") { model, prompt, generate, repeat, batch, cache, threads, exact, loadAs, json };
         command.SetAction(parsed => Run(session, new Options(
-            new ModelRequest(parsed.GetValue(model), parsed.GetValue(threads), parsed.GetValue(exact)),
+            new ModelRequest(parsed.GetValue(model), parsed.GetValue(threads), parsed.GetValue(exact), parsed.GetValue(loadAs)),
             new SpeedOptions
             {
                 PromptTokens = parsed.GetValue(prompt) ?? 512,

@@ -19,11 +19,12 @@ internal static class EvalDivergenceVerb
         Option<string?> text = Opt.Text("--text", "FILE", "The text");
         Option<string?> ids = Opt.Text("--ids", "FILE", "The text as token ids");
         Option<int?> threads = Opt.Threads();
+        Option<string?> loadAs = Opt.LoadAs();
         Option<bool> exact = Opt.Exact();
         Option<bool> json = Opt.Json();
-        Command command = new("divergence", "Measure how far a model's predictions are from a base's") { model, against, text, ids, threads, exact, json };
+        Command command = new("divergence", "Measure how far a model's predictions are from a base's") { model, against, text, ids, threads, exact, loadAs, json };
         command.SetAction(parsed => Run(session, new Options(
-            new ModelRequest(parsed.GetRequiredValue(model), parsed.GetValue(threads), parsed.GetValue(exact)),
+            new ModelRequest(parsed.GetRequiredValue(model), parsed.GetValue(threads), parsed.GetValue(exact), parsed.GetValue(loadAs)),
             parsed.GetRequiredValue(against), parsed.GetValue(ids), parsed.GetValue(text), parsed.GetValue(json))));
         return command;
     }
@@ -40,7 +41,7 @@ internal static class EvalDivergenceVerb
         KvFormat format = options.Request.Exact ? KvFormat.F32 : KvFormat.F16;
         int length = Math.Min(ids.Length, header.Config.ContextLength);
         bool isFile = options.Base.EndsWith(".f32", StringComparison.OrdinalIgnoreCase);
-        using ModelHeader? baseHeader = isFile ? null : OpenModel.OpenHeader(options.Request with { Model = options.Base });
+        using ModelHeader? baseHeader = isFile ? null : OpenModel.OpenHeader(options.Request with { Model = options.Base, LoadAs = null });
         using OpenModel open = OpenModel.Load(session, options.Request, header, length, format);
         using OpenModel? other = baseHeader is null ? null : OpenModel.Load(session, options.Request, baseHeader, length, format);
         using ProgressBar bar = new(session, "comparing", "tokens");

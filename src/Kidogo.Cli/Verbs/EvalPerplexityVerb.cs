@@ -20,11 +20,12 @@ internal static class EvalPerplexityVerb
         Option<int?> context = Opt.Int("--context", "Tokens of a window; the second half of each is scored (default 512)", 2);
         Option<bool> all = Opt.Flag("--all", "Score every position but the first of each window");
         Option<int?> threads = Opt.Threads();
+        Option<string?> loadAs = Opt.LoadAs();
         Option<bool> exact = Opt.Exact();
         Option<bool> json = Opt.Json();
-        Command command = new("perplexity", "Measure how well a model predicts a text") { model, text, ids, context, all, threads, exact, json };
+        Command command = new("perplexity", "Measure how well a model predicts a text") { model, text, ids, context, all, threads, exact, loadAs, json };
         command.SetAction(parsed => Run(session, new Options(
-            new ModelRequest(parsed.GetRequiredValue(model), parsed.GetValue(threads), parsed.GetValue(exact)),
+            new ModelRequest(parsed.GetRequiredValue(model), parsed.GetValue(threads), parsed.GetValue(exact), parsed.GetValue(loadAs)),
             parsed.GetValue(ids), parsed.GetValue(text), parsed.GetValue(context) ?? 512, parsed.GetValue(all), parsed.GetValue(json))));
         return command;
     }

@@ -21,9 +21,10 @@ internal static class NextVerb
         Option<int?> top = Opt.Int("--top", "How many tokens to show (default 10)", 1, 1_000_000);
         Option<bool> special = Opt.Flag("--special", "Let control tokens that are spelled out in the text count as such");
         Option<int?> threads = Opt.Threads();
+        Option<string?> loadAs = Opt.LoadAs();
         Option<bool> exact = Opt.Exact();
         Option<bool> json = Opt.Json();
-        Command command = new("next", "Show the likeliest next tokens of a text") { words, top, special, threads, exact, json };
+        Command command = new("next", "Show the likeliest next tokens of a text") { words, top, special, threads, exact, loadAs, json };
         command.SetAction(parsed =>
         {
             string[] given = parsed.GetRequiredValue(words);
@@ -32,7 +33,7 @@ internal static class NextVerb
                 throw new UsageException($"kidogo next {given[0]} names a model but no text; the text is missing: kidogo next {given[0]} \"Once upon a\"");
             }
 
-            ModelRequest request = new(given.Length == 2 ? given[0] : null, parsed.GetValue(threads), parsed.GetValue(exact));
+            ModelRequest request = new(given.Length == 2 ? given[0] : null, parsed.GetValue(threads), parsed.GetValue(exact), parsed.GetValue(loadAs));
             return Run(session, new Options(request, given[^1], parsed.GetValue(top) ?? 10, parsed.GetValue(special), parsed.GetValue(json)));
         });
         return command;

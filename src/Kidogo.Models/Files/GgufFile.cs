@@ -64,6 +64,9 @@ public sealed class GgufFile : IDisposable
         }
     }
 
+    /// <summary>A GGUF file that lies in memory, which the result owns.</summary>
+    internal static GgufFile Of(MappedFile memory) => new(memory.Path, memory);
+
     /// <summary>Whether the file at <paramref name="path"/> begins as a GGUF file does.</summary>
     public static bool IsGguf(string path)
     {
