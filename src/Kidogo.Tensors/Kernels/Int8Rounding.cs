@@ -25,6 +25,13 @@ internal static class Int8Rounding
         ? RoundVector256(x, codes, out lowPairSum, out highPairSum)
         : RoundScalar(x, codes, out lowPairSum, out highPairSum);
 
+    /// <summary>The sum of 16 codes.</summary>
+    public static int Sum16(ReadOnlySpan<sbyte> codes)
+    {
+        (Vector128<short> low, Vector128<short> high) = Vector128.Widen(Vector128.Create(codes)); // 8 lanes: a code of each half
+        return Vector128.Sum(low + high); // at most 16 · 127
+    }
+
     /// <summary>What rounding leaves: x - code · scale, block by block.</summary>
     /// <param name="x">[C], whole blocks.</param>
     /// <param name="remainder">[C]</param>
