@@ -82,6 +82,7 @@ internal static class Int8Rounding
     }
 
     // Lanes: 16 columns each, 2 vectors a block; the processor's own conversion rounds half to even too.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)] // the quick first compilation would make it ten times slower
     private static float RoundVector512(ReadOnlySpan<float> x, Span<sbyte> codes, out int lowPairSum, out int highPairSum)
     {
         ref float source = ref MemoryMarshal.GetReference(x[..BlockColumns]);
@@ -113,6 +114,7 @@ internal static class Int8Rounding
     }
 
     // Lanes: 8 columns each, 4 vectors a block. Rounding by adding and taking away 1.5 · 2^23 is half to even and exact for |v| < 2^22; here |v| <= 127.0001.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float RoundVector256(ReadOnlySpan<float> x, Span<sbyte> codes, out int lowPairSum, out int highPairSum)
     {
         ref float source = ref MemoryMarshal.GetReference(x[..BlockColumns]);

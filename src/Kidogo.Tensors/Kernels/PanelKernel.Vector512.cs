@@ -55,9 +55,6 @@ internal static partial class PanelKernel<TCodes, TScales>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<sbyte> Four512(ref int x) => Vector512.Create(x).AsSByte();
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Slot512(ref int x, int slot) => Vector512.Create(Unsafe.As<int, float>(ref Unsafe.Add(ref x, slot)));
-
     // One block, one token. A vector of codes holds for each row (32 bits) the unsigned codes of 4 columns. MultiplyAddAdjacent: codes times signed activations, neighbours
     // added, in 16 bits. For codes up to 15 |15 · 127 · 2| = 3,810, eight of them 30,480 < 32,767; up to 31 four of 7,874 are 31,496; up to 63 two of 16,002 are 32,004: that many
     // are added (the layout's Chain) before a multiplication with ones, or the halves' multipliers, widens the pairs to one 32-bit sum a row. Center 8: slot 8 takes 8 · Σx
@@ -72,27 +69,27 @@ internal static partial class PanelKernel<TCodes, TScales>
         Vector512<int> total;
         if (TCodes.Chain == 8 && !TScales.PerHalf)
         {
-            Vector512<short> products = Avx512BW.MultiplyAddAdjacent(w0, Four512(ref x));
+            Vector512<short> products = Avx512BW.MultiplyAddAdjacent(w0, Vector512.Create(x).AsSByte());
             if (TCodes.Center == 8)
             {
                 products += Vector512.Create(Unsafe.Add(ref x, 8)).AsInt16();
             }
 
-            products += Avx512BW.MultiplyAddAdjacent(w1, Four512(ref Unsafe.Add(ref x, 1)));
-            products += Avx512BW.MultiplyAddAdjacent(w2, Four512(ref Unsafe.Add(ref x, 2)));
-            products += Avx512BW.MultiplyAddAdjacent(w3, Four512(ref Unsafe.Add(ref x, 3)));
-            products += Avx512BW.MultiplyAddAdjacent(w4, Four512(ref Unsafe.Add(ref x, 4)));
-            products += Avx512BW.MultiplyAddAdjacent(w5, Four512(ref Unsafe.Add(ref x, 5)));
-            products += Avx512BW.MultiplyAddAdjacent(w6, Four512(ref Unsafe.Add(ref x, 6)));
-            products += Avx512BW.MultiplyAddAdjacent(w7, Four512(ref Unsafe.Add(ref x, 7)));
+            products += Avx512BW.MultiplyAddAdjacent(w1, Vector512.Create(Unsafe.Add(ref x, 1)).AsSByte());
+            products += Avx512BW.MultiplyAddAdjacent(w2, Vector512.Create(Unsafe.Add(ref x, 2)).AsSByte());
+            products += Avx512BW.MultiplyAddAdjacent(w3, Vector512.Create(Unsafe.Add(ref x, 3)).AsSByte());
+            products += Avx512BW.MultiplyAddAdjacent(w4, Vector512.Create(Unsafe.Add(ref x, 4)).AsSByte());
+            products += Avx512BW.MultiplyAddAdjacent(w5, Vector512.Create(Unsafe.Add(ref x, 5)).AsSByte());
+            products += Avx512BW.MultiplyAddAdjacent(w6, Vector512.Create(Unsafe.Add(ref x, 6)).AsSByte());
+            products += Avx512BW.MultiplyAddAdjacent(w7, Vector512.Create(Unsafe.Add(ref x, 7)).AsSByte());
             total = Avx512BW.MultiplyAddAdjacent(products, Vector512<short>.One);
         }
         else
         {
-            Vector512<short> a = Avx512BW.MultiplyAddAdjacent(w0, Four512(ref x)) + Avx512BW.MultiplyAddAdjacent(w1, Four512(ref Unsafe.Add(ref x, 1)));
-            Vector512<short> b = Avx512BW.MultiplyAddAdjacent(w2, Four512(ref Unsafe.Add(ref x, 2))) + Avx512BW.MultiplyAddAdjacent(w3, Four512(ref Unsafe.Add(ref x, 3)));
-            Vector512<short> c = Avx512BW.MultiplyAddAdjacent(w4, Four512(ref Unsafe.Add(ref x, 4))) + Avx512BW.MultiplyAddAdjacent(w5, Four512(ref Unsafe.Add(ref x, 5)));
-            Vector512<short> d = Avx512BW.MultiplyAddAdjacent(w6, Four512(ref Unsafe.Add(ref x, 6))) + Avx512BW.MultiplyAddAdjacent(w7, Four512(ref Unsafe.Add(ref x, 7)));
+            Vector512<short> a = Avx512BW.MultiplyAddAdjacent(w0, Vector512.Create(x).AsSByte()) + Avx512BW.MultiplyAddAdjacent(w1, Vector512.Create(Unsafe.Add(ref x, 1)).AsSByte());
+            Vector512<short> b = Avx512BW.MultiplyAddAdjacent(w2, Vector512.Create(Unsafe.Add(ref x, 2)).AsSByte()) + Avx512BW.MultiplyAddAdjacent(w3, Vector512.Create(Unsafe.Add(ref x, 3)).AsSByte());
+            Vector512<short> c = Avx512BW.MultiplyAddAdjacent(w4, Vector512.Create(Unsafe.Add(ref x, 4)).AsSByte()) + Avx512BW.MultiplyAddAdjacent(w5, Vector512.Create(Unsafe.Add(ref x, 5)).AsSByte());
+            Vector512<short> d = Avx512BW.MultiplyAddAdjacent(w6, Vector512.Create(Unsafe.Add(ref x, 6)).AsSByte()) + Avx512BW.MultiplyAddAdjacent(w7, Vector512.Create(Unsafe.Add(ref x, 7)).AsSByte());
             total = TCodes.Chain >= 4
                 ? Avx512BW.MultiplyAddAdjacent(a + b, first) + Avx512BW.MultiplyAddAdjacent(c + d, second)
                 : Avx512BW.MultiplyAddAdjacent(a, first) + Avx512BW.MultiplyAddAdjacent(b, first)
@@ -108,13 +105,13 @@ internal static partial class PanelKernel<TCodes, TScales>
             total += Vector512.ShiftRightArithmetic(Vector512.Create(Unsafe.Add(ref x, 9)), PanelOffsets.Shift(TCodes.Center));
         }
 
-        sum = Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(total), scale * Slot512(ref x, 10), sum);
+        sum = Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(total), scale * Vector512.Create(Unsafe.Add(ref x, 10)).AsSingle(), sum);
         if (TScales.HasMinimum)
         {
             sum = TScales.PerHalf
                 ? Vector512.FusedMultiplyAdd(
-                    Vector512.ConvertToSingle(Avx512BW.MultiplyAddAdjacent(Vector512.Create(Unsafe.Add(ref x, 12)).AsInt16(), minima)), minimum * Slot512(ref x, 10), sum)
-                : Vector512.FusedMultiplyAdd(minimum, Slot512(ref x, 11), sum);
+                    Vector512.ConvertToSingle(Avx512BW.MultiplyAddAdjacent(Vector512.Create(Unsafe.Add(ref x, 12)).AsInt16(), minima)), minimum * Vector512.Create(Unsafe.Add(ref x, 10)).AsSingle(), sum)
+                : Vector512.FusedMultiplyAdd(minimum, Vector512.Create(Unsafe.Add(ref x, 11)).AsSingle(), sum);
         }
 
         return sum;
@@ -213,7 +210,7 @@ internal static partial class PanelKernel<TCodes, TScales>
     {
         Vector512<int> total = Avx512BW.MultiplyAddAdjacent(low, Vector512<short>.One) + Avx512BW.MultiplyAddAdjacent(high, Vector512.Create((short)16))
             + Vector512.Create(Unsafe.Add(ref x, 9));
-        return Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(total), scale * Slot512(ref x, 10), sum);
+        return Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(total), scale * Vector512.Create(Unsafe.Add(ref x, 10)).AsSingle(), sum);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

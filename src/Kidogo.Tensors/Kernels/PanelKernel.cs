@@ -1,4 +1,5 @@
 // Products of panels of 16 rows of block-quantised weights with 8-bit activations. Knows no formats beyond their layouts, no files, no threads and no models.
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
@@ -22,19 +23,39 @@ internal static partial class PanelKernel<TCodes, TScales>
     private const int Slots = ActivationTiles.Slots;
 
     /// <summary>Bytes of the float16 before a superblock's blocks.</summary>
-    public static int HeaderBytes => TScales.Halves * ScaleParts.HalvesBytes;
+    public static int HeaderBytes
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => TScales.Halves * ScaleParts.HalvesBytes;
+    }
 
     /// <summary>Bytes of the scales of a block that precede its codes.</summary>
-    public static int PartsBytes => TScales.Parts * ScaleParts.PartBytes;
+    public static int PartsBytes
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => TScales.Parts * ScaleParts.PartBytes;
+    }
 
     /// <summary>Bytes of a block without its header.</summary>
-    public static int BlockBytes => PartsBytes + TCodes.Bytes;
+    public static int BlockBytes
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => PartsBytes + TCodes.Bytes;
+    }
 
     /// <summary>Bytes of a header and its blocks.</summary>
-    public static int SuperBytes => HeaderBytes + (TScales.SuperBlocks * BlockBytes);
+    public static int SuperBytes
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => HeaderBytes + (TScales.SuperBlocks * BlockBytes);
+    }
 
     /// <summary>Columns of a superblock.</summary>
-    public static int SuperColumns => TScales.SuperBlocks * BlockColumns;
+    public static int SuperColumns
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => TScales.SuperBlocks * BlockColumns;
+    }
 
     /// <summary>Computes 16 outputs for each token of a tile.</summary>
     /// <param name="panel">[superblocks · SuperBytes]</param>
@@ -48,7 +69,7 @@ internal static partial class PanelKernel<TCodes, TScales>
         if (tokens is not (12 or 8 or 4 or 2 or 1)
             || tile.Length < supers * TScales.SuperBlocks * Slots * tokens || y.Length < ((tokens - 1) * stride) + PanelRows)
         {
-            throw new ArgumentException($"{supers} superblocks and {tokens} tokens do not fit {tile.Length} activations and {y.Length} outputs.");
+            Refuse(supers, tokens, tile.Length, y.Length);
         }
 
         ref byte w = ref MemoryMarshal.GetReference(panel);
@@ -74,6 +95,10 @@ internal static partial class PanelKernel<TCodes, TScales>
             MultiplyScalar(panel, tile, tokens, y, stride);
         }
     }
+
+    [DoesNotReturn]
+    private static void Refuse(int supers, int tokens, int activations, int outputs) => // apart: building the message would cost every call its stack frame
+        throw new ArgumentException($"{supers} superblocks and {tokens} tokens do not fit {activations} activations and {outputs} outputs.");
 
     /// <summary>The definition, one multiplication at a time.</summary>
     public static void MultiplyScalar(ReadOnlySpan<byte> panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride)
