@@ -42,7 +42,7 @@ internal static class KernelSpeed
         where TCodes : struct, ICodeLayout
         where TScales : struct, IScaleLayout
     {
-        byte[] panel = Panel(random, PanelKernel<TCodes, TScales>.SuperBytes, Columns / PanelKernel<TCodes, TScales>.SuperColumns, TScales.Halves);
+        byte[] panel = Panel(random, PanelKernel<TCodes, TScales>.SuperBytes, Columns / PanelKernel<TCodes, TScales>.SuperColumns, TScales.Numbers, TScales.NumberBytes);
         Time($"{name} x {tokens}", PanelShape.Rows, tokens, () => PanelKernel<TCodes, TScales>.Multiply(panel, Rounded(tile, tokens), tokens, y, Stride));
     }
 
@@ -51,16 +51,17 @@ internal static class KernelSpeed
 
     private static float[] Floats(Random random, int count) => [.. Enumerable.Range(0, count).Select(_ => random.NextSingle() + 0.5f)];
 
-    /// <summary>A panel of superblocks that begin with <paramref name="halves"/> float16 for each of 16 rows.</summary>
-    private static byte[] Panel(Random random, int superBytes, int supers, int halves)
+    /// <summary>A panel of superblocks that begin with <paramref name="numbers"/> numbers for each of 16 rows.</summary>
+    private static byte[] Panel(Random random, int superBytes, int supers, int numbers, int numberBytes)
     {
         byte[] panel = new byte[supers * superBytes];
         random.NextBytes(panel);
         for (int i = 0; i < supers; i++)
         {
-            for (int r = 0; r < halves * PanelShape.Rows; r++)
+            for (int r = 0; r < numbers * PanelShape.Rows; r++)
             {
-                BitConverter.TryWriteBytes(panel.AsSpan((i * superBytes) + (2 * r)), (Half)0.01f);
+                Span<byte> place = panel.AsSpan((i * superBytes) + (numberBytes * r));
+                _ = numberBytes == sizeof(float) ? BitConverter.TryWriteBytes(place, 0.01f) : BitConverter.TryWriteBytes(place, (Half)0.01f);
             }
         }
 

@@ -111,7 +111,7 @@ internal static partial class PanelKernel<TCodes, TScales>
         Vector256<float> s0 = default, s1 = default, s2 = default, s3 = default;
         for (int i = 0; i < supers; i++)
         {
-            ref byte header = ref Unsafe.Add(ref w, 2 * row);
+            ref byte header = ref Unsafe.Add(ref w, TScales.NumberBytes * row);
             ref byte block = ref Unsafe.Add(ref w, HeaderBytes);
             for (int b = 0; b < TScales.SuperBlocks; b++)
             {

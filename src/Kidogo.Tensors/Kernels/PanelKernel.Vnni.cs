@@ -142,7 +142,7 @@ internal static partial class PanelKernel<TCodes, TScales>
                 }
 
                 Vector256<float> upperScale = TScales.Scale256(ref w, ref parts);
-                Vector256<float> lowerScale = TScales.Scale256(ref Unsafe.Add(ref w, 2 * HalfRows), ref Unsafe.Add(ref parts, HalfRows));
+                Vector256<float> lowerScale = TScales.Scale256(ref Unsafe.Add(ref w, TScales.NumberBytes * HalfRows), ref Unsafe.Add(ref parts, HalfRows));
                 a0 = Fma.MultiplyAdd(Vector256.ConvertToSingle(i0), upperScale * Slot256(ref x, 10), a0);
                 b0 = Fma.MultiplyAdd(Vector256.ConvertToSingle(j0), lowerScale * Slot256(ref x, 10), b0);
                 if (TTile.Tokens > 1)

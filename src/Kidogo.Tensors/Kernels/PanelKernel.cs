@@ -22,11 +22,11 @@ internal static partial class PanelKernel<TCodes, TScales>
     private const int BlockColumns = PanelShape.BlockColumns;
     private const int Slots = ActivationTiles.Slots;
 
-    /// <summary>Bytes of the float16 before a superblock's blocks.</summary>
+    /// <summary>Bytes of the numbers before a superblock's blocks.</summary>
     public static int HeaderBytes
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => TScales.Halves * ScaleParts.HalvesBytes;
+        get => TScales.Numbers * TScales.NumberBytes * PanelRows;
     }
 
     /// <summary>Bytes of the scales of a block that precede its codes.</summary>
@@ -112,7 +112,7 @@ internal static partial class PanelKernel<TCodes, TScales>
                 for (int b = 0; b < blocks; b++)
                 {
                     (int header, int parts, int codes) = Offsets(b);
-                    ref byte halves = ref MemoryMarshal.GetReference(panel[(header + (2 * r))..]);
+                    ref byte halves = ref MemoryMarshal.GetReference(panel[(header + (TScales.NumberBytes * r))..]);
                     ref byte bytes = ref MemoryMarshal.GetReference(panel[(parts + r)..]);
                     ref byte lane = ref MemoryMarshal.GetReference(panel[(codes + (4 * r))..]);
                     ReadOnlySpan<float> slots = tile.Slice(((b * tokens) + t) * Slots, Slots);
@@ -165,7 +165,7 @@ internal static partial class PanelKernel<TCodes, TScales>
     public static void Decode(ReadOnlySpan<byte> panel, int block, int row, Span<float> destination)
     {
         (int header, int parts, int codes) = Offsets(block);
-        ref byte halves = ref MemoryMarshal.GetReference(panel[(header + (2 * row))..]);
+        ref byte halves = ref MemoryMarshal.GetReference(panel[(header + (TScales.NumberBytes * row))..]);
         ref byte bytes = ref MemoryMarshal.GetReference(panel[(parts + row)..]);
         ref byte lane = ref MemoryMarshal.GetReference(panel[(codes + (4 * row))..]);
         for (int half = 0; half < 2; half++)

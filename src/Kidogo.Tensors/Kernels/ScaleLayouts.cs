@@ -7,8 +7,8 @@ namespace Kidogo.Tensors.Kernels;
 
 /// <summary>A way to keep the scales (and minima) of 16 rows, in one of two kinds.</summary>
 /// <remarks>
-/// A panel is a sequence of superblocks: a header of <see cref="Halves"/> times 16 float16, then <see cref="SuperBlocks"/> blocks of 32 columns, each <see cref="Parts"/>
-/// times 16 bytes before its codes. The float16 of row r lie at 2r, its bytes at r, so that moved references serve other rows.
+/// A panel is a sequence of superblocks: a header of <see cref="Numbers"/> times 16 numbers, then <see cref="SuperBlocks"/> blocks of 32 columns, each <see cref="Parts"/>
+/// times 16 bytes before its codes. The numbers of row r lie at r times their bytes, its bytes at r, so that moved references serve other rows.
 /// <para>
 /// One scale a block: w = code · Scale + Minimum. One scale for each half of a block (<see cref="PerHalf"/>): w = code · Multiplier(half) · Scale - MinimumMultiplier(half) · Minimum,
 /// where the multipliers are whole numbers, so that both halves meet in one exact integer.
@@ -19,8 +19,12 @@ internal interface IScaleLayout
     /// <summary>Blocks of 32 columns that share a header.</summary>
     static abstract int SuperBlocks { get; }
 
-    /// <summary>float16 numbers of a row in a header.</summary>
-    static abstract int Halves { get; }
+    /// <summary>Numbers of a row in a header: scale, minimum.</summary>
+    static abstract int Numbers { get; }
+
+    /// <summary>Bytes of such a number: 2 for float16, 4 for float32.</summary>
+    /// <remarks>The scale of 256 weights is often below 6e-5, a subnormal float16, and widening those (<see cref="HalfVectors"/>) makes the processor stumble for a hundred cycles. Float32 costs 2 bytes in 256 weights.</remarks>
+    static abstract int NumberBytes { get; }
 
     /// <summary>Bytes of a row in a block.</summary>
     static abstract int Parts { get; }
@@ -60,10 +64,20 @@ internal interface IScaleLayout
 internal static class ScaleParts
 {
     public const int HalvesBytes = 32; // 16 rows
+    public const int FloatsBytes = 64;
     public const int PartBytes = 16;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Half(ref byte header) => (float)Unsafe.As<byte, Half>(ref header);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Float(ref byte header) => Unsafe.As<byte, float>(ref header);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Floats512(ref byte header) => Vector512.LoadUnsafe(ref Unsafe.As<byte, float>(ref header));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Floats256(ref byte header) => Vector256.LoadUnsafe(ref Unsafe.As<byte, float>(ref header));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<int> Unsigned512(ref byte parts) => Avx512F.ConvertToVector512Int32(Vector128.LoadUnsafe(ref parts));
@@ -96,7 +110,9 @@ internal readonly struct BlockScale : IScaleLayout
 {
     public static int SuperBlocks => 1;
 
-    public static int Halves => 1;
+    public static int Numbers => 1;
+
+    public static int NumberBytes => 2;
 
     public static int Parts => 0;
 
@@ -111,24 +127,26 @@ internal readonly struct BlockScale : IScaleLayout
     public static float Scale(ref byte header, ref byte parts) => ScaleParts.Half(ref header);
 }
 
-/// <summary>A float16 for 256 columns: TQ2_0.</summary>
+/// <summary>A number for 256 columns: TQ2_0.</summary>
 internal readonly struct SuperScale : IScaleLayout
 {
     public static int SuperBlocks => 8;
 
-    public static int Halves => 1;
+    public static int Numbers => 1;
+
+    public static int NumberBytes => 4;
 
     public static int Parts => 0;
 
     public static bool HasMinimum => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Scale512(ref byte header, ref byte parts) => HalfVectors.Widen512(ref header);
+    public static Vector512<float> Scale512(ref byte header, ref byte parts) => ScaleParts.Floats512(ref header);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Scale256(ref byte header, ref byte parts) => HalfVectors.Widen256(ref header);
+    public static Vector256<float> Scale256(ref byte header, ref byte parts) => ScaleParts.Floats256(ref header);
 
-    public static float Scale(ref byte header, ref byte parts) => ScaleParts.Half(ref header);
+    public static float Scale(ref byte header, ref byte parts) => ScaleParts.Float(ref header);
 }
 
 /// <summary>A float16 scale and a float16 minimum for each block: Q4_1, Q5_1.</summary>
@@ -136,7 +154,9 @@ internal readonly struct BlockScaleAndMinimum : IScaleLayout
 {
     public static int SuperBlocks => 1;
 
-    public static int Halves => 2;
+    public static int Numbers => 2;
+
+    public static int NumberBytes => 2;
 
     public static int Parts => 0;
 
@@ -159,63 +179,69 @@ internal readonly struct BlockScaleAndMinimum : IScaleLayout
     public static float Minimum(ref byte header, ref byte parts) => ScaleParts.Half(ref Unsafe.Add(ref header, ScaleParts.HalvesBytes));
 }
 
-/// <summary>Two float16 for 256 columns; for each block an unsigned byte that the one is multiplied with, and another for minus the other: Q4_K, Q5_K.</summary>
+/// <summary>Two numbers for 256 columns; for each block an unsigned byte that the one is multiplied with, and another for minus the other: Q4_K, Q5_K.</summary>
 internal readonly struct GroupScaleAndMinimum : IScaleLayout
 {
     public static int SuperBlocks => 8;
 
-    public static int Halves => 2;
+    public static int Numbers => 2;
+
+    public static int NumberBytes => 4;
 
     public static int Parts => 2;
 
     public static bool HasMinimum => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Scale512(ref byte header, ref byte parts) => HalfVectors.Widen512(ref header) * Vector512.ConvertToSingle(ScaleParts.Unsigned512(ref parts));
+    public static Vector512<float> Scale512(ref byte header, ref byte parts) => ScaleParts.Floats512(ref header) * Vector512.ConvertToSingle(ScaleParts.Unsigned512(ref parts));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Scale256(ref byte header, ref byte parts) => HalfVectors.Widen256(ref header) * Vector256.ConvertToSingle(ScaleParts.Unsigned256(ref parts));
+    public static Vector256<float> Scale256(ref byte header, ref byte parts) => ScaleParts.Floats256(ref header) * Vector256.ConvertToSingle(ScaleParts.Unsigned256(ref parts));
 
-    public static float Scale(ref byte header, ref byte parts) => ScaleParts.Half(ref header) * parts;
+    public static float Scale(ref byte header, ref byte parts) => ScaleParts.Float(ref header) * parts;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Minimum512(ref byte header, ref byte parts) => -(HalfVectors.Widen512(ref Unsafe.Add(ref header, ScaleParts.HalvesBytes))
+    public static Vector512<float> Minimum512(ref byte header, ref byte parts) => -(ScaleParts.Floats512(ref Unsafe.Add(ref header, ScaleParts.FloatsBytes))
         * Vector512.ConvertToSingle(ScaleParts.Unsigned512(ref Unsafe.Add(ref parts, ScaleParts.PartBytes))));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Minimum256(ref byte header, ref byte parts) => -(HalfVectors.Widen256(ref Unsafe.Add(ref header, ScaleParts.HalvesBytes))
+    public static Vector256<float> Minimum256(ref byte header, ref byte parts) => -(ScaleParts.Floats256(ref Unsafe.Add(ref header, ScaleParts.FloatsBytes))
         * Vector256.ConvertToSingle(ScaleParts.Unsigned256(ref Unsafe.Add(ref parts, ScaleParts.PartBytes))));
 
     public static float Minimum(ref byte header, ref byte parts) =>
-        -(ScaleParts.Half(ref Unsafe.Add(ref header, ScaleParts.HalvesBytes)) * Unsafe.Add(ref parts, ScaleParts.PartBytes));
+        -(ScaleParts.Float(ref Unsafe.Add(ref header, ScaleParts.FloatsBytes)) * Unsafe.Add(ref parts, ScaleParts.PartBytes));
 }
 
-/// <summary>A float16 for 256 columns, and for each block a signed byte that it is multiplied with: IQ4_XS.</summary>
+/// <summary>A number for 256 columns, and for each block a signed byte that it is multiplied with: IQ4_XS.</summary>
 internal readonly struct GroupScale : IScaleLayout
 {
     public static int SuperBlocks => 8;
 
-    public static int Halves => 1;
+    public static int Numbers => 1;
+
+    public static int NumberBytes => 4;
 
     public static int Parts => 1;
 
     public static bool HasMinimum => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Scale512(ref byte header, ref byte parts) => HalfVectors.Widen512(ref header) * Vector512.ConvertToSingle(ScaleParts.Signed512(ref parts));
+    public static Vector512<float> Scale512(ref byte header, ref byte parts) => ScaleParts.Floats512(ref header) * Vector512.ConvertToSingle(ScaleParts.Signed512(ref parts));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Scale256(ref byte header, ref byte parts) => HalfVectors.Widen256(ref header) * Vector256.ConvertToSingle(ScaleParts.Signed256(ref parts));
+    public static Vector256<float> Scale256(ref byte header, ref byte parts) => ScaleParts.Floats256(ref header) * Vector256.ConvertToSingle(ScaleParts.Signed256(ref parts));
 
-    public static float Scale(ref byte header, ref byte parts) => ScaleParts.Half(ref header) * (sbyte)parts;
+    public static float Scale(ref byte header, ref byte parts) => ScaleParts.Float(ref header) * (sbyte)parts;
 }
 
-/// <summary>A float16 for 256 columns, and for each half of a block a signed byte: Q6_K, Q3_K.</summary>
+/// <summary>A number for 256 columns, and for each half of a block a signed byte: Q6_K, Q3_K.</summary>
 internal readonly struct HalfBlockScales : IScaleLayout
 {
     public static int SuperBlocks => 8;
 
-    public static int Halves => 1;
+    public static int Numbers => 1;
+
+    public static int NumberBytes => 4;
 
     public static int Parts => 2;
 
@@ -224,12 +250,12 @@ internal readonly struct HalfBlockScales : IScaleLayout
     public static bool PerHalf => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Scale512(ref byte header, ref byte parts) => HalfVectors.Widen512(ref header);
+    public static Vector512<float> Scale512(ref byte header, ref byte parts) => ScaleParts.Floats512(ref header);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Scale256(ref byte header, ref byte parts) => HalfVectors.Widen256(ref header);
+    public static Vector256<float> Scale256(ref byte header, ref byte parts) => ScaleParts.Floats256(ref header);
 
-    public static float Scale(ref byte header, ref byte parts) => ScaleParts.Half(ref header);
+    public static float Scale(ref byte header, ref byte parts) => ScaleParts.Float(ref header);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<short> Multiplier512(ref byte parts, int half) => ScaleParts.Twice(ScaleParts.Signed512(ref Unsafe.Add(ref parts, ScaleParts.PartBytes * half)));
@@ -240,12 +266,14 @@ internal readonly struct HalfBlockScales : IScaleLayout
     public static int Multiplier(ref byte parts, int half) => (sbyte)Unsafe.Add(ref parts, ScaleParts.PartBytes * half);
 }
 
-/// <summary>Two float16 for 256 columns; for each half of a block a byte with a scale in the low nibble and a minimum in the high one: Q2_K.</summary>
+/// <summary>Two numbers for 256 columns; for each half of a block a byte with a scale in the low nibble and a minimum in the high one: Q2_K.</summary>
 internal readonly struct HalfBlockScalesAndMinima : IScaleLayout
 {
     public static int SuperBlocks => 8;
 
-    public static int Halves => 2;
+    public static int Numbers => 2;
+
+    public static int NumberBytes => 4;
 
     public static int Parts => 2;
 
@@ -254,20 +282,20 @@ internal readonly struct HalfBlockScalesAndMinima : IScaleLayout
     public static bool PerHalf => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Scale512(ref byte header, ref byte parts) => HalfVectors.Widen512(ref header);
+    public static Vector512<float> Scale512(ref byte header, ref byte parts) => ScaleParts.Floats512(ref header);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Scale256(ref byte header, ref byte parts) => HalfVectors.Widen256(ref header);
+    public static Vector256<float> Scale256(ref byte header, ref byte parts) => ScaleParts.Floats256(ref header);
 
-    public static float Scale(ref byte header, ref byte parts) => ScaleParts.Half(ref header);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Minimum512(ref byte header, ref byte parts) => HalfVectors.Widen512(ref Unsafe.Add(ref header, ScaleParts.HalvesBytes));
+    public static float Scale(ref byte header, ref byte parts) => ScaleParts.Float(ref header);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Minimum256(ref byte header, ref byte parts) => HalfVectors.Widen256(ref Unsafe.Add(ref header, ScaleParts.HalvesBytes));
+    public static Vector512<float> Minimum512(ref byte header, ref byte parts) => ScaleParts.Floats512(ref Unsafe.Add(ref header, ScaleParts.FloatsBytes));
 
-    public static float Minimum(ref byte header, ref byte parts) => ScaleParts.Half(ref Unsafe.Add(ref header, ScaleParts.HalvesBytes));
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Minimum256(ref byte header, ref byte parts) => ScaleParts.Floats256(ref Unsafe.Add(ref header, ScaleParts.FloatsBytes));
+
+    public static float Minimum(ref byte header, ref byte parts) => ScaleParts.Float(ref Unsafe.Add(ref header, ScaleParts.FloatsBytes));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<short> Multiplier512(ref byte parts, int half) =>
@@ -297,7 +325,9 @@ internal readonly struct ExponentScale : IScaleLayout
 
     public static int SuperBlocks => 1;
 
-    public static int Halves => 0;
+    public static int Numbers => 0;
+
+    public static int NumberBytes => 2;
 
     public static int Parts => 1;
 

@@ -61,11 +61,19 @@ internal sealed class PackedPanels<TBlock, TSource, TCodes, TScales> : PackedPan
         for (int i = 0; i < blocks.Length; i++)
         {
             ref readonly TBlock block = ref blocks[i];
-            for (int number = 0; number < TScales.Halves; number++)
+            for (int number = 0; number < TScales.Numbers; number++)
             {
-                ushort bits = BitConverter.HalfToUInt16Bits(TSource.Number(in block, number));
-                largest = Math.Max(largest, bits & PackedScale.Magnitude);
-                Unsafe.WriteUnaligned(ref Unsafe.Add(ref to, (number * ScaleParts.HalvesBytes) + (2 * r)), bits);
+                Half value = TSource.Number(in block, number);
+                largest = Math.Max(largest, BitConverter.HalfToUInt16Bits(value) & PackedScale.Magnitude);
+                ref byte place = ref Unsafe.Add(ref to, ((number * PanelRows) + r) * TScales.NumberBytes);
+                if (TScales.NumberBytes == sizeof(float))
+                {
+                    Unsafe.WriteUnaligned(ref place, (float)value);
+                }
+                else
+                {
+                    Unsafe.WriteUnaligned(ref place, value);
+                }
             }
 
             to = ref Unsafe.Add(ref to, PanelKernel<TCodes, TScales>.HeaderBytes);

@@ -63,7 +63,7 @@ public sealed class BlockKernelTests
     {
         Pseudorandom random = new(7);
         Layout layout = Of(kernel);
-        byte[] panel = PanelData.Blocks(random, supers, layout.Halves * 16, layout.SuperBytes);
+        byte[] panel = PanelData.Blocks(random, supers, layout.Numbers * 16, layout.SuperBytes, layout.NumberBytes);
         float[] tile = PanelData.Tile(random.Tensor(tokens, supers * layout.SuperBlocks * 32, 3), ActivationForm.Int8);
         Compare(kernel, panel, tile, tokens);
     }
@@ -79,7 +79,7 @@ public sealed class BlockKernelTests
         {
             foreach (Half number in new[] { (Half)65504f, (Half)(-65504f), BitConverter.UInt16BitsToHalf(1), (Half)1 })
             {
-                byte[] panel = PanelData.Uniform(supers, layout.Halves * 16, layout.SuperBytes, number, code);
+                byte[] panel = PanelData.Uniform(supers, layout.Numbers * 16, layout.SuperBytes, number, code, layout.NumberBytes);
                 foreach (Func<int, float> sign in new Func<int, float>[] { _ => 1, _ => -1, c => c % 2 == 0 ? 1 : -1, c => c % 4 < 2 ? 1 : -1, c => c % 32 < 16 ? 1 : -1, _ => 0 })
                 {
                     float[] tile = PanelData.Tile(PanelData.Constant(tokens, columns, c => 127 * sign(c)), ActivationForm.Int8);
@@ -101,7 +101,7 @@ public sealed class BlockKernelTests
         Pseudorandom random = new(11);
         Layout layout = Of(kernel);
         int columns = 2 * layout.SuperBlocks * 32;
-        byte[] panel = PanelData.Blocks(random, 2, layout.Halves * 16, layout.SuperBytes);
+        byte[] panel = PanelData.Blocks(random, 2, layout.Numbers * 16, layout.SuperBytes, layout.NumberBytes);
         Tensor x = random.Tensor(12, columns);
         float[] twelve = Compare(kernel, panel, PanelData.Tile(x, ActivationForm.Int8), 12);
         foreach (int tokens in new[] { 1, 2, 4, 8 })
@@ -124,7 +124,7 @@ public sealed class BlockKernelTests
     public void Multiply_WrongLengths_Throws(Kernel kernel)
     {
         Layout layout = Of(kernel);
-        byte[] panel = PanelData.Uniform(2, layout.Halves * 16, layout.SuperBytes, (Half)1, 0);
+        byte[] panel = PanelData.Uniform(2, layout.Numbers * 16, layout.SuperBytes, (Half)1, 0, layout.NumberBytes);
         int slots = 2 * layout.SuperBlocks * ActivationTiles.Slots;
         Assert.Throws<ArgumentException>(() => layout.Dispatched(panel, new float[(slots * 4) - 1], 4, new float[4 * 16], 16));
         Assert.Throws<ArgumentException>(() => layout.Dispatched(panel, new float[slots * 4], 4, new float[(4 * 16) - 1], 16));
@@ -132,7 +132,7 @@ public sealed class BlockKernelTests
         layout.Dispatched(panel, new float[slots * 4], 4, new float[4 * 16], 16);
     }
 
-    internal sealed record Layout(int SuperBlocks, int Halves, int SuperBytes, Product Dispatched, Product Scalar, Decoder Decode);
+    internal sealed record Layout(int SuperBlocks, int Numbers, int NumberBytes, int SuperBytes, Product Dispatched, Product Scalar, Decoder Decode);
 
     internal static Layout Of(Kernel kernel) => kernel switch
     {
@@ -155,7 +155,7 @@ public sealed class BlockKernelTests
     private static Layout Of<TCodes, TScales>()
         where TCodes : struct, ICodeLayout
         where TScales : struct, IScaleLayout => new(
-            TScales.SuperBlocks, TScales.Halves, PanelKernel<TCodes, TScales>.SuperBytes,
+            TScales.SuperBlocks, TScales.Numbers, TScales.NumberBytes, PanelKernel<TCodes, TScales>.SuperBytes,
             PanelKernel<TCodes, TScales>.Multiply, PanelKernel<TCodes, TScales>.MultiplyScalar, PanelKernel<TCodes, TScales>.Decode);
 
     /// <summary>Both forms, compared; neither writes beside its outputs.</summary>

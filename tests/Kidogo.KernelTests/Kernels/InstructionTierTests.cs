@@ -67,7 +67,7 @@ public sealed class InstructionTierTests
         Pseudorandom random = new(51);
         BlockKernelTests.Layout layout = BlockKernelTests.Of(kernel);
         int supers = Math.Max(1, 18 / layout.SuperBlocks), columns = supers * layout.SuperBlocks * 32;
-        byte[] panel = PanelData.Blocks(random, supers, layout.Halves * 16, layout.SuperBytes);
+        byte[] panel = PanelData.Blocks(random, supers, layout.Numbers * 16, layout.SuperBytes, layout.NumberBytes);
         float[] y = new float[(12 + 4 + 1) * 16];
         int first = 0;
         foreach (int tokens in new[] { 12, 4, 1 })
