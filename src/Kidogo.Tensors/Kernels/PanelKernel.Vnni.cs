@@ -1,5 +1,6 @@
 // The loops of panel products with AvxVnni, for codes of 8 bits: a lane is a row, 8 of the 16 to a vector. Knows no formats.
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
@@ -10,19 +11,14 @@ internal static partial class PanelKernel<TCodes, TScales>
     private const int HalfRows = 8;
     private const int HalfLanes = 32; // bytes of 8 rows in a group of codes
 
-    // Where the processor also has AVX-512, the compiler encodes these instructions so that they reach all 32 registers: 6 tokens then need 24 of them for sums.
+    // 4 tokens by 16 rows: 8 integer sums and 8 float sums. 6 tokens were no faster: the compiler lets these instructions add to the registers 0 to 15 only, and moves the rest.
     private static void MultiplyVnni(ref byte w, ref int x, int tokens, int supers, ref float y, int stride)
     {
         for (int t = 0; t < tokens;)
         {
             ref int own = ref Unsafe.Add(ref x, t * Slots);
             ref float outputs = ref Unsafe.Add(ref y, t * stride);
-            if (tokens == 12 && Vector512.IsHardwareAccelerated)
-            {
-                LoopVnni<Tile6>(ref w, ref own, tokens, supers, ref outputs, stride);
-                t += 6;
-            }
-            else if (tokens >= 4)
+            if (tokens >= 4)
             {
                 LoopVnni<Tile4>(ref w, ref own, tokens, supers, ref outputs, stride);
                 t += 4;
@@ -46,15 +42,15 @@ internal static partial class PanelKernel<TCodes, TScales>
     private static void LoopVnni<TTile>(ref byte w, ref int x, int tokens, int supers, ref float y, int stride)
         where TTile : struct, ITileSize
     {
-        Vector256<float> a0 = default, a1 = default, a2 = default, a3 = default, a4 = default, a5 = default;
-        Vector256<float> b0 = default, b1 = default, b2 = default, b3 = default, b4 = default, b5 = default;
+        Vector256<float> a0 = default, a1 = default, a2 = default, a3 = default;
+        Vector256<float> b0 = default, b1 = default, b2 = default, b3 = default;
         for (int s = 0; s < supers; s++)
         {
             ref byte parts = ref Unsafe.Add(ref w, HeaderBytes);
             for (int b = 0; b < TScales.SuperBlocks; b++)
             {
                 ref byte codes = ref Unsafe.Add(ref parts, PartsBytes);
-                Vector256<int> i0 = Vector256.Create(Unsafe.Add(ref x, 9)), i1 = default, i2 = default, i3 = default, i4 = default, i5 = default;
+                Vector256<int> i0 = Vector256.Create(Unsafe.Add(ref x, 9)), i1 = default, i2 = default, i3 = default;
                 if (TTile.Tokens > 1)
                 {
                     i1 = Vector256.Create(Unsafe.Add(ref x, Slots + 9));
@@ -66,13 +62,7 @@ internal static partial class PanelKernel<TCodes, TScales>
                     i3 = Vector256.Create(Unsafe.Add(ref x, (3 * Slots) + 9));
                 }
 
-                if (TTile.Tokens > 4)
-                {
-                    i4 = Vector256.Create(Unsafe.Add(ref x, (4 * Slots) + 9));
-                    i5 = Vector256.Create(Unsafe.Add(ref x, (5 * Slots) + 9));
-                }
-
-                Vector256<int> j0 = i0, j1 = i1, j2 = i2, j3 = i3, j4 = i4, j5 = i5;
+                Vector256<int> j0 = i0, j1 = i1, j2 = i2, j3 = i3;
                 ref int four = ref x;
                 for (int j = 0; j < 4; j++)
                 {
@@ -97,16 +87,6 @@ internal static partial class PanelKernel<TCodes, TScales>
                         j3 = AvxVnni.MultiplyWideningAndAdd(j3, lower, x0);
                     }
 
-                    if (TTile.Tokens > 4)
-                    {
-                        x0 = Vector256.Create(Unsafe.Add(ref four, 4 * Slots)).AsSByte();
-                        i4 = AvxVnni.MultiplyWideningAndAdd(i4, upper, x0);
-                        j4 = AvxVnni.MultiplyWideningAndAdd(j4, lower, x0);
-                        x0 = Vector256.Create(Unsafe.Add(ref four, 5 * Slots)).AsSByte();
-                        i5 = AvxVnni.MultiplyWideningAndAdd(i5, upper, x0);
-                        j5 = AvxVnni.MultiplyWideningAndAdd(j5, lower, x0);
-                    }
-
                     (upper, lower) = (TCodes.Second256(ref codes, j), TCodes.Second256(ref Unsafe.Add(ref codes, HalfLanes), j));
                     x0 = Vector256.Create(Unsafe.Add(ref four, 4)).AsSByte();
                     i0 = AvxVnni.MultiplyWideningAndAdd(i0, upper, x0);
@@ -128,16 +108,6 @@ internal static partial class PanelKernel<TCodes, TScales>
                         j3 = AvxVnni.MultiplyWideningAndAdd(j3, lower, x0);
                     }
 
-                    if (TTile.Tokens > 4)
-                    {
-                        x0 = Vector256.Create(Unsafe.Add(ref four, (4 * Slots) + 4)).AsSByte();
-                        i4 = AvxVnni.MultiplyWideningAndAdd(i4, upper, x0);
-                        j4 = AvxVnni.MultiplyWideningAndAdd(j4, lower, x0);
-                        x0 = Vector256.Create(Unsafe.Add(ref four, (5 * Slots) + 4)).AsSByte();
-                        i5 = AvxVnni.MultiplyWideningAndAdd(i5, upper, x0);
-                        j5 = AvxVnni.MultiplyWideningAndAdd(j5, lower, x0);
-                    }
-
                     four = ref Unsafe.Add(ref four, 1);
                 }
 
@@ -157,14 +127,6 @@ internal static partial class PanelKernel<TCodes, TScales>
                     b2 = Fma.MultiplyAdd(Vector256.ConvertToSingle(j2), lowerScale * Slot256(ref Unsafe.Add(ref x, 2 * Slots), 10), b2);
                     a3 = Fma.MultiplyAdd(Vector256.ConvertToSingle(i3), upperScale * Slot256(ref Unsafe.Add(ref x, 3 * Slots), 10), a3);
                     b3 = Fma.MultiplyAdd(Vector256.ConvertToSingle(j3), lowerScale * Slot256(ref Unsafe.Add(ref x, 3 * Slots), 10), b3);
-                }
-
-                if (TTile.Tokens > 4)
-                {
-                    a4 = Fma.MultiplyAdd(Vector256.ConvertToSingle(i4), upperScale * Slot256(ref Unsafe.Add(ref x, 4 * Slots), 10), a4);
-                    b4 = Fma.MultiplyAdd(Vector256.ConvertToSingle(j4), lowerScale * Slot256(ref Unsafe.Add(ref x, 4 * Slots), 10), b4);
-                    a5 = Fma.MultiplyAdd(Vector256.ConvertToSingle(i5), upperScale * Slot256(ref Unsafe.Add(ref x, 5 * Slots), 10), a5);
-                    b5 = Fma.MultiplyAdd(Vector256.ConvertToSingle(j5), lowerScale * Slot256(ref Unsafe.Add(ref x, 5 * Slots), 10), b5);
                 }
 
                 parts = ref Unsafe.Add(ref parts, BlockBytes);
@@ -189,13 +151,39 @@ internal static partial class PanelKernel<TCodes, TScales>
             a3.StoreUnsafe(ref Unsafe.Add(ref y, 3 * stride));
             b3.StoreUnsafe(ref Unsafe.Add(ref y, 3 * stride), HalfRows);
         }
+    }
 
-        if (TTile.Tokens > 4)
+    /// <summary>Writes a panel anew with its codes as whole bytes, for the many tokens of a prompt: reading the table of levels again for each four would cost a fifth.</summary>
+    /// <param name="panel">The panel; its codes are levels with center 128.</param>
+    /// <param name="destination">Receives it in <see cref="EightBits"/>: <see cref="ExpandedBytes"/> of it.</param>
+    public static void Expand(ReadOnlySpan<byte> panel, Span<byte> destination)
+    {
+        ref byte from = ref MemoryMarshal.GetReference(panel);
+        ref byte to = ref MemoryMarshal.GetReference(destination[..ExpandedBytes(panel.Length)]);
+        for (int i = 0; i < panel.Length / SuperBytes; i++)
         {
-            a4.StoreUnsafe(ref Unsafe.Add(ref y, 4 * stride));
-            b4.StoreUnsafe(ref Unsafe.Add(ref y, 4 * stride), HalfRows);
-            a5.StoreUnsafe(ref Unsafe.Add(ref y, 5 * stride));
-            b5.StoreUnsafe(ref Unsafe.Add(ref y, 5 * stride), HalfRows);
+            Unsafe.CopyBlockUnaligned(ref to, ref from, (uint)HeaderBytes);
+            from = ref Unsafe.Add(ref from, HeaderBytes);
+            to = ref Unsafe.Add(ref to, HeaderBytes);
+            for (int b = 0; b < TScales.SuperBlocks; b++)
+            {
+                Unsafe.CopyBlockUnaligned(ref to, ref from, (uint)PartsBytes);
+                ref byte codes = ref Unsafe.Add(ref from, PartsBytes);
+                ref byte bytes = ref Unsafe.Add(ref to, PartsBytes);
+                for (int j = 0; j < 4; j++)
+                {
+                    TCodes.First256(ref codes, j).StoreUnsafe(ref bytes, (nuint)(Planes.Group * j));
+                    TCodes.First256(ref Unsafe.Add(ref codes, HalfLanes), j).StoreUnsafe(ref bytes, (nuint)((Planes.Group * j) + HalfLanes));
+                    TCodes.Second256(ref codes, j).StoreUnsafe(ref bytes, (nuint)(Planes.Group * (4 + j)));
+                    TCodes.Second256(ref Unsafe.Add(ref codes, HalfLanes), j).StoreUnsafe(ref bytes, (nuint)((Planes.Group * (4 + j)) + HalfLanes));
+                }
+
+                from = ref Unsafe.Add(ref from, BlockBytes);
+                to = ref Unsafe.Add(ref to, PartsBytes + EightBits.Bytes);
+            }
         }
     }
+
+    /// <summary>Bytes of a panel whose codes are whole bytes.</summary>
+    public static int ExpandedBytes(int panelBytes) => panelBytes / SuperBytes * PanelKernel<EightBits, TScales>.SuperBytes;
 }

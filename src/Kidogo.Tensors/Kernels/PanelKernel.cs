@@ -57,6 +57,9 @@ internal static partial class PanelKernel<TCodes, TScales>
         get => TScales.SuperBlocks * BlockColumns;
     }
 
+    /// <summary>Whether many tokens had better meet the panel after <see cref="Expand"/>.</summary>
+    public static bool Expands => TCodes.Chain == 0 && TCodes.Bytes < EightBits.Bytes && AvxVnni.IsSupported;
+
     /// <summary>Computes 16 outputs for each token of a tile.</summary>
     /// <param name="panel">[superblocks · SuperBytes]</param>
     /// <param name="tile">The tile's activations, see <see cref="ActivationTiles"/>.</param>
@@ -214,11 +217,6 @@ internal readonly struct Tile12 : ITileSize
 internal readonly struct Tile8 : ITileSize
 {
     public static int Tokens => 8;
-}
-
-internal readonly struct Tile6 : ITileSize
-{
-    public static int Tokens => 6;
 }
 
 internal readonly struct Tile4 : ITileSize

@@ -46,8 +46,30 @@ internal sealed class PackedPanels<TBlock, TSource, TCodes, TScales> : PackedPan
         GC.KeepAlive(this); // the span does not keep the native memory: its owner must outlive the loop
     }
 
-    private protected override void MultiplyTile(int panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride) =>
-        PanelKernel<TCodes, TScales>.Multiply(Panel(panel), tile, tokens, y, stride);
+    private protected override ReadOnlySpan<byte> Expand(int panel, KernelScratch scratch)
+    {
+        if (!PanelKernel<TCodes, TScales>.Expands)
+        {
+            return default;
+        }
+
+        int bytes = PanelKernel<TCodes, TScales>.ExpandedBytes(_panelBytes);
+        Span<byte> expanded = MemoryMarshal.AsBytes(scratch.Panel(bytes / sizeof(float)));
+        PanelKernel<TCodes, TScales>.Expand(Panel(panel), expanded);
+        return expanded;
+    }
+
+    private protected override void MultiplyTile(int panel, ReadOnlySpan<byte> expanded, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride)
+    {
+        if (expanded.IsEmpty)
+        {
+            PanelKernel<TCodes, TScales>.Multiply(Panel(panel), tile, tokens, y, stride);
+        }
+        else
+        {
+            PanelKernel<EightBits, TScales>.Multiply(expanded, tile, tokens, y, stride);
+        }
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void PackRow(ReadOnlySpan<byte> source, int row)
