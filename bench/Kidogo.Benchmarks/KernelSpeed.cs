@@ -18,19 +18,32 @@ internal static class KernelSpeed
     public static void Print()
     {
         Random random = new(1);
-        byte[] nibbles = Panel(random, NibbleKernel.BlockBytes<CenteredNibbles>(), scales: 1);
-        byte[] nibblesWithMinimum = Panel(random, NibbleKernel.BlockBytes<NibblesWithMinimum>(), scales: 2);
-        byte[] bytes = Panel(random, ByteKernel.BlockBytes, scales: 1);
         float[] floats = Floats(random, Columns * FloatKernel.PanelRows);
         float[] y = new float[MostTokens * Stride];
-        foreach (int tokens in (int[])[MostTokens, ActivationTiles.MiddleTile, 1])
+        foreach (int tokens in (int[])[MostTokens, 8, ActivationTiles.MiddleTile, 2, 1])
         {
             float[] tile = Floats(random, MostTokens * Columns);
-            Time($"4 bits x {tokens}", NibbleKernel.PanelRows, tokens, () => NibbleKernel.Multiply<CenteredNibbles>(nibbles, Rounded(tile, tokens), tokens, y, Stride));
-            Time($"4 bits with minimum x {tokens}", NibbleKernel.PanelRows, tokens, () => NibbleKernel.Multiply<NibblesWithMinimum>(nibblesWithMinimum, Rounded(tile, tokens), tokens, y, Stride));
-            Time($"8 bits x {tokens}", ByteKernel.PanelRows, tokens, () => ByteKernel.Multiply(bytes, Rounded(tile, tokens), tokens, y, Stride));
-            Time($"float32 x {tokens}", FloatKernel.PanelRows, tokens, () => FloatKernel.Multiply<InterleavedTile>(floats, tile, tokens, y, Stride));
+            Time<CenteredNibbles, BlockScale>("Q4_0", random, tile, tokens, y);
+            Time<Nibbles, BlockScaleAndMinimum>("Q4_1", random, tile, tokens, y);
+            Time<Nibbles, GroupScaleAndMinimum>("Q4_K", random, tile, tokens, y);
+            Time<FiveBits<Center0>, GroupScaleAndMinimum>("Q5_K", random, tile, tokens, y);
+            Time<SixBits, HalfBlockScales>("Q6_K", random, tile, tokens, y);
+            Time<TwoBits<Center0>, HalfBlockScalesAndMinima>("Q2_K", random, tile, tokens, y);
+            Time<NibbleLevels<UnevenLevels>, GroupScale>("IQ4_XS", random, tile, tokens, y);
+            Time<EightBits, BlockScale>("Q8_0", random, tile, tokens, y);
+            if (tokens is MostTokens or ActivationTiles.MiddleTile or 1)
+            {
+                Time($"float32 x {tokens}", FloatKernel.PanelRows, tokens, () => FloatKernel.Multiply<InterleavedTile>(floats, tile, tokens, y, Stride));
+            }
         }
+    }
+
+    private static void Time<TCodes, TScales>(string name, Random random, float[] tile, int tokens, float[] y)
+        where TCodes : struct, ICodeLayout
+        where TScales : struct, IScaleLayout
+    {
+        byte[] panel = Panel(random, PanelKernel<TCodes, TScales>.SuperBytes, Columns / PanelKernel<TCodes, TScales>.SuperColumns, TScales.Numbers, TScales.NumberBytes);
+        Time($"{name} x {tokens}", PanelShape.Rows, tokens, () => PanelKernel<TCodes, TScales>.Multiply(panel, Rounded(tile, tokens), tokens, y, Stride));
     }
 
     // Any bits do for activations in 8 bits: what they say does not matter for speed, as long as no number is subnormal.
@@ -38,16 +51,17 @@ internal static class KernelSpeed
 
     private static float[] Floats(Random random, int count) => [.. Enumerable.Range(0, count).Select(_ => random.NextSingle() + 0.5f)];
 
-    /// <summary>A panel of blocks that begin with <paramref name="scales"/> float16 for each of 16 rows.</summary>
-    private static byte[] Panel(Random random, int blockBytes, int scales)
+    /// <summary>A panel of superblocks that begin with <paramref name="numbers"/> numbers for each of 16 rows.</summary>
+    private static byte[] Panel(Random random, int superBytes, int supers, int numbers, int numberBytes)
     {
-        byte[] panel = new byte[Blocks * blockBytes];
+        byte[] panel = new byte[supers * superBytes];
         random.NextBytes(panel);
-        for (int block = 0; block < Blocks; block++)
+        for (int i = 0; i < supers; i++)
         {
-            for (int i = 0; i < scales * NibbleKernel.PanelRows; i++)
+            for (int r = 0; r < numbers * PanelShape.Rows; r++)
             {
-                BitConverter.TryWriteBytes(panel.AsSpan((block * blockBytes) + (2 * i)), (Half)0.01f);
+                Span<byte> place = panel.AsSpan((i * superBytes) + (numberBytes * r));
+                _ = numberBytes == sizeof(float) ? BitConverter.TryWriteBytes(place, 0.01f) : BitConverter.TryWriteBytes(place, (Half)0.01f);
             }
         }
 

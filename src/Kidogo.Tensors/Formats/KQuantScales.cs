@@ -39,4 +39,16 @@ internal static class KQuantScales
             packed[j + 8] = (byte)((scales[j + 4] & 15) | (minima[j + 4] << 4));
         }
     }
+
+    /// <summary>One of them.</summary>
+    /// <param name="packed">[12] As for <see cref="Unpack"/>.</param>
+    /// <param name="group">0 to 7.</param>
+    /// <param name="minimum">The minimum instead of the scale.</param>
+    public static byte At(ReadOnlySpan<byte> packed, int group, bool minimum)
+    {
+        int side = minimum ? 4 : 0;
+        return group < 4
+            ? (byte)(packed[group + side] & 63)
+            : (byte)(((packed[group + 4] >> side) & 15) | ((packed[group - 4 + side] >> 6) << 4));
+    }
 }

@@ -1,4 +1,5 @@
 // Activations rearranged for matrix products: tokens side by side, so that a kernel reads one address. Knows no weights and no threads.
+using System.Numerics;
 using System.Runtime.InteropServices;
 
 namespace Kidogo.Tensors.Kernels;
@@ -13,7 +14,7 @@ internal enum ActivationForm
     Int8,
 }
 
-/// <summary>Activations [T, C] cut into tiles of 12, 4 or 1 tokens, in the layout that the kernels of a <see cref="ActivationForm"/> read.</summary>
+/// <summary>Activations [T, C] cut into tiles of 12 tokens and, at the end, of fewer: 4 or 1 (float32), 8, 4, 2 or 1 (8 bits), in the layout that the kernels of a <see cref="ActivationForm"/> read.</summary>
 /// <remarks>
 /// Float32: [tile][column][token]. Int8: [tile][block of 32 columns][token][slot] of 4-byte slots:
 /// <code>
@@ -22,6 +23,7 @@ internal enum ActivationForm
 /// slot 9     -128 · sum as int32: takes the offset of an unsigned byte code away
 /// slot 10    scale as float32
 /// slot 11    scale · sum as float32, for formats with a minimum
+/// slot 12    -(sum of the first 16 columns | sum of the last 16) as two int16, for formats with a scale for each 16 columns
 /// </code>
 /// A token takes the same number of bytes in every tile, so tile i starts at its first token times that. Rounding is half to even of x / scale with
 /// scale = max|x| / 127, computed for each token alone: what a token becomes does not depend on its neighbours.
@@ -31,7 +33,7 @@ internal sealed class ActivationTiles
     public const int WideTile = 12;
     public const int MiddleTile = 4;
     public const int BlockColumns = 32;
-    public const int Slots = 12;
+    public const int Slots = 13;
 
     private readonly Tensor _buffer = new();
 
@@ -45,13 +47,10 @@ internal sealed class ActivationTiles
     public ActivationForm Form { get; private set; }
 
     /// <summary>Number of tiles.</summary>
-    public int Tiles => CountTiles(Tokens);
+    public int Tiles => (Tokens / WideTile) + RestTiles(Tokens % WideTile);
 
     /// <summary>Floats (or 4-byte slots) that one token takes.</summary>
     public int TokenStride => Form == ActivationForm.Float32 ? Columns : Columns / BlockColumns * Slots;
-
-    /// <summary>Number of tiles that T tokens are cut into.</summary>
-    public static int CountTiles(int tokens) => (tokens / WideTile) + (tokens % WideTile / MiddleTile) + (tokens % WideTile % MiddleTile);
 
     /// <summary>First token and number of tokens of a tile.</summary>
     public (int First, int Count) Tile(int index)
@@ -62,12 +61,15 @@ internal sealed class ActivationTiles
             return (index * WideTile, WideTile);
         }
 
-        int rest = Tokens % WideTile;
-        int middle = rest / MiddleTile;
-        index -= wide;
-        return index < middle
-            ? ((wide * WideTile) + (index * MiddleTile), MiddleTile)
-            : ((wide * WideTile) + (middle * MiddleTile) + (index - middle), 1);
+        int first = wide * WideTile;
+        int count = RestTile(Tokens - first);
+        for (index -= wide; index > 0; index--)
+        {
+            first += count;
+            count = RestTile(Tokens - first);
+        }
+
+        return (first, count);
     }
 
     /// <summary>The tile's values in the layout of the class remarks.</summary>
@@ -106,6 +108,12 @@ internal sealed class ActivationTiles
         }
     }
 
+    /// <summary>Tiles that fewer than 12 tokens are cut into.</summary>
+    private int RestTiles(int tokens) => Form == ActivationForm.Int8 ? BitOperations.PopCount((uint)tokens) : (tokens / MiddleTile) + (tokens % MiddleTile);
+
+    /// <summary>The first of them.</summary>
+    private int RestTile(int tokens) => Form == ActivationForm.Int8 ? 1 << BitOperations.Log2((uint)tokens) : tokens >= MiddleTile ? MiddleTile : 1;
+
     /// <summary>Rounds one token to 8 bits.</summary>
     private static void RoundRow(ReadOnlySpan<float> row, Span<int> tile, int t, int count)
     {
@@ -119,6 +127,8 @@ internal sealed class ActivationTiles
             slots[9] = -128 * (lowPairs + highPairs);
             slots[10] = BitConverter.SingleToInt32Bits(scale);
             slots[11] = BitConverter.SingleToInt32Bits(scale * (lowPairs + highPairs));
+            int firstHalf = Int8Rounding.Sum16(MemoryMarshal.Cast<int, sbyte>(slots[..4]));
+            slots[12] = (ushort)(short)-firstHalf | ((firstHalf - lowPairs - highPairs) << 16);
         }
     }
 }

@@ -151,7 +151,7 @@ internal sealed class TileWork : SharedWork
 internal sealed class LinearWork : SharedWork
 {
     private const int MostWeights = 4;
-    private const int TilesPerItem = 10; // 120 tokens: their activations stay in the second-level cache while the panels pass
+    private const int TilesPerItem = 10; // of 12 tokens, 120 in all: their activations stay in the second-level cache while the panels pass
     private const int ItemsPerThread = 6; // of each chunk of tokens: enough that threads end together, few enough that taking them costs nothing
 
     private readonly Weight?[] _weights = new Weight?[MostWeights];
@@ -162,7 +162,7 @@ internal sealed class LinearWork : SharedWork
     private int _count;
     private int _panelsPerItem;
     private int _groups;
-    private int _tilesPerItem;
+    private int _chunks;
 
     public void Run(ComputeContext context, int tokens, ReadOnlySpan<Weight> weights, ReadOnlySpan<Tensor?> biases, ReadOnlySpan<Tensor> outputs)
     {
@@ -184,9 +184,8 @@ internal sealed class LinearWork : SharedWork
             decodes |= weights[i].DecodesPanels;
         }
 
-        int tiles = ActivationTiles.CountTiles(tokens);
-        _tilesPerItem = decodes ? tiles : TilesPerItem;
-        int chunks = (tiles + _tilesPerItem - 1) / _tilesPerItem;
+        const int ChunkTokens = TilesPerItem * ActivationTiles.WideTile;
+        _chunks = decodes ? 1 : (tokens + ChunkTokens - 1) / ChunkTokens;
         _panelsPerItem = Math.Max(1, panels / (context.Team.Threads * ItemsPerThread));
         _groups = 0;
         for (int i = 0; i < _count; i++)
@@ -196,7 +195,7 @@ internal sealed class LinearWork : SharedWork
         }
 
         _firstGroup[_count] = _groups;
-        Items = _groups * chunks;
+        Items = _groups * _chunks;
         context.Team.Run(this);
         Array.Clear(_weights);
         Array.Clear(_biases);
@@ -217,8 +216,8 @@ internal sealed class LinearWork : SharedWork
         Weight weight = _weights[index]!;
         Tensor y = _outputs[index]!;
         ActivationTiles x = weight.Activations == ActivationForm.Int8 ? _works!.Int8Tiles : _works!.FloatTiles;
-        int firstTile = chunk * _tilesPerItem;
-        int tiles = Math.Min(_tilesPerItem, x.Tiles - firstTile);
+        int firstTile = chunk * TilesPerItem;
+        int tiles = chunk == _chunks - 1 ? x.Tiles - firstTile : TilesPerItem; // the last has the small tiles of the last tokens, however many
         int firstPanel = (group - _firstGroup[index]) * _panelsPerItem;
         int endPanel = Math.Min(firstPanel + _panelsPerItem, weight.Panels);
         weight.Multiply(firstPanel, endPanel - firstPanel, x, firstTile, tiles, y, _works.Scratch[worker]);

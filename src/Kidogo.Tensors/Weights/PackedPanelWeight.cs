@@ -17,14 +17,15 @@ internal abstract class PackedPanelWeight : Weight
         // A panel stays in the nearest cache while all tiles pass it: few tokens then read the weights from memory once.
         for (int panel = firstPanel; panel < firstPanel + panels; panel++)
         {
+            ReadOnlySpan<byte> expanded = tiles > 1 ? Expand(panel, scratch) : default;
             for (int tile = firstTile; tile < firstTile + tiles; tile++)
             {
-                MultiplyTile(panel, x, tile, y, scratch);
+                MultiplyTile(panel, expanded, x, tile, y, scratch);
             }
         }
     }
 
-    private void MultiplyTile(int panel, ActivationTiles x, int index, Tensor y, KernelScratch scratch)
+    private void MultiplyTile(int panel, ReadOnlySpan<byte> expanded, ActivationTiles x, int index, Tensor y, KernelScratch scratch)
     {
         int firstRow = panel * PanelRows;
         int rows = Math.Min(PanelRows, Rows - firstRow);
@@ -32,18 +33,21 @@ internal abstract class PackedPanelWeight : Weight
         ReadOnlySpan<float> tile = x.TileValues(firstToken, tokens);
         if (rows == PanelRows)
         {
-            MultiplyTile(panel, tile, tokens, y.Span[((firstToken * y.Columns) + firstRow)..], y.Columns);
+            MultiplyTile(panel, expanded, tile, tokens, y.Span[((firstToken * y.Columns) + firstRow)..], y.Columns);
             return;
         }
 
         Span<float> outputs = scratch.Outputs(tokens * PanelRows); // the kernel writes whole panels, the tensor has no room for the missing rows
-        MultiplyTile(panel, tile, tokens, outputs, PanelRows);
+        MultiplyTile(panel, expanded, tile, tokens, outputs, PanelRows);
         for (int t = 0; t < tokens; t++)
         {
             outputs.Slice(t * PanelRows, rows).CopyTo(y.Row(firstToken + t)[firstRow..]);
         }
     }
 
-    /// <summary>Computes one tile.</summary>
-    private protected abstract void MultiplyTile(int panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride);
+    /// <summary>Brings a panel into a form that several tiles multiply faster with; empty where there is none.</summary>
+    private protected abstract ReadOnlySpan<byte> Expand(int panel, KernelScratch scratch);
+
+    /// <summary>Computes one tile with a panel, or with its expanded form where that is not empty.</summary>
+    private protected abstract void MultiplyTile(int panel, ReadOnlySpan<byte> expanded, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride);
 }

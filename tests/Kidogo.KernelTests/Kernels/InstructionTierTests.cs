@@ -59,20 +59,21 @@ public sealed class InstructionTierTests
 
     /// <summary>Products of a fixed case through rounding, tiles, panels and threads have one digest in every tier.</summary>
     [Theory]
-    [InlineData(BlockKernelTests.Kernel.Centered, "b0c058e96a9fcdd07057e5a732ed932d")]
-    [InlineData(BlockKernelTests.Kernel.WithMinimum, "66afded9af31685c064cfd91b1e1f8c3")]
-    [InlineData(BlockKernelTests.Kernel.Bytes, "99e3357ae31bab2c13d79f7268e58a91")]
+    [InlineData(BlockKernelTests.Kernel.Q4_0, "b0c058e96a9fcdd07057e5a732ed932d")]
+    [InlineData(BlockKernelTests.Kernel.Q4_1, "66afded9af31685c064cfd91b1e1f8c3")]
+    [InlineData(BlockKernelTests.Kernel.Q8_0, "99e3357ae31bab2c13d79f7268e58a91")]
     public void BlockProducts_FixedCase_HaveOneDigestInAllTiers(BlockKernelTests.Kernel kernel, string digest)
     {
         Pseudorandom random = new(51);
-        (int halves, int blockBytes) = BlockKernelTests.Layout(kernel);
-        byte[] panel = PanelData.Blocks(random, 18, halves, blockBytes);
+        BlockKernelTests.Layout layout = BlockKernelTests.Of(kernel);
+        int supers = Math.Max(1, 18 / layout.SuperBlocks), columns = supers * layout.SuperBlocks * 32;
+        byte[] panel = PanelData.Blocks(random, supers, layout.Numbers * 16, layout.SuperBytes, layout.NumberBytes);
         float[] y = new float[(12 + 4 + 1) * 16];
         int first = 0;
         foreach (int tokens in new[] { 12, 4, 1 })
         {
-            float[] tile = PanelData.Tile(random.Tensor(tokens, 576), ActivationForm.Int8);
-            BlockKernelTests.Dispatched(kernel)(panel, tile, tokens, y.AsSpan(first * 16), 16);
+            float[] tile = PanelData.Tile(random.Tensor(tokens, columns), ActivationForm.Int8);
+            layout.Dispatched(panel, tile, tokens, y.AsSpan(first * 16), 16);
             first += tokens;
         }
 

@@ -59,27 +59,19 @@ public sealed class Int8RoundingTests
         Pseudorandom random = new(23);
         Tensor x = random.Tensor(tokens, 64, 2);
         x.Row(tokens - 1)[..32].Clear();
-        ActivationTiles tiles = new(), floats = new();
+        ActivationTiles tiles = new();
         tiles.Begin(ActivationForm.Int8, tokens, 64);
-        floats.Begin(ActivationForm.Float32, tokens, 64);
         int next = 0;
         for (int i = 0; i < tiles.Tiles; i++)
         {
             tiles.Fill(i, x);
-            floats.Fill(i, x);
             (int first, int count) = tiles.Tile(i);
             Assert.Equal(next, first);
-            Assert.True(count is 12 or 4 or 1);
+            Assert.True(count is 12 or 8 or 4 or 2 or 1);
             next += count;
             ReadOnlySpan<int> slots = MemoryMarshal.Cast<float, int>(tiles.TileValues(first, count));
-            ReadOnlySpan<float> values = floats.TileValues(first, count);
             for (int t = 0; t < count; t++)
             {
-                for (int c = 0; c < 64; c++)
-                {
-                    Assert.Equal(x.Row(first + t)[c], values[(c * count) + t]);
-                }
-
                 for (int block = 0; block < 2; block++)
                 {
                     sbyte[] codes = new sbyte[32];
@@ -95,6 +87,40 @@ public sealed class Int8RoundingTests
                     Assert.Equal(-128 * (low + high), slots[start + 9]);
                     Assert.Equal(scale, BitConverter.Int32BitsToSingle(slots[start + 10]));
                     Assert.Equal(scale * (low + high), BitConverter.Int32BitsToSingle(slots[start + 11]));
+                    Assert.Equal(-codes[..16].Sum(code => code), (short)slots[start + 12]);
+                    Assert.Equal(-codes[16..].Sum(code => code), slots[start + 12] >> 16);
+                }
+            }
+        }
+
+        Assert.Equal(tokens, next);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(5)]
+    [InlineData(12)]
+    [InlineData(13)]
+    [InlineData(31)]
+    public void Tiles_Float32_HoldColumnsOfTokens(int tokens)
+    {
+        Tensor x = new Pseudorandom(24).Tensor(tokens, 64, 2);
+        ActivationTiles tiles = new();
+        tiles.Begin(ActivationForm.Float32, tokens, 64);
+        int next = 0;
+        for (int i = 0; i < tiles.Tiles; i++)
+        {
+            tiles.Fill(i, x);
+            (int first, int count) = tiles.Tile(i);
+            Assert.Equal(next, first);
+            Assert.True(count is 12 or 4 or 1);
+            next += count;
+            ReadOnlySpan<float> values = tiles.TileValues(first, count);
+            for (int c = 0; c < 64; c++)
+            {
+                for (int t = 0; t < count; t++)
+                {
+                    Assert.Equal(x.Row(first + t)[c], values[(c * count) + t]);
                 }
             }
         }

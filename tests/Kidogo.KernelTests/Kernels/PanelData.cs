@@ -17,7 +17,8 @@ internal static class PanelData
     /// <param name="blocks">How many blocks.</param>
     /// <param name="halves">float16 numbers at the start of a block.</param>
     /// <param name="blockBytes">Bytes of a block.</param>
-    public static byte[] Blocks(Pseudorandom random, int blocks, int halves, int blockBytes)
+    /// <param name="numberBytes">4 where the numbers are kept as float32.</param>
+    public static byte[] Blocks(Pseudorandom random, int blocks, int halves, int blockBytes, int numberBytes = 2)
     {
         byte[] panel = random.Bytes(blocks * blockBytes);
         for (int b = 0; b < blocks; b++)
@@ -26,7 +27,7 @@ internal static class PanelData
             {
                 // every seventh is a subnormal float16, every fifth negative
                 Half value = (i + b) % 7 == 3 ? BitConverter.UInt16BitsToHalf((ushort)random.Below(1024)) : (Half)(0.05f * random.Float());
-                BitConverter.TryWriteBytes(panel.AsSpan((b * blockBytes) + (2 * i)), (i + b) % 5 == 2 ? -value : value);
+                Write(panel.AsSpan((b * blockBytes) + (numberBytes * i)), (i + b) % 5 == 2 ? -value : value, numberBytes);
             }
         }
 
@@ -34,18 +35,30 @@ internal static class PanelData
     }
 
     /// <summary>The same with one scale, one minimum and one byte everywhere.</summary>
-    public static byte[] Uniform(int blocks, int halves, int blockBytes, Half number, byte code)
+    public static byte[] Uniform(int blocks, int halves, int blockBytes, Half number, byte code, int numberBytes = 2)
     {
         byte[] panel = [.. Enumerable.Repeat(code, blocks * blockBytes)];
         for (int b = 0; b < blocks; b++)
         {
             for (int i = 0; i < halves; i++)
             {
-                BitConverter.TryWriteBytes(panel.AsSpan((b * blockBytes) + (2 * i)), number);
+                Write(panel.AsSpan((b * blockBytes) + (numberBytes * i)), number, numberBytes);
             }
         }
 
         return panel;
+    }
+
+    private static void Write(Span<byte> place, Half value, int bytes)
+    {
+        if (bytes == sizeof(float))
+        {
+            BitConverter.TryWriteBytes(place, (float)value);
+        }
+        else
+        {
+            BitConverter.TryWriteBytes(place, value);
+        }
     }
 
     /// <summary>The tile of all rows of <paramref name="x"/>, which are 12, 4 or 1.</summary>
