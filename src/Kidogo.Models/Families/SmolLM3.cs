@@ -44,4 +44,13 @@ public sealed class SmolLM3 : ModelFamily
         int every = config.GetInt("no_rope_layer_interval", 1, int.MaxValue, NoRopeEvery);
         return decoder.WithLayers((layer, i) => (i + 1) % every == 0 ? layer with { Rope = null } : layer);
     }
+
+    /// <inheritdoc/>
+    public override HuggingFaceConfig WriteHuggingFace(DecoderConfig config)
+    {
+        HuggingFaceConfig fields = HuggingFaceWriting.Fields(config, new HuggingFaceSpelling { AttentionBias = true, MlpBias = true });
+        HuggingFaceWriting.SetUsedWindow(fields, config);
+        fields.Set("no_rope_layers", config.Layers.Select(layer => layer.Rope is null ? 0 : 1));
+        return fields;
+    }
 }

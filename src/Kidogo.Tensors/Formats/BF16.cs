@@ -51,4 +51,32 @@ public struct BF16 : IWeightBlock<BF16>
             wide[i] = (uint)bits[i] << 16;
         }
     }
+
+    /// <inheritdoc/>
+    public static bool CanEncode => true;
+
+    /// <inheritdoc/>
+    /// <remarks>Rounds to nearest, ties to even: adds a little less than half of the last bit that stays, and the rest where that bit is odd. Lanes: 8 weights each, the tail one by one;
+    /// what is finite cannot wrap around.</remarks>
+    public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<BF16> blocks)
+    {
+        ReadOnlySpan<uint> wide = MemoryMarshal.Cast<float, uint>(row);
+        Span<ushort> bits = MemoryMarshal.Cast<BF16, ushort>(blocks)[..wide.Length];
+        ref uint source = ref MemoryMarshal.GetReference(wide);
+        ref ushort target = ref MemoryMarshal.GetReference(bits);
+        int i = 0;
+        for (; i <= wide.Length - Vector256<ushort>.Count; i += Vector256<ushort>.Count)
+        {
+            Vector256<uint> low = Rounded(Vector256.LoadUnsafe(ref source, (nuint)i));
+            Vector256<uint> high = Rounded(Vector256.LoadUnsafe(ref source, (nuint)(i + Vector256<uint>.Count)));
+            Vector256.Narrow(low, high).StoreUnsafe(ref target, (nuint)i);
+        }
+
+        for (; i < wide.Length; i++)
+        {
+            bits[i] = (ushort)((wide[i] + 0x7FFF + ((wide[i] >> 16) & 1)) >> 16);
+        }
+    }
+
+    private static Vector256<uint> Rounded(Vector256<uint> bits) => (bits + Vector256.Create(0x7FFFu) + ((bits >>> 16) & Vector256<uint>.One)) >>> 16;
 }

@@ -32,4 +32,12 @@ public struct F16 : IWeightBlock<F16>
     /// <inheritdoc/>
     public static void DecodeAll(ReadOnlySpan<F16> blocks, Span<float> destination) =>
         TensorPrimitives.ConvertToSingle(MemoryMarshal.Cast<F16, Half>(blocks), destination);
+
+    /// <inheritdoc/>
+    public static bool CanEncode => true;
+
+    /// <inheritdoc/>
+    /// <remarks>Rounds to nearest, ties to even; from 65520 on the result is infinite.</remarks>
+    public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<F16> blocks) =>
+        TensorPrimitives.ConvertToHalf(row, MemoryMarshal.Cast<F16, Half>(blocks));
 }

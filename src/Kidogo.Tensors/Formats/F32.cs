@@ -30,4 +30,10 @@ public struct F32 : IWeightBlock<F32>
 
     /// <inheritdoc/>
     public static void DecodeAll(ReadOnlySpan<F32> blocks, Span<float> destination) => MemoryMarshal.Cast<F32, float>(blocks).CopyTo(destination);
+
+    /// <inheritdoc/>
+    public static bool CanEncode => true;
+
+    /// <inheritdoc/>
+    public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<F32> blocks) => row.CopyTo(MemoryMarshal.Cast<F32, float>(blocks));
 }

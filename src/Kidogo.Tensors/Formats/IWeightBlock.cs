@@ -35,4 +35,18 @@ public interface IWeightBlock<TSelf>
             TSelf.Decode(in blocks[i], destination.Slice(i * TSelf.BlockSize, TSelf.BlockSize));
         }
     }
+
+    /// <summary>Whether <see cref="EncodeRow"/> works.</summary>
+    static virtual bool CanEncode => false;
+
+    /// <summary>What <see cref="EncodeRow"/> does with importance.</summary>
+    static virtual ImportanceUse Importance => ImportanceUse.Ignored;
+
+    /// <summary>Encodes one whole row: some encoders look at the mean square of the row.</summary>
+    /// <param name="row">[n · BlockSize], finite.</param>
+    /// <param name="importance">[n · BlockSize], finite and not negative: how much the squared error of each column counts; or empty.</param>
+    /// <param name="blocks">[n], any content.</param>
+    /// <remarks>One thread, no allocation, the same bytes on every processor. A weight so large that a scale overflows may become infinite: the caller looks.</remarks>
+    static virtual void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<TSelf> blocks) =>
+        throw new NotSupportedException($"{TSelf.Name} can be read but not written.");
 }

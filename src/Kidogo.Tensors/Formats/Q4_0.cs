@@ -1,4 +1,5 @@
 // Q4_0: 32 weights of 4 bits with one scale. GGUF type 2.
+using Kidogo.Tensors.Formats.Encoding;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -34,5 +35,36 @@ public struct Q4_0 : IWeightBlock<Q4_0>
         Vector128<sbyte> eight = Vector128.Create((sbyte)8);
         CodeWriter.Write(CodeWriter.Bits(codes, 0, 15).AsSByte() - eight, scale, destination);
         CodeWriter.Write(CodeWriter.Bits(codes, 4, 15).AsSByte() - eight, scale, destination[16..]);
+    }
+
+    /// <inheritdoc/>
+    public static bool CanEncode => true;
+
+    /// <inheritdoc/>
+    public static ImportanceUse Importance => ImportanceUse.Optional;
+
+    /// <inheritdoc/>
+    /// <remarks>Plain: the weight of the largest magnitude becomes code 0 (-8 scales), others round half up. With importance: <see cref="SymmetricScale"/>.</remarks>
+    public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<Q4_0> blocks)
+    {
+        if (!importance.IsEmpty)
+        {
+            WeighedGroups.EncodeSymmetric(row, importance, 8, blocks, static (ref Q4_0 block, float scale, ReadOnlySpan<byte> codes) =>
+            {
+                block.Scale = (Half)scale;
+                CodePacking.PackNibbles(codes, block.Codes);
+            });
+            return;
+        }
+
+        Span<byte> codes = stackalloc byte[32];
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            ReadOnlySpan<float> x = row.Slice(32 * i, 32);
+            float scale = BlockRange.FirstOfLargestMagnitude(x) / -8;
+            PlainRounding.Round(x, 0, BlockRange.ReciprocalOrZero(scale), 8.5f, 15, codes);
+            blocks[i].Scale = (Half)scale;
+            CodePacking.PackNibbles(codes, blocks[i].Codes);
+        }
     }
 }

@@ -1,4 +1,5 @@
 // Q4_1: 32 weights of 4 bits with a scale and a minimum. GGUF type 3.
+using Kidogo.Tensors.Formats.Encoding;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -37,5 +38,39 @@ public struct Q4_1 : IWeightBlock<Q4_1>
         Vector128<byte> codes = Vector128.Create<byte>(block.Codes);
         CodeWriter.Write(CodeWriter.Bits(codes, 0, 15).AsSByte(), scale, minimum, destination);
         CodeWriter.Write(CodeWriter.Bits(codes, 4, 15).AsSByte(), scale, minimum, destination[16..]);
+    }
+
+    /// <inheritdoc/>
+    public static bool CanEncode => true;
+
+    /// <inheritdoc/>
+    public static ImportanceUse Importance => ImportanceUse.Optional;
+
+    /// <inheritdoc/>
+    /// <remarks>Plain: codes 0 to 15 span the block's range, and weights round half up. With importance: <see cref="AffineScale"/>, whose minimum is at most 0.</remarks>
+    public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<Q4_1> blocks)
+    {
+        if (!importance.IsEmpty)
+        {
+            WeighedGroups.EncodeAffine(row, importance, 15, blocks, static (ref Q4_1 block, float scale, float depth, ReadOnlySpan<byte> codes) =>
+            {
+                block.Scale = (Half)scale;
+                block.Minimum = (Half)(-depth);
+                CodePacking.PackNibbles(codes, block.Codes);
+            });
+            return;
+        }
+
+        Span<byte> codes = stackalloc byte[32];
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            ReadOnlySpan<float> x = row.Slice(32 * i, 32);
+            (float smallest, float largest) = BlockRange.Range(x);
+            float scale = (largest - smallest) / 15;
+            PlainRounding.Round(x, smallest, BlockRange.ReciprocalOrZero(scale), 0.5f, 15, codes);
+            blocks[i].Scale = (Half)scale;
+            blocks[i].Minimum = (Half)smallest;
+            CodePacking.PackNibbles(codes, blocks[i].Codes);
+        }
     }
 }

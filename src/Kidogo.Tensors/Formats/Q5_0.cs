@@ -1,4 +1,5 @@
 // Q5_0: 32 weights of 5 bits with one scale. GGUF type 6.
+using Kidogo.Tensors.Formats.Encoding;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -39,5 +40,38 @@ public struct Q5_0 : IWeightBlock<Q5_0>
         Vector128<byte> high = CodeWriter.Bits(codes, 4, 15) | CodeWriter.SpreadBits(block.HighBits >> 16, 16);
         CodeWriter.Write(low.AsSByte() - sixteen, scale, destination);
         CodeWriter.Write(high.AsSByte() - sixteen, scale, destination[16..]);
+    }
+
+    /// <inheritdoc/>
+    public static bool CanEncode => true;
+
+    /// <inheritdoc/>
+    public static ImportanceUse Importance => ImportanceUse.Optional;
+
+    /// <inheritdoc/>
+    /// <remarks>Plain: the weight of the largest magnitude becomes code 0 (-16 scales), others round half up. With importance: <see cref="SymmetricScale"/>.</remarks>
+    public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<Q5_0> blocks)
+    {
+        if (!importance.IsEmpty)
+        {
+            WeighedGroups.EncodeSymmetric(row, importance, 16, blocks, static (ref Q5_0 block, float scale, ReadOnlySpan<byte> codes) =>
+            {
+                block.Scale = (Half)scale;
+                block.HighBits = CodePacking.FifthBits(codes);
+                CodePacking.PackNibbles(codes, block.Codes);
+            });
+            return;
+        }
+
+        Span<byte> codes = stackalloc byte[32];
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            ReadOnlySpan<float> x = row.Slice(32 * i, 32);
+            float scale = BlockRange.FirstOfLargestMagnitude(x) / -16;
+            PlainRounding.Round(x, 0, BlockRange.ReciprocalOrZero(scale), 16.5f, 31, codes);
+            blocks[i].Scale = (Half)scale;
+            blocks[i].HighBits = CodePacking.FifthBits(codes);
+            CodePacking.PackNibbles(codes, blocks[i].Codes);
+        }
     }
 }

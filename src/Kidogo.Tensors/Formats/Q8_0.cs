@@ -1,4 +1,5 @@
 // Q8_0: 32 weights of 8 bits with one scale. GGUF type 8.
+using Kidogo.Tensors.Formats.Encoding;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -33,5 +34,21 @@ public struct Q8_0 : IWeightBlock<Q8_0>
         ReadOnlySpan<sbyte> codes = block.Codes;
         CodeWriter.Write(Vector128.Create(codes[..16]), scale, destination);
         CodeWriter.Write(Vector128.Create(codes[16..]), scale, destination[16..]);
+    }
+
+    /// <inheritdoc/>
+    public static bool CanEncode => true;
+
+    /// <inheritdoc/>
+    /// <remarks>The largest magnitude becomes code ±127, others round half away from zero.</remarks>
+    public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<Q8_0> blocks)
+    {
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            ReadOnlySpan<float> x = row.Slice(32 * i, 32);
+            float scale = BlockRange.LargestMagnitude(x) / 127;
+            blocks[i].Scale = (Half)scale;
+            PlainRounding.RoundAwayFromZero(x, BlockRange.ReciprocalOrZero(scale), blocks[i].Codes);
+        }
     }
 }

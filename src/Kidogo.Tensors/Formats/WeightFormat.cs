@@ -1,6 +1,7 @@
-// A stored weight format as the rest of the house sees it: a name, a size, and a way to float32. Knows no files, no threads and no models.
+// A stored weight format as the rest of the house sees it: a name, a size, a way to float32 and, for most, a way back. Knows no files, no threads and no models.
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Kidogo.Tensors.Formats.Encoding;
 
 namespace Kidogo.Tensors.Formats;
 
@@ -46,6 +47,92 @@ public abstract class WeightFormat
     /// <exception cref="ArgumentException">The lengths do not belong together.</exception>
     public abstract void Decode(ReadOnlySpan<byte> blocks, Span<float> destination);
 
+    /// <summary>Whether weights can be encoded to this format.</summary>
+    public abstract bool CanEncode { get; }
+
+    /// <summary>What encoding does with importance.</summary>
+    public abstract ImportanceUse Importance { get; }
+
+    /// <summary>Encodes one whole row: round to nearest, where the format has scales with the search for them that llama.cpp's quantiser does, to the same bytes.</summary>
+    /// <param name="row">[C], whole blocks. A row, not a piece of it: some formats look at the mean square of the row when there is importance.</param>
+    /// <param name="importance">[C] How much the squared error of each column counts, relative to others; not negative. Or empty: all alike.</param>
+    /// <param name="destination">[RowBytes(C)]</param>
+    /// <exception cref="ArgumentException">Lengths do not belong together, importance is not finite or negative, or is missing where it is required.</exception>
+    /// <exception cref="NotSupportedException"><see cref="CanEncode"/> is false.</exception>
+    /// <exception cref="WeightEncodingException">A weight is not finite, or too large for the format's scales.</exception>
+    /// <remarks>The same bytes on every processor. docs/decisions/2026-11-22-encoders-equal-llama-cpp.md says where they are llama.cpp's and where not.</remarks>
+    public void Encode(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<byte> destination)
+    {
+        CheckImportance(importance, row.Length);
+        Encode(row, importance, destination, 0);
+    }
+
+    /// <summary>Encodes a row of a tensor, whose importance was checked before.</summary>
+    internal void Encode(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<byte> destination, long rowNumber)
+    {
+        if (destination.Length != RowBytes(row.Length))
+        {
+            throw new ArgumentException($"A row of {row.Length} weights is {RowBytes(row.Length)} bytes of {Name}, not {destination.Length}.", nameof(destination));
+        }
+
+        int notFinite = RowChecks.FirstNotFinite(row, out float largest);
+        if (notFinite >= 0)
+        {
+            throw new WeightEncodingException(Name, rowNumber, notFinite, row[notFinite]);
+        }
+
+        EncodeRow(row, importance, destination);
+        if (largest > RowChecks.SurelySmall)
+        {
+            RefuseOverflow(row, destination, rowNumber);
+        }
+    }
+
+    /// <summary>Whether this importance can be used for rows of <paramref name="columns"/> weights.</summary>
+    /// <exception cref="ArgumentException">It cannot.</exception>
+    internal void CheckImportance(ReadOnlySpan<float> importance, int columns)
+    {
+        if (importance.IsEmpty)
+        {
+            if (Importance == ImportanceUse.Required && columns > 0)
+            {
+                throw new ArgumentException($"{Name} is too coarse to be encoded without importance. Give an importance matrix, or choose a larger format.", nameof(importance));
+            }
+
+            return;
+        }
+
+        if (importance.Length != columns)
+        {
+            throw new ArgumentException($"Importance of {importance.Length} columns does not belong to a row of {columns} weights.", nameof(importance));
+        }
+
+        int unusable = RowChecks.FirstUnusableImportance(importance);
+        if (unusable >= 0)
+        {
+            throw new ArgumentException($"Importance {importance[unusable]} of column {unusable} is not a finite number of at least 0.", nameof(importance));
+        }
+    }
+
+    /// <summary>Encodes what was checked.</summary>
+    private protected abstract void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<byte> destination);
+
+    /// <summary>Looks whether scales overflowed, by decoding. Only rows with uncommonly large weights come here.</summary>
+    private void RefuseOverflow(ReadOnlySpan<float> row, ReadOnlySpan<byte> blocks, long rowNumber)
+    {
+        float[] decoded = new float[BlockSize];
+        for (int block = 0; block < row.Length / BlockSize; block++)
+        {
+            Decode(blocks.Slice(block * BlockBytes, BlockBytes), decoded);
+            if (RowChecks.FirstNotFinite(decoded, out _) >= 0)
+            {
+                ReadOnlySpan<float> weights = row.Slice(block * BlockSize, BlockSize);
+                int worst = RowChecks.IndexOfLargest(weights);
+                throw new WeightEncodingException(Name, rowNumber, (block * BlockSize) + worst, weights[worst]);
+            }
+        }
+    }
+
     /// <inheritdoc/>
     public override string ToString() => Name;
 }
@@ -55,6 +142,10 @@ internal sealed class BlockFormat<TBlock>() : WeightFormat(TBlock.Name, TBlock.G
     where TBlock : unmanaged, IWeightBlock<TBlock>
 {
     internal override int StructBytes => Unsafe.SizeOf<TBlock>();
+
+    public override bool CanEncode => TBlock.CanEncode;
+
+    public override ImportanceUse Importance => TBlock.Importance;
 
     public override void Decode(ReadOnlySpan<byte> blocks, Span<float> destination)
     {
@@ -66,4 +157,7 @@ internal sealed class BlockFormat<TBlock>() : WeightFormat(TBlock.Name, TBlock.G
 
         TBlock.DecodeAll(MemoryMarshal.Cast<byte, TBlock>(blocks), destination);
     }
+
+    private protected override void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<byte> destination) =>
+        TBlock.EncodeRow(row, importance, MemoryMarshal.Cast<byte, TBlock>(destination));
 }
