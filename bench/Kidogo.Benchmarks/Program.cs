@@ -9,6 +9,9 @@ switch (args)
     case ["kernels"]:
         KernelSpeed.Print();
         return 0;
+    case ["products", string tokens, .. string[] options] when options.Length is 0 or 2:
+        ProductSpeed.Print(ThreadsIn(options), int.Parse(tokens, CultureInfo.InvariantCulture));
+        return 0;
     case ["fma-peak", .. string[] options] when options.Length is 0 or 2:
         FmaPeak.Print(ThreadsIn(options));
         return 0;
@@ -18,6 +21,7 @@ switch (args)
     default:
         Console.Error.WriteLine("""
             Kidogo.Benchmarks kernels                  operations a second of every kernel alone, one thread, in processor time
+            Kidogo.Benchmarks products TOKENS [--threads N]   float32 operations a second of the three products of a linear layer in training
             Kidogo.Benchmarks fma-peak [--threads N]   float32 operations a second that N threads reach on registers
             Kidogo.Benchmarks tokenizer MODEL TEXT     megabytes a second from text to ids, one thread
             """);

@@ -9,8 +9,9 @@ namespace Kidogo.Models;
 /// <summary>Takes every tensor that a configuration asks for, checks its shape, and joins the layers.</summary>
 /// <param name="config">What the model does.</param>
 /// <param name="source">The tensors.</param>
-/// <param name="context">What weights are opened for; null to check only.</param>
-internal sealed class DecoderBuilder(DecoderConfig config, TensorSource source, ComputeContext? context)
+/// <param name="context">What weights are opened for; null where nothing is opened: to check only, or for weights that are made.</param>
+/// <param name="isCheck">Whether to check only.</param>
+internal sealed class DecoderBuilder(DecoderConfig config, IWeightSource source, ComputeContext? context, bool isCheck = false)
 {
     private readonly Dictionary<RopeConfig, RotaryEmbedding> _rotary = [];
     private readonly List<Weight> _opened = [];
@@ -19,7 +20,7 @@ internal sealed class DecoderBuilder(DecoderConfig config, TensorSource source, 
     /// <exception cref="ModelFormatException">A tensor is absent, has another shape, or has no place in the model.</exception>
     public static void Check(DecoderConfig config, TensorSource source)
     {
-        new DecoderBuilder(config, source, null).Join(null);
+        new DecoderBuilder(config, source, null, isCheck: true).Join(null);
         source.RefuseUnused(config.NumLayers);
     }
 
@@ -107,7 +108,7 @@ internal sealed class DecoderBuilder(DecoderConfig config, TensorSource source, 
     {
         string name = CanonicalNames.InLayer(index, part switch { 0 => "attn_q", 1 => "attn_k", _ => "attn_v" });
         string fused = CanonicalNames.InLayer(index, "attn_qkv");
-        if (source.Find($"{name}.weight") is not null || source.Find($"{fused}.weight") is null)
+        if (source.RowsOf($"{name}.weight") is not null || source.RowsOf($"{fused}.weight") is null)
         {
             return MakeLinear(name, part == 0 ? layer.QuerySize : layer.KvSize, config.HiddenSize, layer.QkvBias);
         }
@@ -132,7 +133,7 @@ internal sealed class DecoderBuilder(DecoderConfig config, TensorSource source, 
             return new FeedForward(layer.Activation, null, MakeLinear(up, layer.IntermediateSize, config.HiddenSize, layer.MlpBias), down);
         }
 
-        bool isFused = source.Find($"{gate}.weight") is null && source.Find($"{up}.weight") is { } stored && stored.Rows == 2L * layer.IntermediateSize;
+        bool isFused = source.RowsOf($"{gate}.weight") is null && source.RowsOf($"{up}.weight") is { } stored && stored == 2L * layer.IntermediateSize;
         if (!isFused)
         {
             return new FeedForward(
@@ -162,13 +163,13 @@ internal sealed class DecoderBuilder(DecoderConfig config, TensorSource source, 
     private Tensor Vector(string name, int storedLength, int[]? order = null)
     {
         source.CheckVector(name, storedLength);
-        return context is null ? new Tensor(0, 0) : source.ReadVector(name, storedLength, order);
+        return isCheck ? new Tensor(0, 0) : source.ReadVector(name, storedLength, order);
     }
 
     private Weight Matrix(string name, int storedRows, int columns, int[]? rowOrder = null)
     {
         source.CheckMatrix($"{name}.weight", storedRows, columns);
-        if (context is null)
+        if (isCheck)
         {
             return null!; // what is joined by a check is thrown away unused
         }

@@ -63,9 +63,19 @@ public sealed class DecoderModel : IDisposable
     /// <exception cref="ArgumentException">The batch is empty, has an id outside the vocabulary, or a sequence would outgrow its context.</exception>
     /// <exception cref="InvalidOperationException">A key or value for a cache in float16 is infinite or no number: the weights are damaged.</exception>
     /// <exception cref="OutOfMemoryException">The system has no room for the caches.</exception>
-    /// <remarks>Whatever it throws, the caches are as they were: a pass that fails in the middle is taken back.</remarks>
+    /// <remarks>
+    /// Whatever it throws, the caches are as they were: a pass that fails in the middle is taken back.
+    /// In a training context every sequence is whole and has no cache, nothing is attended across sequences, each begins at position 0 (so packed documents are sequences),
+    /// and the batch must stay as it is until the backward pass is over.
+    /// </remarks>
     public Tensor Forward(ComputeContext context, SequenceBatch batch)
     {
+        if (context.IsTraining)
+        {
+            batch.PrepareWithoutCaches(this);
+            return ForwardPrepared(context, batch);
+        }
+
         batch.Prepare(this, context.CacheFormat);
         int mark = context.Mark();
         try
@@ -133,7 +143,7 @@ public sealed class DecoderModel : IDisposable
         }
 
         // Sequences whose rotations differ go one by one; that changes how, not what.
-        if (context.IsRecording)
+        if (context.IsTraining)
         {
             throw new NotSupportedException("Sequences of different lengths cannot be in one training batch of a model whose rotary scaling depends on the length. Train on sequences of one length.");
         }
@@ -163,7 +173,7 @@ public sealed class DecoderModel : IDisposable
 
         foreach (DecoderBlock block in _blocks)
         {
-            x = block.Forward(context, x, batch);
+            x = context.CheckpointActivations ? Recomputed(context, block, x, batch) : block.Forward(context, x, batch);
         }
 
         if (batch.SelectedLogitRows.Length == 0)
@@ -182,6 +192,9 @@ public sealed class DecoderModel : IDisposable
         logits = Config.LogitScale == 1 ? logits : ScaleOp.Apply(context, logits, Config.LogitScale);
         return Config.LogitSoftcap == 0 ? logits : SoftcapOp.Apply(context, logits, Config.LogitSoftcap);
     }
+
+    // In a method of its own: what the function holds on to is allocated only here.
+    private static Tensor Recomputed(ComputeContext context, DecoderBlock block, Tensor x, SequenceBatch batch) => context.Recompute(x, input => block.Forward(context, input, batch));
 
     private sealed class SlotCollector : ISlotVisitor
     {

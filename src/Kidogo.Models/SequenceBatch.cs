@@ -120,16 +120,34 @@ public sealed class SequenceBatch : IDisposable
         _temporary.Clear();
     }
 
+    /// <summary>Checks the batch against the model's limits and finds all positions, for a pass that is recorded: every sequence is whole, and has no cache.</summary>
+    internal void PrepareWithoutCaches(DecoderModel model)
+    {
+        CheckFilled(model);
+        foreach (ref Sequence sequence in CollectionsMarshal.AsSpan(_sequences))
+        {
+            if (!sequence.IsTemporary)
+            {
+                throw new ArgumentException("A sequence with a cache cannot be in a training batch, since no gradient flows into a cache: add it whole, with null for the cache.");
+            }
+
+            if (model.Config.LearnedPositions > 0 && sequence.Rows > model.Config.LearnedPositions)
+            {
+                throw new ArgumentException($"The sequence is {sequence.Rows} tokens long, but the model has learned {model.Config.LearnedPositions} positions. Cut the text into shorter windows.");
+            }
+
+            sequence = sequence with { Cache = null, RotaryLength = sequence.Rows };
+            for (int i = 0; i < sequence.Rows; i++)
+            {
+                _positions.Add(i);
+            }
+        }
+    }
+
     /// <summary>Checks the batch against the model's limits, gives sequences without a cache one, and finds all positions. Changes no caller's cache.</summary>
     internal void Prepare(DecoderModel model, KvFormat temporaryFormat)
     {
-        if (_sequences.Count == 0)
-        {
-            throw new ArgumentException("The batch is empty: add at least one sequence.");
-        }
-
-        CheckTokens(model.Config.VocabSize);
-        _positions.Clear();
+        CheckFilled(model);
         int used = 0;
         foreach (ref Sequence sequence in CollectionsMarshal.AsSpan(_sequences))
         {
@@ -160,7 +178,7 @@ public sealed class SequenceBatch : IDisposable
     {
         foreach (Sequence sequence in _sequences)
         {
-            sequence.Cache!.TakeBack(_positions[sequence.FirstRow]);
+            sequence.Cache?.TakeBack(_positions[sequence.FirstRow]);
         }
     }
 
@@ -183,7 +201,7 @@ public sealed class SequenceBatch : IDisposable
         }
     }
 
-    /// <summary>The rows and stores of the chosen sequences for one layer.</summary>
+    /// <summary>The rows and stores of the chosen sequences for one layer; no stores in training.</summary>
     internal ReadOnlySpan<SequenceRows> RowsOfLayer(int layer)
     {
         if (_rows.Length < _countSelected)
@@ -194,10 +212,21 @@ public sealed class SequenceBatch : IDisposable
         for (int i = 0; i < _countSelected; i++)
         {
             Sequence sequence = _sequences[_firstSelected + i];
-            _rows[i] = new SequenceRows(sequence.FirstRow - _firstRow, sequence.Rows, sequence.Cache![layer]);
+            _rows[i] = new SequenceRows(sequence.FirstRow - _firstRow, sequence.Rows, sequence.Cache?[layer]);
         }
 
         return _rows.AsSpan(0, _countSelected);
+    }
+
+    private void CheckFilled(DecoderModel model)
+    {
+        if (_sequences.Count == 0)
+        {
+            throw new ArgumentException("The batch is empty: add at least one sequence.");
+        }
+
+        CheckTokens(model.Config.VocabSize);
+        _positions.Clear();
     }
 
     private void CheckTokens(int vocabulary)

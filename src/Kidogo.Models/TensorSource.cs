@@ -7,7 +7,7 @@ namespace Kidogo.Models;
 
 /// <summary>Stored tensors under GGUF's names, whatever the file calls them.</summary>
 /// <remarks>Remembers what was taken, so that a loader can refuse a file with weights that the configuration does not speak of: left out, they would make the model wrong in silence.</remarks>
-internal sealed class TensorSource
+internal sealed class TensorSource : IWeightSource
 {
     private readonly string _file;
     private readonly Dictionary<string, StoredTensor> _tensors = new(StringComparer.Ordinal);
@@ -44,14 +44,19 @@ internal sealed class TensorSource
     /// <summary>The tensor of this canonical name, or null.</summary>
     public StoredTensor? Find(string name) => _tensors.GetValueOrDefault(name);
 
-    /// <summary>A matrix, or some rows of one.</summary>
-    /// <param name="name">The canonical name.</param>
-    /// <param name="storedRows">Rows that the whole tensor must have.</param>
-    /// <param name="columns">Columns that it must have.</param>
-    /// <param name="rowOrder">For each row of the result the stored row; null for all in order.</param>
-    /// <param name="context">What the weight is opened for.</param>
-    public Weight OpenMatrix(string name, int storedRows, int columns, int[]? rowOrder, ComputeContext context)
+    /// <inheritdoc/>
+    public long? RowsOf(string name) => Find(name)?.Rows;
+
+    /// <inheritdoc/>
+    void IWeightSource.CheckMatrix(string name, int storedRows, int columns) => CheckMatrix(name, storedRows, columns);
+
+    /// <inheritdoc/>
+    void IWeightSource.CheckVector(string name, int storedLength) => CheckVector(name, storedLength);
+
+    /// <inheritdoc/>
+    public Weight OpenMatrix(string name, int storedRows, int columns, int[]? rowOrder, ComputeContext? context)
     {
+        ArgumentNullException.ThrowIfNull(context);
         StoredTensor tensor = CheckMatrix(name, storedRows, columns);
         if (_isInputMajor(name))
         {
@@ -115,10 +120,7 @@ internal sealed class TensorSource
         return tensor;
     }
 
-    /// <summary>A vector in float32.</summary>
-    /// <param name="name">The canonical name.</param>
-    /// <param name="storedLength">Values that the whole tensor must have.</param>
-    /// <param name="order">For each value of the result the stored one; null for all in order.</param>
+    /// <inheritdoc/>
     public Tensor ReadVector(string name, int storedLength, int[]? order = null)
     {
         StoredTensor tensor = CheckVector(name, storedLength);

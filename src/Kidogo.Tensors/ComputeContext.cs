@@ -17,8 +17,9 @@ public sealed class ComputeContext : IDisposable
     private readonly Workspace _workspace = new();
     private readonly GradientTape? _tape;
 
-    private ComputeContext(int threads, ComputePrecision precision, bool isTraining)
+    private ComputeContext(int threads, ComputePrecision precision, bool isTraining, bool checkpointActivations)
     {
+        CheckpointActivations = checkpointActivations;
         Team = new WorkerTeam(threads);
         Precision = precision;
         Works = new Ops.OpWorks(threads);
@@ -29,16 +30,18 @@ public sealed class ComputeContext : IDisposable
     /// <param name="threads">Threads to compute with; 0 for one per processor.</param>
     /// <param name="precision">The arithmetic.</param>
     public static ComputeContext Inference(int threads = 0, ComputePrecision precision = ComputePrecision.Fast) =>
-        new(threads == 0 ? Environment.ProcessorCount : threads, precision, isTraining: false);
+        new(threads == 0 ? Environment.ProcessorCount : threads, precision, isTraining: false, checkpointActivations: false);
 
     /// <summary>A context that records a forward pass for gradients. Ops that have no backward refuse to run under it.</summary>
     /// <param name="threads">Threads to compute with; 0 for one per processor.</param>
+    /// <param name="checkpointActivations">Whether models keep only what goes from block to block, and compute a block again for its gradients (<see cref="Recompute"/>): a third more
+    /// time, much less memory, and the same bits.</param>
     /// <remarks>
     /// Tensors that are rented live until <see cref="Backward"/> has passed the op that made them, or <see cref="Forget"/>; marks do nothing.
     /// No op writes onto its input here.
     /// </remarks>
-    public static ComputeContext Training(int threads = 0) =>
-        new(threads == 0 ? Environment.ProcessorCount : threads, ComputePrecision.Exact, isTraining: true);
+    public static ComputeContext Training(int threads = 0, bool checkpointActivations = false) =>
+        new(threads == 0 ? Environment.ProcessorCount : threads, ComputePrecision.Exact, isTraining: true, checkpointActivations);
 
     /// <summary>The threads.</summary>
     public WorkerTeam Team { get; }
@@ -51,6 +54,9 @@ public sealed class ComputeContext : IDisposable
 
     /// <summary>Whether the context is for training: no op writes onto its input, and attention reads no cache.</summary>
     public bool IsTraining => _tape is not null;
+
+    /// <summary>Whether models compute their blocks again for the gradients instead of keeping what is in them.</summary>
+    public bool CheckpointActivations { get; }
 
     /// <summary>Whether ops are recorded now: in training, but not in the first pass of a block that is computed again for its gradients.</summary>
     public bool IsRecording => _tape is { IsPaused: false };
@@ -111,6 +117,16 @@ public sealed class ComputeContext : IDisposable
 
         return gradient;
     }
+
+    /// <summary>Passes the gradient of an output on to an input as it is, without a copy, where nothing is in the input's yet.</summary>
+    /// <param name="output">The output, whose gradient nothing may read afterwards.</param>
+    /// <param name="x">An input of the same shape that needs a gradient.</param>
+    /// <returns>Whether it was: otherwise the caller must add it (<see cref="GradientOf(Tensor)"/>).</returns>
+    internal static bool HandOver(Tensor output, Tensor x) => GradientTape.HandOver(output, x);
+
+    /// <summary>Takes the storage of a recorded tensor that nothing will read again for something of the same shape: x is empty afterwards.</summary>
+    /// <returns>A tensor with the values of x.</returns>
+    internal Tensor Overwrite(Tensor x) => Tape.Overwrite(x);
 
     /// <summary>Gives back a tensor that a backward rented for itself.</summary>
     internal void Return(Tensor tensor) => Tape.Return(tensor);

@@ -73,6 +73,25 @@ internal sealed class GradientTape
         return x.Gradient;
     }
 
+    public static bool HandOver(Tensor output, Tensor x)
+    {
+        if (x.Gradient is not null || x.IsParameter || x.Rows != output.Rows || x.Columns != output.Columns)
+        {
+            return false;
+        }
+
+        (x.Gradient, output.Gradient) = (output.Gradient, null);
+        return true;
+    }
+
+    public Tensor Overwrite(Tensor x)
+    {
+        (int rows, int columns) = (x.Rows, x.Columns);
+        Tensor heir = Tensor.InStorage(x.TakeStorage(), rows, columns);
+        _rented.Add(heir);
+        return heir;
+    }
+
     public void Backward(Tensor loss)
     {
         if (loss.Length != 1 || !loss.NeedsGradient)
@@ -111,7 +130,7 @@ internal sealed class GradientTape
             IsPaused = false;
         }
 
-        _rented.Remove(result);
+        _rented.RemoveAt(_rented.LastIndexOf(result));
         ReturnFrom(mark);
         _rented.Add(result);
         Record(result, () =>
@@ -119,8 +138,7 @@ internal sealed class GradientTape
             int step = _steps.Count;
             int inner = _rented.Count;
             Tensor again = block(x);
-            again.Gradient = Rent(result.Rows, result.Columns);
-            result.Gradient!.Span.CopyTo(again.Gradient.Span);
+            (again.Gradient, result.Gradient) = (result.Gradient, null);
             PlayBack(step, inner, x);
         });
         return result;
@@ -133,9 +151,13 @@ internal sealed class GradientTape
         {
             Step step = _steps[^1];
             _steps.RemoveAt(_steps.Count - 1);
-            if (step.Output.Gradient is { } gradient)
+            if (step.Output.Gradient is not null)
             {
                 step.Backward();
+            }
+
+            if (step.Output.Gradient is { } gradient) // not handed over to an input
+            {
                 step.Output.Gradient = null;
                 Return(gradient);
             }

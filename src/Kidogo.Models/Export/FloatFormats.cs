@@ -1,7 +1,4 @@
-// The plain formats, which every converter needs by name. Knows how they are rounded to.
-using System.Buffers.Binary;
-using System.Numerics.Tensors;
-using System.Runtime.InteropServices;
+// The plain formats, which every converter needs by name. Knows nothing else.
 using Kidogo.Tensors.Formats;
 
 namespace Kidogo.Models.Export;
@@ -20,30 +17,4 @@ public static class FloatFormats
 
     /// <summary>Whether a format is one of them.</summary>
     public static bool IsPlain(WeightFormat format) => format == F32 || format == F16 || format == BF16;
-
-    /// <summary>Rounds to the nearest value of a plain format, ties to even.</summary>
-    internal static void Encode(WeightFormat format, ReadOnlySpan<float> values, Span<byte> destination)
-    {
-        if (format == F32)
-        {
-            MemoryMarshal.AsBytes(values).CopyTo(destination);
-        }
-        else if (format == F16)
-        {
-            TensorPrimitives.ConvertToHalf(values, MemoryMarshal.Cast<byte, Half>(destination));
-        }
-        else if (format == BF16)
-        {
-            for (int i = 0; i < values.Length; i++)
-            {
-                uint bits = BitConverter.SingleToUInt32Bits(values[i]);
-                uint rounded = float.IsNaN(values[i]) ? bits | 0x400000 : bits + 0x7FFF + ((bits >> 16) & 1);
-                BinaryPrimitives.WriteUInt16LittleEndian(destination[(2 * i)..], (ushort)(rounded >> 16));
-            }
-        }
-        else
-        {
-            throw new NotSupportedException($"{format.Name} is no plain format.");
-        }
-    }
 }

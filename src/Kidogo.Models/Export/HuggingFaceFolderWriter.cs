@@ -94,7 +94,7 @@ public static class HuggingFaceFolderWriter
         foreach (ModelTensor tensor in tensors)
         {
             WeightFormat format = content.Format ?? content.FormatOf?.Invoke(tensor) ?? (FloatFormats.IsPlain(tensor.Format) ? tensor.Format : FloatFormats.F32);
-            all.Add(TensorEncoding.Prepare(ForFile(family, said, tensor), family.HuggingFaceName(tensor.Name), format, Advance));
+            all.Add(TensorEncoding.Prepare(ForFile(family, said, tensor), family.HuggingFaceName(tensor.Name), format, new EncodingRequest { Advanced = Advance }));
             types[format.Name] = types.GetValueOrDefault(format.Name) + tensor.Elements;
         }
 

@@ -109,8 +109,8 @@ public abstract class ModelFamily
     /// <summary>The module of the head, which stands outside of the base model.</summary>
     protected virtual string HeadModule => "lm_head";
 
-    /// <summary>From the canonical name of a module to Hugging Face's: of several that are read the first.</summary>
-    protected virtual string? HuggingFaceModule(string canonicalModule) => ModuleNames.FirstOrDefault(pair => pair.Value == canonicalModule).Key;
+    /// <summary>From the canonical name of a module to Hugging Face's: of several that are read the last, which a family adds to those of Llama.</summary>
+    private string? HuggingFaceModule(string canonicalModule) => canonicalModule == "output" ? HeadModule : ModuleNames.LastOrDefault(pair => pair.Value == canonicalModule).Key;
 
     /// <summary>Whether a Hugging Face file stores the matrix of this canonical name as [inputs, outputs].</summary>
     public virtual bool IsInputMajor(string canonicalName) => false;

@@ -55,12 +55,4 @@ public sealed class Phi3 : ModelFamily
 
         return fields;
     }
-
-    /// <inheritdoc/>
-    protected override string? HuggingFaceModule(string canonicalModule) => canonicalModule switch
-    {
-        "attn_qkv" => "self_attn.qkv_proj",
-        "ffn_up" => "mlp.gate_up_proj",
-        _ => base.HuggingFaceModule(canonicalModule),
-    };
 }

@@ -13,6 +13,9 @@ public class TokenEmbedding(string name, Weight weight, float scale) : Layer(nam
     /// <summary>[V, D]</summary>
     public Weight Weight => weight;
 
+    /// <summary>What rows are multiplied by.</summary>
+    public float Scale => scale;
+
     /// <inheritdoc/>
     public override long ParameterCount => (long)weight.Rows * weight.Columns;
 

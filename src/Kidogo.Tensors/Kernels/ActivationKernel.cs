@@ -50,6 +50,10 @@ internal static class ActivationKernel
         }
     }
 
+    /// <summary>The slope of x Φ(x): Φ(x) + x φ(x).</summary>
+    public static float GeluErfSlope(float x) =>
+        (float)((0.5 * ErfComplement(-x / Math.Sqrt(2))) + (x * Math.Exp(-0.5 * x * x) / Math.Sqrt(2 * Math.PI)));
+
     // erfc by the continued fraction (Abramowitz and Stegun 7.1.14) for |x| > 2.5 and the power series (7.1.6) below: double precision in both.
     private static double ErfComplement(double x)
     {

@@ -27,8 +27,9 @@ internal static class TileInterleaving
         }
     }
 
+    /// <summary>Writes four rows side by side: column c goes to [c · tokens, + 4).</summary>
     // Lanes: 4 columns of a row; four rows are turned as a 4 x 4 matrix by two rounds of unpacking, in pairs of lanes and in pairs of pairs.
-    private static void Fill(ReadOnlySpan<float> row0, ReadOnlySpan<float> row1, ReadOnlySpan<float> row2, ReadOnlySpan<float> row3, Span<float> tile, int tokens)
+    internal static void Fill(ReadOnlySpan<float> row0, ReadOnlySpan<float> row1, ReadOnlySpan<float> row2, ReadOnlySpan<float> row3, Span<float> tile, int tokens)
     {
         int columns = row0.Length;
         int c = 0;

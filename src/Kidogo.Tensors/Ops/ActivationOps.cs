@@ -33,13 +33,19 @@ public static class ActivationOp
     /// <returns>[T, F]</returns>
     public static Tensor Apply(ComputeContext context, Tensor x, Activation kind)
     {
-        context.RefuseGradient(nameof(ActivationOp));
         Tensor y = context.Rent(x.Rows, x.Columns);
         GatedOperation operation = context.Works.Cached<GatedOperation>();
         (operation.Gate, operation.Up, operation.Kind, operation.Y) = (x, null, kind, y);
         context.Works.Rows.Run(context.Team, operation, x.Rows, x.Columns * 4);
+        if (context.Records(x))
+        {
+            Record(context, x, kind, y);
+        }
+
         return y;
     }
+
+    private static void Record(ComputeContext context, Tensor x, Activation kind, Tensor y) => context.Record(y, () => GatedBackward.Run(context, x, null, kind, y));
 }
 
 /// <summary>y = f(gate) · up (Shazeer, arXiv 2002.05202, equation 6).</summary>
@@ -53,7 +59,6 @@ public static class GatedOp
     /// <returns>[T, F]</returns>
     public static Tensor Apply(ComputeContext context, Tensor gate, Tensor up, Activation kind)
     {
-        context.RefuseGradient(nameof(GatedOp));
         if (gate.Rows != up.Rows || gate.Columns != up.Columns)
         {
             throw new ArgumentException($"A gate of {gate.Rows} x {gate.Columns} meets a branch of {up.Rows} x {up.Columns}.", nameof(up));
@@ -63,8 +68,15 @@ public static class GatedOp
         GatedOperation operation = context.Works.Cached<GatedOperation>();
         (operation.Gate, operation.Up, operation.Kind, operation.Y) = (gate, up, kind, y);
         context.Works.Rows.Run(context.Team, operation, gate.Rows, gate.Columns * 4);
+        if (context.Records(gate, up))
+        {
+            Record(context, gate, up, kind, y);
+        }
+
         return y;
     }
+
+    private static void Record(ComputeContext context, Tensor gate, Tensor up, Activation kind, Tensor y) => context.Record(y, () => GatedBackward.Run(context, gate, up, kind, y));
 }
 
 /// <summary>A row of f(gate), times up where there is one.</summary>
@@ -80,6 +92,54 @@ internal sealed class GatedOperation : IRowOperation
         if (Up is not null)
         {
             TensorPrimitives.Multiply(y, Up.Row(row), y);
+        }
+    }
+}
+
+/// <summary>A row of dgate = dy · up · f'(gate) and dup = dy · f(gate).</summary>
+internal sealed class GatedBackward : IRowOperation
+{
+    private const int Block = 256; // columns whose values and slopes lie on the stack
+
+    private Tensor? _gate, _up, _gradientGate, _gradientUp, _gradientY;
+    private Activation _kind;
+
+    /// <summary>Lets the gradient of y flow into the gate and, where there is one, the other branch.</summary>
+    public static void Run(ComputeContext context, Tensor gate, Tensor? up, Activation kind, Tensor y)
+    {
+        GatedBackward operation = context.Works.Cached<GatedBackward>();
+        operation._gradientGate = gate.NeedsGradient ? context.GradientOf(gate) : null;
+        operation._gradientUp = up is { NeedsGradient: true } ? context.GradientOf(up) : null; // may be the same tensor: both add
+        (operation._gate, operation._up, operation._kind, operation._gradientY) = (gate, up, kind, y.Gradient!);
+        context.Works.Rows.Run(context.Team, operation, gate.Rows, gate.Columns * 8);
+    }
+
+    public void Do(int row)
+    {
+        Span<float> values = stackalloc float[Block], slopes = stackalloc float[Block];
+        ReadOnlySpan<float> gate = _gate!.Row(row), up = _up is null ? [] : _up.Row(row), gradientY = _gradientY!.Row(row);
+        for (int first = 0; first < gate.Length; first += Block)
+        {
+            int count = Math.Min(Block, gate.Length - first);
+            Span<float> value = values[..count], slope = slopes[..count];
+            ReadOnlySpan<float> dy = gradientY.Slice(first, count);
+            ActivationSlope.Apply(gate.Slice(first, count), _kind, value, slope);
+            if (_gradientUp is not null)
+            {
+                Span<float> target = _gradientUp.Row(row).Slice(first, count);
+                TensorPrimitives.MultiplyAdd(value, dy, target, target);
+            }
+
+            if (_gradientGate is not null)
+            {
+                if (!up.IsEmpty)
+                {
+                    TensorPrimitives.Multiply(slope, up.Slice(first, count), slope);
+                }
+
+                Span<float> target = _gradientGate.Row(row).Slice(first, count);
+                TensorPrimitives.MultiplyAdd(slope, dy, target, target);
+            }
         }
     }
 }

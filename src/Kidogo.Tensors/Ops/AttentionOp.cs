@@ -4,8 +4,8 @@ namespace Kidogo.Tensors.Ops;
 /// <summary>The rows of one sequence in a batch.</summary>
 /// <param name="FirstRow">The sequence's first row in the batch.</param>
 /// <param name="Rows">Its rows: consecutive positions after those that its store holds.</param>
-/// <param name="Store">Its cached keys and values of this layer.</param>
-public readonly record struct SequenceRows(int FirstRow, int Rows, KvStore Store);
+/// <param name="Store">Its cached keys and values of this layer; null in training, where a sequence is its rows alone.</param>
+public readonly record struct SequenceRows(int FirstRow, int Rows, KvStore? Store);
 
 /// <summary>The shape and rules of attention in a layer.</summary>
 /// <param name="Heads">H: query heads.</param>
@@ -19,7 +19,7 @@ public readonly record struct AttentionShape(int Heads, int KvHeads, int HeadDim
 /// <summary>Softmax attention (Vaswani et al., arXiv 1706.03762, section 3.2) with grouped heads (Ainslie et al., arXiv 2305.13245).</summary>
 public static class AttentionOp
 {
-    /// <summary>Appends the new keys and values to each sequence's store and attends over all it holds.</summary>
+    /// <summary>Appends the new keys and values to each sequence's store and attends over all it holds; in training each row attends over its own sequence's rows up to itself.</summary>
     /// <param name="context">How to compute.</param>
     /// <param name="q">[T, H · E]</param>
     /// <param name="k">[T, K · E]</param>
@@ -29,21 +29,27 @@ public static class AttentionOp
     /// <returns>[T, H · E]</returns>
     public static Tensor Apply(ComputeContext context, Tensor q, Tensor k, Tensor v, ReadOnlySpan<SequenceRows> sequences, in AttentionShape shape)
     {
-        context.RefuseGradient(nameof(AttentionOp));
         if (shape.KvHeads < 1 || shape.Heads % shape.KvHeads != 0 || q.Columns != shape.Heads * shape.HeadDim || k.Columns != shape.KvHeads * shape.HeadDim || v.Columns != k.Columns || k.Rows != q.Rows || v.Rows != q.Rows)
         {
             throw new ArgumentException($"Queries {q.Rows} x {q.Columns}, keys {k.Rows} x {k.Columns} and values {v.Rows} x {v.Columns} do not fit {shape}.", nameof(q));
         }
 
         int covered = 0;
-        foreach ((int firstRow, int rows, KvStore store) in sequences)
+        foreach ((int firstRow, int rows, KvStore? store) in sequences)
         {
             if (firstRow != covered || rows < 0 || rows > q.Rows - covered)
             {
                 throw new ArgumentException($"A sequence of {rows} rows from row {firstRow} on does not follow the {covered} of {q.Rows} rows before it.", nameof(sequences));
             }
 
-            if (store.KvHeads != shape.KvHeads || store.HeadDim != shape.HeadDim || (store.Window > 0 && (shape.Window == 0 || shape.Window > store.Window)))
+            if (store is null != context.IsTraining)
+            {
+                throw new ArgumentException(context.IsTraining
+                    ? "Attention reads no cache in training, since no gradient flows into one: give sequences without a store."
+                    : "Attention outside training needs a store for each sequence.", nameof(sequences));
+            }
+
+            if (store is not null && (store.KvHeads != shape.KvHeads || store.HeadDim != shape.HeadDim || (store.Window > 0 && (shape.Window == 0 || shape.Window > store.Window))))
             {
                 throw new ArgumentException($"A store of {store.KvHeads} heads of {store.HeadDim} values that keeps a window of {store.Window} (0: all) does not fit {shape}.", nameof(sequences));
             }
@@ -57,6 +63,12 @@ public static class AttentionOp
         }
 
         Tensor y = context.Rent(q.Rows, q.Columns);
+        if (context.IsTraining)
+        {
+            AttentionTraining.Run(context, q, k, v, y, sequences, shape);
+            return y;
+        }
+
         context.Works.Attention.Run(context, q, k, v, y, sequences, shape);
         return y;
     }

@@ -40,7 +40,7 @@ internal sealed class AttentionWork : SharedWork
         foreach (SequenceRows sequence in sequences)
         {
             _sequences.Add(sequence);
-            _starts.Add(sequence.Store.Extend(sequence.Rows));
+            _starts.Add(sequence.Store!.Extend(sequence.Rows));
         }
 
         Append(context.Team, q.Rows);
@@ -115,7 +115,7 @@ internal sealed class AttentionWork : SharedWork
         for (int i = item.FirstRow; i < item.FirstRow + item.Rows; i++)
         {
             int position = _starts[item.Sequence] + i;
-            KvPage page = sequence.Store.Page(position);
+            KvPage page = sequence.Store!.Page(position);
             ReadOnlySpan<float> keys = _k!.Row(sequence.FirstRow + i);
             ReadOnlySpan<float> values = _v!.Row(sequence.FirstRow + i);
             for (int head = 0; head < _shape.KvHeads; head++)
@@ -271,7 +271,7 @@ internal sealed class AttentionWork : SharedWork
         int firstPosition = _starts[item.Sequence] + item.FirstRow;
         int positions = Math.Min(AttentionKernel.ChunkPositions, firstPosition + item.Rows - start);
         int groups = (positions + AttentionKernel.GroupPositions - 1) / AttentionKernel.GroupPositions;
-        KvPage page = _sequences[item.Sequence].Store.Page(start);
+        KvPage page = _sequences[item.Sequence].Store!.Page(start);
         ReadOnlySpan<float> keys = page.KeysOf(item.Head, groups, buffers.Keys);
         ReadOnlySpan<float> values = page.ValuesOf(item.Head, positions, buffers.Values);
         Span<float> maxima = stackalloc float[ActivationTiles.WideTile];

@@ -30,25 +30,47 @@ public static class AddOp
         return sum;
     }
 
+    // Both inputs have the gradient of the sum: one gets a copy, and the other the thing itself.
     private static void Record(ComputeContext context, Tensor x, Tensor y, Tensor sum) => context.Record(sum, () =>
     {
-        AddTo(context, x, sum.Gradient!);
-        AddTo(context, y, sum.Gradient!);
+        if (y.NeedsGradient && (x.NeedsGradient || !ComputeContext.HandOver(sum, y)))
+        {
+            AddTo(context, y, sum.Gradient!);
+        }
+
+        if (x.NeedsGradient)
+        {
+            PassOn(context, sum, x);
+        }
     });
+
+    /// <summary>Passes what is in the gradient of <paramref name="output"/> on to <paramref name="x"/>, of the same shape: the thing itself where nothing is there yet.</summary>
+    internal static void PassOn(ComputeContext context, Tensor output, Tensor x)
+    {
+        if (!ComputeContext.HandOver(output, x))
+        {
+            AddTo(context, x, output.Gradient!);
+        }
+    }
 
     private static void AddTo(ComputeContext context, Tensor x, Tensor gradient)
     {
-        if (!x.NeedsGradient)
+        if (x.Rows != gradient.Rows)
         {
+            GradientSums.AddColumnSums(context, gradient, x); // one row that was added to all
             return;
         }
 
-        Tensor sum = context.GradientOf(x);
-        for (int row = 0; row < gradient.Rows; row++)
+        Tensor target = context.GradientOf(x, out bool isNew);
+        if (isNew)
         {
-            Span<float> target = sum.Row(sum.Rows == 1 ? 0 : row);
-            TensorPrimitives.Add(target, gradient.Row(row), target);
+            gradient.Span.CopyTo(target.Span);
+            return;
         }
+
+        AddOperation operation = context.Works.Cached<AddOperation>();
+        (operation.X, operation.Y, operation.Sum) = (target, gradient, target);
+        context.Works.Rows.Run(context.Team, operation, target.Rows, target.Columns);
     }
 
     private sealed class AddOperation : IRowOperation
@@ -69,24 +91,64 @@ public static class SoftcapOp
     /// <returns>[T, V]</returns>
     public static Tensor Apply(ComputeContext context, Tensor x, float cap)
     {
-        context.RefuseGradient(nameof(SoftcapOp));
+        Tensor y = context.IsTraining ? context.Rent(x.Rows, x.Columns) : x;
         SoftcapOperation operation = context.Works.Cached<SoftcapOperation>();
-        (operation.X, operation.Cap) = (x, cap);
+        (operation.X, operation.Y, operation.Cap) = (x, y, cap);
         context.Works.Rows.Run(context.Team, operation, x.Rows, x.Columns);
-        return x;
+        if (context.Records(x))
+        {
+            Record(context, x, cap, y);
+        }
+
+        return y;
     }
+
+    // By x, not by y: a loss may overwrite the logits.
+    private static void Record(ComputeContext context, Tensor x, float cap, Tensor y) => context.Record(y, () =>
+    {
+        SoftcapBackward operation = context.Works.Cached<SoftcapBackward>();
+        (operation.X, operation.Cap, operation.GradientY) = (x, cap, y.Gradient!);
+        context.Works.Rows.Run(context.Team, operation, x.Rows, x.Columns);
+        AddOp.PassOn(context, y, x);
+    });
 
     private sealed class SoftcapOperation : IRowOperation
     {
-        public Tensor? X;
+        public Tensor? X, Y;
         public float Cap;
 
         public void Do(int row)
         {
-            Span<float> x = X!.Row(row);
-            TensorPrimitives.Divide(x, Cap, x);
-            TensorPrimitives.Tanh(x, x);
-            TensorPrimitives.Multiply(x, Cap, x);
+            Span<float> y = Y!.Row(row);
+            TensorPrimitives.Divide(X!.Row(row), Cap, y);
+            TensorPrimitives.Tanh(y, y);
+            TensorPrimitives.Multiply(y, Cap, y);
+        }
+    }
+
+    /// <summary>dx = dy · (1 - tanh²(x / cap)), in the place of dy.</summary>
+    private sealed class SoftcapBackward : IRowOperation
+    {
+        private const int Block = 256; // columns whose slopes lie on the stack
+
+        public Tensor? X, GradientY;
+        public float Cap;
+
+        public void Do(int row)
+        {
+            Span<float> slopes = stackalloc float[Block];
+            ReadOnlySpan<float> x = X!.Row(row);
+            Span<float> gradient = GradientY!.Row(row);
+            for (int first = 0; first < x.Length; first += Block)
+            {
+                int count = Math.Min(Block, x.Length - first);
+                Span<float> slope = slopes[..count];
+                TensorPrimitives.Divide(x.Slice(first, count), Cap, slope);
+                TensorPrimitives.Tanh(slope, slope);
+                TensorPrimitives.Multiply(slope, slope, slope);
+                TensorPrimitives.Subtract(1f, slope, slope);
+                TensorPrimitives.Multiply(gradient.Slice(first, count), slope, gradient.Slice(first, count));
+            }
         }
     }
 }
@@ -101,10 +163,21 @@ public static class ScaleOp
     /// <returns>[T, D]</returns>
     public static Tensor Apply(ComputeContext context, Tensor x, float factor)
     {
-        context.RefuseGradient(nameof(ScaleOp));
-        TensorPrimitives.Multiply(x.Span, factor, x.Span);
-        return x;
+        Tensor y = context.IsTraining ? context.Rent(x.Rows, x.Columns) : x;
+        TensorPrimitives.Multiply(x.Span, factor, y.Span);
+        if (context.Records(x))
+        {
+            Record(context, x, factor, y);
+        }
+
+        return y;
     }
+
+    private static void Record(ComputeContext context, Tensor x, float factor, Tensor y) => context.Record(y, () =>
+    {
+        TensorPrimitives.Multiply(y.Gradient!.Span, factor, y.Gradient.Span);
+        AddOp.PassOn(context, y, x);
+    });
 }
 
 /// <summary>Picks rows.</summary>
@@ -117,13 +190,27 @@ public static class RowsOp
     /// <returns>[rows, D]</returns>
     public static Tensor Apply(ComputeContext context, Tensor x, ReadOnlySpan<int> rows)
     {
-        context.RefuseGradient(nameof(RowsOp));
         Tensor y = context.Rent(rows.Length, x.Columns);
         for (int i = 0; i < rows.Length; i++)
         {
             x.Row(rows[i]).CopyTo(y.Row(i));
         }
 
+        if (context.Records(x))
+        {
+            Record(context, x, rows.ToArray(), y);
+        }
+
         return y;
     }
+
+    private static void Record(ComputeContext context, Tensor x, int[] rows, Tensor y) => context.Record(y, () =>
+    {
+        Tensor gradient = context.GradientOf(x);
+        for (int i = 0; i < rows.Length; i++)
+        {
+            Span<float> target = gradient.Row(rows[i]);
+            TensorPrimitives.Add(target, y.Gradient!.Row(i), target);
+        }
+    });
 }

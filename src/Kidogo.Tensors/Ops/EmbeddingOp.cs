@@ -15,7 +15,6 @@ public static class EmbeddingOp
     /// <exception cref="ArgumentOutOfRangeException">An id is no row of the table.</exception>
     public static Tensor Apply(ComputeContext context, Weight table, ReadOnlySpan<int> ids, float scale)
     {
-        context.RefuseGradient(nameof(EmbeddingOp));
         Tensor y = context.Rent(ids.Length, table.Columns);
         for (int t = 0; t < ids.Length; t++)
         {
@@ -32,6 +31,22 @@ public static class EmbeddingOp
             }
         }
 
+        if (table is TrainableWeight { Values: var values } && context.Records(values))
+        {
+            Record(context, values, ids.ToArray(), scale, y);
+        }
+
         return y;
     }
+
+    // In the order of positions: an id that comes again adds up.
+    private static void Record(ComputeContext context, Tensor values, int[] ids, float scale, Tensor y) => context.Record(y, () =>
+    {
+        Tensor gradient = context.GradientOf(values);
+        for (int t = 0; t < ids.Length; t++)
+        {
+            Span<float> target = gradient.Row(ids[t]);
+            TensorPrimitives.MultiplyAdd(y.Gradient!.Row(t), scale, target, target);
+        }
+    });
 }

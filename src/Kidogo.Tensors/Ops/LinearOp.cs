@@ -29,7 +29,7 @@ public static class LinearOp
     /// <remarks>For the one product whose errors nothing evens out, the head's. Both rows pass a panel while it is in the cache, so a decode step reads the weights once.</remarks>
     public static Tensor ApplyRefined(ComputeContext context, Tensor x, Weight weight, Tensor? bias)
     {
-        if (weight.Activations != ActivationForm.Int8 || weight.Columns != x.Columns)
+        if (context.IsTraining || weight.Activations != ActivationForm.Int8 || weight.Columns != x.Columns)
         {
             return Apply(context, x, weight, bias);
         }
@@ -63,7 +63,6 @@ public static class LinearOp
     /// <param name="outputs">Receives the tensors [T, R_i].</param>
     public static void ApplyAll(ComputeContext context, Tensor x, ReadOnlySpan<Weight> weights, ReadOnlySpan<Tensor?> biases, Span<Tensor> outputs)
     {
-        context.RefuseGradient(nameof(LinearOp));
         for (int i = 0; i < weights.Length; i++)
         {
             if (weights[i].Columns != x.Columns)
@@ -103,6 +102,13 @@ public static class LinearOp
         }
 
         works.Linear.Run(context, x.Rows, weights, biases, outputs);
+        for (int i = 0; i < weights.Length && context.IsRecording; i++)
+        {
+            if (context.Records(x, LinearGradient.ParameterOf(weights[i]), biases[i]))
+            {
+                LinearGradient.Record(context, x, weights[i], biases[i], outputs[i]);
+            }
+        }
     }
 }
 

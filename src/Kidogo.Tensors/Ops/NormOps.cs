@@ -16,7 +16,6 @@ public static class RmsNormOp
     /// <returns>[T, D]</returns>
     public static Tensor Apply(ComputeContext context, Tensor x, Tensor weight, float epsilon, bool unitOffset, int groupSize = 0)
     {
-        context.RefuseGradient(nameof(RmsNormOp));
         int group = groupSize == 0 ? x.Columns : groupSize;
         if (weight.Length != group || x.Columns % group != 0)
         {
@@ -27,8 +26,16 @@ public static class RmsNormOp
         Operation operation = context.Works.Cached<Operation>();
         (operation.X, operation.Weight, operation.Y, operation.Epsilon, operation.UnitOffset, operation.Group) = (x, weight, y, epsilon, unitOffset, group);
         context.Works.Rows.Run(context.Team, operation, x.Rows, x.Columns);
+        if (context.Records(x, weight))
+        {
+            Record(context, x, weight, epsilon, unitOffset, group, y);
+        }
+
         return y;
     }
+
+    private static void Record(ComputeContext context, Tensor x, Tensor weight, float epsilon, bool unitOffset, int group, Tensor y) => context.Record(
+        y, () => NormBackward.Run(context, x, weight, null, y, new NormBackward { IsRms = true, Epsilon = epsilon, UnitOffset = unitOffset, Group = group }));
 
     private sealed class Operation : IRowOperation
     {
@@ -61,7 +68,6 @@ public static class LayerNormOp
     /// <returns>[T, D]</returns>
     public static Tensor Apply(ComputeContext context, Tensor x, Tensor weight, Tensor? bias, float epsilon)
     {
-        context.RefuseGradient(nameof(LayerNormOp));
         if (weight.Length != x.Columns || (bias is not null && bias.Length != x.Columns))
         {
             throw new ArgumentException($"A norm of {weight.Length} weights meets rows of {x.Columns}.", nameof(weight));
@@ -71,8 +77,16 @@ public static class LayerNormOp
         Operation operation = context.Works.Cached<Operation>();
         (operation.X, operation.Weight, operation.Bias, operation.Y, operation.Epsilon) = (x, weight, bias, y, epsilon);
         context.Works.Rows.Run(context.Team, operation, x.Rows, x.Columns);
+        if (context.Records(x, weight, bias))
+        {
+            Record(context, x, weight, bias, epsilon, y);
+        }
+
         return y;
     }
+
+    private static void Record(ComputeContext context, Tensor x, Tensor weight, Tensor? bias, float epsilon, Tensor y) =>
+        context.Record(y, () => NormBackward.Run(context, x, weight, bias, y, new NormBackward { Epsilon = epsilon, Group = x.Columns }));
 
     private sealed class Operation : IRowOperation
     {

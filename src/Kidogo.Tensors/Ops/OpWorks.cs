@@ -28,9 +28,13 @@ internal sealed class OpWorks
 
     public LinearWork Linear { get; } = new();
 
+    public ProductWork Products { get; } = new();
+
     public TileWork Tiles { get; } = new();
 
     public RowWork Rows { get; } = new();
+
+    public ChunkWork Chunks { get; } = new();
 
     public AttentionWork Attention { get; } = new();
 

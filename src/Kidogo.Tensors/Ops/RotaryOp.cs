@@ -1,4 +1,5 @@
 // Rotary position embedding of all heads of all rows. Knows no layers.
+using System.Numerics.Tensors;
 using Kidogo.Tensors.Kernels;
 
 namespace Kidogo.Tensors.Ops;
@@ -15,7 +16,6 @@ public static class RotaryOp
     /// <returns>[T, heads · E]</returns>
     public static Tensor Apply(ComputeContext context, Tensor x, int headDim, RotaryTable table, ReadOnlySpan<int> positions)
     {
-        context.RefuseGradient(nameof(RotaryOp));
         if (positions.Length != x.Rows || x.Columns % headDim != 0 || 2 * table.Pairs > headDim)
         {
             throw new ArgumentException($"{positions.Length} positions and heads of {headDim} values with {table.Pairs} pairs do not fit a tensor of {x.Rows} x {x.Columns}.", nameof(positions));
@@ -26,22 +26,49 @@ public static class RotaryOp
             table.Prepare(positions[row]);
         }
 
+        Tensor y = x;
+        if (context.IsTraining)
+        {
+            y = context.Rent(x.Rows, x.Columns);
+            x.Span.CopyTo(y.Span);
+        }
+
+        Turn(context, y, headDim, table, positions, isBack: false);
+        if (context.Records(x))
+        {
+            Record(context, x, headDim, table, positions.ToArray(), y);
+        }
+
+        return y;
+    }
+
+    // A rotation's transpose is the rotation back: the gradient is turned in its place.
+    private static void Record(ComputeContext context, Tensor x, int headDim, RotaryTable table, int[] positions, Tensor y) => context.Record(y, () =>
+    {
+        Turn(context, y.Gradient!, headDim, table, positions, isBack: true);
+        AddOp.PassOn(context, y, x);
+    });
+
+    private static void Turn(ComputeContext context, Tensor x, int headDim, RotaryTable table, ReadOnlySpan<int> positions, bool isBack)
+    {
         Operation operation = context.Works.Cached<Operation>();
-        operation.Begin(x, headDim, table, positions);
+        operation.Begin(x, headDim, table, positions, isBack);
         context.Works.Rows.Run(context.Team, operation, x.Rows, x.Columns);
-        return x;
     }
 
     private sealed class Operation : IRowOperation
     {
+        private const int StackLimit = 1024; // values
+
         private Tensor? _x;
         private RotaryTable? _table;
         private int[] _positions = [];
         private int _headDim;
+        private bool _isBack;
 
-        public void Begin(Tensor x, int headDim, RotaryTable table, ReadOnlySpan<int> positions)
+        public void Begin(Tensor x, int headDim, RotaryTable table, ReadOnlySpan<int> positions, bool isBack)
         {
-            (_x, _headDim, _table) = (x, headDim, table);
+            (_x, _headDim, _table, _isBack) = (x, headDim, table, isBack);
             if (_positions.Length < positions.Length)
             {
                 _positions = new int[positions.Length];
@@ -53,10 +80,24 @@ public static class RotaryOp
         public void Do(int row)
         {
             ReadOnlySpan<float> turn = _table!.Row(_positions[row]);
+            if (!_isBack)
+            {
+                Rotate(row, turn);
+                return;
+            }
+
+            Span<float> back = turn.Length <= StackLimit ? stackalloc float[turn.Length] : new float[turn.Length];
+            turn[.._table.Pairs].CopyTo(back);
+            TensorPrimitives.Negate(turn[_table.Pairs..], back[_table.Pairs..]);
+            Rotate(row, back);
+        }
+
+        private void Rotate(int row, ReadOnlySpan<float> turn)
+        {
             Span<float> values = _x!.Row(row);
             for (int head = 0; head < values.Length; head += _headDim)
             {
-                RotaryKernel.Rotate(values.Slice(head, _headDim), turn, _table.Layout);
+                RotaryKernel.Rotate(values.Slice(head, _headDim), turn, _table!.Layout);
             }
         }
     }

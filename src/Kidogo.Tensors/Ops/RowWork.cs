@@ -45,3 +45,33 @@ internal sealed class RowWork : SharedWork
         }
     }
 }
+
+/// <summary>An operation on rows that also sums over them: a chunk of rows has a place of its own for its sums.</summary>
+internal interface IChunkOperation
+{
+    /// <summary>Computes the rows from <paramref name="firstRow"/> to before <paramref name="endRow"/>, which are chunk <paramref name="chunk"/>.</summary>
+    void Do(int chunk, int firstRow, int endRow);
+}
+
+/// <summary>Rows in chunks of a fixed size, so that sums over rows have one order whatever the number of threads: within a chunk, then chunk after chunk.</summary>
+internal sealed class ChunkWork : SharedWork
+{
+    public const int RowsPerChunk = 32;
+
+    private IChunkOperation? _operation;
+    private int _rows;
+
+    /// <summary>Chunks that a number of rows is cut into.</summary>
+    public static int Count(int rows) => (rows + RowsPerChunk - 1) / RowsPerChunk;
+
+    /// <summary>Does <paramref name="operation"/> for all chunks.</summary>
+    public void Run(WorkerTeam team, IChunkOperation operation, int rows)
+    {
+        (_operation, _rows) = (operation, rows);
+        Items = Count(rows);
+        team.Run(this);
+        _operation = null;
+    }
+
+    public override void Do(int item, int worker) => _operation!.Do(item, item * RowsPerChunk, Math.Min((item + 1) * RowsPerChunk, _rows));
+}
