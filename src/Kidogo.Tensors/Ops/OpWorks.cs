@@ -30,6 +30,8 @@ internal sealed class OpWorks
 
     public ProductWork Products { get; } = new();
 
+    public FlashWork Flash { get; } = new();
+
     public TileWork Tiles { get; } = new();
 
     public RowWork Rows { get; } = new();

@@ -63,7 +63,7 @@ public sealed class ChatTemplate
             MarkedText text = output.Build();
             int bytes = Encoding.UTF8.GetByteCount(text.Text);
             return bytes <= limits.MaxOutputBytes
-                ? new RenderedPrompt(text.Text, text.ToSpans())
+                ? new RenderedPrompt(text.Text, text.ToSpans(), [.. text.RangesByAuthor().Select(range => new MessageRange(range.Author - 1, range.Start, range.End))])
                 : throw new ChatTemplateException($"the rendered prompt has {bytes} bytes, more than the {limits.MaxOutputBytes} allowed");
         }
         catch (ChatTemplateException error) when (error.Line == 0 && state.Line > 0)

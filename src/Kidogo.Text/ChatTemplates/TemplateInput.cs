@@ -48,7 +48,7 @@ internal static class TemplateInput
             scope.Set(variable.Key, JsonText.FromUser(variable.Value));
         }
 
-        scope.Set("messages", Value.List([.. input.Messages.Select(Message)]));
+        scope.Set("messages", Value.List([.. input.Messages.Select((message, index) => Message(message, author: index + 1))]));
         if (input.Tools is JsonElement tools)
         {
             scope.Set("tools", JsonText.FromUser(tools));
@@ -56,9 +56,9 @@ internal static class TemplateInput
     }
 
     // A role name that every template knows is not a user's words: templates write it between control tokens, and it may be part of one.
-    private static Value Message(JsonElement element)
+    private static Value Message(JsonElement element, int author)
     {
-        Value message = JsonText.FromUser(element);
+        Value message = JsonText.FromUser(element, author: author);
         if (message.Kind == ValueKind.Mapping && message.AsMapping.TryGet("role", out Value role) && role.IsText &&
             role.AsText.Text is "system" or "user" or "assistant" or "tool" or "developer")
         {

@@ -14,13 +14,17 @@ public sealed class Tokenizer
 {
     private readonly TokenizerParts _parts;
     private readonly Vocabulary _vocabulary;
-    private EncodeState? _idle;
+    private readonly EncodeState?[] _idle = new EncodeState?[Math.Clamp(Environment.ProcessorCount, 1, 256)];
 
-    internal Tokenizer(TokenizerParts parts)
+    internal Tokenizer(TokenizerParts parts, string fingerprint = "")
     {
         _parts = parts;
         _vocabulary = parts.Vocabulary;
+        Fingerprint = fingerprint;
     }
+
+    /// <summary>A hash (lower-case hex) of the description this was made from: tokenizers with equal ones encode alike. The same vocabulary from another kind of file has another.</summary>
+    public string Fingerprint { get; }
 
     /// <summary>The number of ids: 0 to this, exclusive.</summary>
     public int VocabularySize => _vocabulary.Count;
@@ -65,7 +69,7 @@ public sealed class Tokenizer
     public static Tokenizer Create(TokenizerDefinition definition)
     {
         ArgumentNullException.ThrowIfNull(definition);
-        return new Tokenizer(DefinitionBuilder.Build(definition));
+        return new Tokenizer(DefinitionBuilder.Build(definition), TokenizerFingerprint.Of(definition));
     }
 
     /// <summary>A tokenizer from a <c>tokenizer.json</c> of Hugging Face's tokenizers and, where there is one, its <c>tokenizer_config.json</c> (which names the special tokens).</summary>
@@ -73,7 +77,7 @@ public sealed class Tokenizer
     /// <param name="tokenizerConfigJson">The other file's bytes, or empty.</param>
     /// <exception cref="TokenizerFormatException">A file is not JSON, describes something that is not understood, or contradicts itself.</exception>
     public static Tokenizer FromJson(ReadOnlyMemory<byte> tokenizerJson, ReadOnlyMemory<byte> tokenizerConfigJson = default) =>
-        new(TokenizerJson.Build(tokenizerJson, tokenizerConfigJson));
+        new(TokenizerJson.Build(tokenizerJson, tokenizerConfigJson), TokenizerFingerprint.Of(tokenizerJson.Span, tokenizerConfigJson.Span));
 
     /// <summary>The ids of <paramref name="text"/>.</summary>
     /// <param name="text">Any characters.</param>
@@ -246,7 +250,30 @@ public sealed class Tokenizer
         }
     }
 
-    private EncodeState Take() => Interlocked.Exchange(ref _idle, null) ?? new EncodeState();
+    // A state remembers words, so that each of several threads should find one that was used before.
+    private EncodeState Take()
+    {
+        foreach (ref EncodeState? slot in _idle.AsSpan())
+        {
+            if (slot is not null && Interlocked.Exchange(ref slot, null) is { } state)
+            {
+                return state;
+            }
+        }
+
+        return new EncodeState();
+    }
+
+    private void Return(EncodeState state)
+    {
+        foreach (ref EncodeState? slot in _idle.AsSpan())
+        {
+            if (slot is null && Interlocked.CompareExchange(ref slot, state, null) is null)
+            {
+                return;
+            }
+        }
+    }
 
     private int[] Finish(ReadOnlySpan<byte> text, bool addSpecial, EncodeState state)
     {
@@ -277,7 +304,7 @@ public sealed class Tokenizer
         }
 
         int[] result = ids.Span.ToArray();
-        Volatile.Write(ref _idle, state);
+        Return(state);
         return result;
     }
 

@@ -11,8 +11,8 @@ internal static class JsonText
     // As Python: reading takes time in the square of the length.
     private const int MaxIntegerDigits = 4300;
 
-    /// <summary>A value whose texts are all untrusted.</summary>
-    public static Value FromUser(JsonElement element, int depth = 0)
+    /// <summary>A value whose texts are all untrusted, and by an author where that is above 0.</summary>
+    public static Value FromUser(JsonElement element, int depth = 0, int author = 0)
     {
         if (depth > Operators.MaxValueDepth / 2)
         {
@@ -22,7 +22,7 @@ internal static class JsonText
         switch (element.ValueKind)
         {
             case JsonValueKind.String:
-                return Value.Of(MarkedText.Untrusted(ReadString(element)));
+                return Value.Of(MarkedText.Untrusted(ReadString(element), author));
             case JsonValueKind.Number:
                 return Number(element);
             case JsonValueKind.True:
@@ -33,7 +33,7 @@ internal static class JsonText
                 List<Value> items = new(element.GetArrayLength());
                 foreach (JsonElement item in element.EnumerateArray())
                 {
-                    items.Add(FromUser(item, depth + 1));
+                    items.Add(FromUser(item, depth + 1, author));
                 }
 
                 return Value.List(items);
@@ -41,7 +41,7 @@ internal static class JsonText
                 MappingValue mapping = new();
                 foreach (JsonProperty property in element.EnumerateObject())
                 {
-                    mapping.Set(Value.Of(MarkedText.Untrusted(ReadName(property))), FromUser(property.Value, depth + 1));
+                    mapping.Set(Value.Of(MarkedText.Untrusted(ReadName(property), author)), FromUser(property.Value, depth + 1, author));
                 }
 
                 return Value.Of(mapping);

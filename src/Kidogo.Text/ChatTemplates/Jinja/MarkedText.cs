@@ -1,4 +1,4 @@
-// A string that remembers which of its characters came from a user. Knows nothing of templates or tokens.
+// A string that remembers which of its characters came from a user, and from which author among them. Knows nothing of templates or tokens.
 using System.Text;
 
 namespace Kidogo.Text.ChatTemplates.Jinja;
@@ -8,7 +8,8 @@ internal sealed class MarkedText
 {
     public static readonly MarkedText Empty = new(string.Empty, null);
 
-    // Sorted, disjoint, non-empty, non-touching ranges of untrusted characters: start, end, start, end, … Null: none.
+    // Sorted, disjoint, non-empty ranges of untrusted characters: start, end, author, start, end, author, … Those of one author do not touch. Null: none.
+    private const int Stride = 3;
     private readonly int[]? _untrusted;
     private int _codePoints = -1;
 
@@ -50,7 +51,8 @@ internal sealed class MarkedText
 
     public static MarkedText Trusted(string text) => text.Length == 0 ? Empty : new(text, null);
 
-    public static MarkedText Untrusted(string text) => text.Length == 0 ? Empty : new(text, [0, text.Length]);
+    /// <summary>A user's text. An author above 0 can be told from others (<see cref="RangesByAuthor"/>).</summary>
+    public static MarkedText Untrusted(string text, int author = 0) => text.Length == 0 ? Empty : new(text, [0, text.Length, author]);
 
     public static MarkedText Marked(string text, bool untrusted) => untrusted ? Untrusted(text) : Trusted(text);
 
@@ -67,8 +69,8 @@ internal sealed class MarkedText
             return false;
         }
 
-        int pair = FirstPairEndingAfter(start);
-        return pair < _untrusted.Length && _untrusted[pair] < end;
+        int range = FirstRangeEndingAfter(start);
+        return range < _untrusted.Length && _untrusted[range] < end;
     }
 
     /// <summary>The UTF-16 index of a code point; <paramref name="codePoint"/> is in [0, CodePoints].</summary>
@@ -128,10 +130,11 @@ internal sealed class MarkedText
 
         int end = start + length;
         List<int> ranges = [];
-        for (int i = FirstPairEndingAfter(start); i < _untrusted.Length && _untrusted[i] < end; i += 2)
+        for (int i = FirstRangeEndingAfter(start); i < _untrusted.Length && _untrusted[i] < end; i += Stride)
         {
             ranges.Add(Math.Max(_untrusted[i], start) - start);
             ranges.Add(Math.Min(_untrusted[i + 1], end) - start);
+            ranges.Add(_untrusted[i + 2]);
         }
 
         return new(piece, [.. ranges]);
@@ -144,15 +147,21 @@ internal sealed class MarkedText
         int at = 0;
         if (_untrusted is not null)
         {
-            for (int i = 0; i < _untrusted.Length; i += 2)
+            for (int i = 0; i < _untrusted.Length; i += Stride)
             {
-                if (_untrusted[i] > at)
+                int start = _untrusted[i];
+                if (start > at)
                 {
-                    spans.Add(new TextSpan(Text[at.._untrusted[i]], true));
+                    spans.Add(new TextSpan(Text[at..start], true));
                 }
 
-                spans.Add(new TextSpan(Text[_untrusted[i].._untrusted[i + 1]], false));
+                while (i + Stride < _untrusted.Length && _untrusted[i + Stride] == _untrusted[i + 1])
+                {
+                    i += Stride; // another author's, but no more to be trusted
+                }
+
                 at = _untrusted[i + 1];
+                spans.Add(new TextSpan(Text[start..at], false));
             }
         }
 
@@ -164,17 +173,40 @@ internal sealed class MarkedText
         return spans;
     }
 
+    /// <summary>The stretches that authors above 0 wrote, in order. What lies between two of one author with no one else's between them is counted to them.</summary>
+    public List<AuthoredRange> RangesByAuthor()
+    {
+        List<AuthoredRange> ranges = [];
+        int before = 0;
+        for (int i = 0; i < (_untrusted?.Length ?? 0); i += Stride)
+        {
+            int author = _untrusted![i + 2];
+            if (author > 0 && author == before)
+            {
+                ranges[^1] = ranges[^1] with { End = _untrusted[i + 1] };
+            }
+            else if (author > 0)
+            {
+                ranges.Add(new AuthoredRange(_untrusted[i], _untrusted[i + 1], author));
+            }
+
+            before = author > 0 ? author : before; // what has no author was derived from one's, such as an escape
+        }
+
+        return ranges;
+    }
+
     public override string ToString() => Text;
 
     // The index in _untrusted of the first range that ends after a position.
-    private int FirstPairEndingAfter(int position)
+    private int FirstRangeEndingAfter(int position)
     {
         int low = 0;
-        int high = _untrusted!.Length / 2;
+        int high = _untrusted!.Length / Stride;
         while (low < high)
         {
             int middle = (low + high) / 2;
-            if (_untrusted[(2 * middle) + 1] > position)
+            if (_untrusted[(Stride * middle) + 1] > position)
             {
                 high = middle;
             }
@@ -184,7 +216,7 @@ internal sealed class MarkedText
             }
         }
 
-        return 2 * low;
+        return Stride * low;
     }
 
     /// <summary>Builds a text piece by piece and charges a rendering for it.</summary>
@@ -208,9 +240,9 @@ internal sealed class MarkedText
             if (piece._untrusted is int[] untrusted)
             {
                 int end = start + length;
-                for (int i = piece.FirstPairEndingAfter(start); i < untrusted.Length && untrusted[i] < end; i += 2)
+                for (int i = piece.FirstRangeEndingAfter(start); i < untrusted.Length && untrusted[i] < end; i += Stride)
                 {
-                    Mark(_text.Length + Math.Max(untrusted[i], start) - start, _text.Length + Math.Min(untrusted[i + 1], end) - start);
+                    Mark(_text.Length + Math.Max(untrusted[i], start) - start, _text.Length + Math.Min(untrusted[i + 1], end) - start, untrusted[i + 2]);
                 }
             }
 
@@ -224,7 +256,7 @@ internal sealed class MarkedText
                 Reserve(piece.Length);
                 if (untrusted)
                 {
-                    Mark(_text.Length, _text.Length + piece.Length);
+                    Mark(_text.Length, _text.Length + piece.Length, author: 0);
                 }
 
                 _text.Append(piece);
@@ -236,7 +268,7 @@ internal sealed class MarkedText
             Reserve(1);
             if (untrusted)
             {
-                Mark(_text.Length, _text.Length + 1);
+                Mark(_text.Length, _text.Length + 1, author: 0);
             }
 
             _text.Append(piece);
@@ -263,17 +295,24 @@ internal sealed class MarkedText
             state.AllocateText(length);
         }
 
-        private void Mark(int start, int end)
+        private void Mark(int start, int end, int author)
         {
-            if (_ranges.Count > 0 && _ranges[^1] == start)
+            if (_ranges.Count > 0 && _ranges[^2] == start && _ranges[^1] == author)
             {
-                _ranges[^1] = end;
+                _ranges[^2] = end;
             }
             else
             {
                 _ranges.Add(start);
                 _ranges.Add(end);
+                _ranges.Add(author);
             }
         }
     }
 }
+
+/// <summary>A stretch of a text by one author.</summary>
+/// <param name="Start">Its first UTF-16 unit.</param>
+/// <param name="End">The unit after its last.</param>
+/// <param name="Author">Above 0.</param>
+internal readonly record struct AuthoredRange(int Start, int End, int Author);
