@@ -21,7 +21,7 @@ internal static class FmaPeak
     }
 
     /// <summary>GFLOP/s of <paramref name="threads"/> threads at once, the best of several rounds.</summary>
-    private static double Measure(int threads)
+    internal static double Measure(int threads)
     {
         double best = 0;
         Run(); // compiled and awake

@@ -12,6 +12,9 @@ switch (args)
     case ["products", string tokens, .. string[] options] when options.Length is 0 or 2:
         ProductSpeed.Print(ThreadsIn(options), int.Parse(tokens, CultureInfo.InvariantCulture));
         return 0;
+    case ["train-step", .. string[] options]:
+        TrainStepSpeed.Print(TrainStepOptions.Parse(options));
+        return 0;
     case ["fma-peak", .. string[] options] when options.Length is 0 or 2:
         FmaPeak.Print(ThreadsIn(options));
         return 0;
@@ -22,6 +25,7 @@ switch (args)
         Console.Error.WriteLine("""
             Kidogo.Benchmarks kernels                  operations a second of every kernel alone, one thread, in processor time
             Kidogo.Benchmarks products TOKENS [--threads N]   float32 operations a second of the three products of a linear layer in training
+            Kidogo.Benchmarks train-step [--threads N] [--batch N] [--tokens N] ...   tokens and float32 operations a second of training a decoder on random ids, beside the peak
             Kidogo.Benchmarks fma-peak [--threads N]   float32 operations a second that N threads reach on registers
             Kidogo.Benchmarks tokenizer MODEL TEXT     megabytes a second from text to ids, one thread
             """);

@@ -15,6 +15,7 @@ internal static class ActivationSlope
 {
     private const float Linear = 1.5957691216f; // 2 √(2/π)
     private const float Cubic = 0.0713548162726f; // 0.044715 · 2 √(2/π)
+    private const float LargestSquare = 1e4f; // of |x| = 100, where s is 0 or 1 already: larger ones could make 0 · ∞
 
     /// <summary>Values and slopes.</summary>
     /// <param name="x">[n]</param>
@@ -74,7 +75,7 @@ internal static class ActivationSlope
             for (; done <= x.Length - Vector256<float>.Count; done += Vector256<float>.Count)
             {
                 Vector256<float> v = Vector256.LoadUnsafe(ref source, (nuint)done);
-                Vector256<float> square = v * v;
+                Vector256<float> square = Vector256.Min(v * v, Vector256.Create(LargestSquare));
                 Vector256<float> z = v * Vector256.FusedMultiplyAdd(b, square, a);
                 Vector256<float> e = ExpVectors.Exp(-Vector256.Abs(z));
                 Vector256<float> isUp = Vector256.GreaterThanOrEqual(z, Vector256<float>.Zero);
@@ -95,7 +96,7 @@ internal static class ActivationSlope
     {
         for (int i = 0; i < x.Length; i++)
         {
-            float square = x[i] * x[i];
+            float square = MathF.Min(x[i] * x[i], LargestSquare);
             float z = x[i] * MathF.FusedMultiplyAdd(cubic, square, linear);
             float e = ExpVectors.ExpScalar(-MathF.Abs(z));
             float inverse = 1 / (1 + e);

@@ -65,11 +65,19 @@ public static class AttentionOp
         Tensor y = context.Rent(q.Rows, q.Columns);
         if (context.IsTraining)
         {
-            AttentionTraining.Run(context, q, k, v, y, sequences, shape);
+            RecordedAttention attention = new(q, k, v, y, context.Rent(q.Rows, shape.Heads), sequences.ToArray(), shape);
+            context.Works.Flash.Forward(context, attention);
+            if (context.Records(q, k, v))
+            {
+                Record(context, attention);
+            }
+
             return y;
         }
 
         context.Works.Attention.Run(context, q, k, v, y, sequences, shape);
         return y;
     }
+
+    private static void Record(ComputeContext context, RecordedAttention attention) => context.Record(attention.Y, () => context.Works.Flash.Backward(context, attention));
 }

@@ -83,6 +83,18 @@ public static class LinearOp
             return;
         }
 
+        if (context.IsTraining)
+        {
+            LinearTraining.Run(context, x, weights, biases, outputs);
+            return;
+        }
+
+        Multiply(context, x, weights, biases, outputs);
+    }
+
+    /// <summary>The products with weights in whatever form they have.</summary>
+    internal static void Multiply(ComputeContext context, Tensor x, ReadOnlySpan<Weight> weights, ReadOnlySpan<Tensor?> biases, ReadOnlySpan<Tensor> outputs)
+    {
         OpWorks works = context.Works;
         bool asFloats = false, asBytes = false;
         foreach (Weight weight in weights)
@@ -102,13 +114,6 @@ public static class LinearOp
         }
 
         works.Linear.Run(context, x.Rows, weights, biases, outputs);
-        for (int i = 0; i < weights.Length && context.IsRecording; i++)
-        {
-            if (context.Records(x, LinearGradient.ParameterOf(weights[i]), biases[i]))
-            {
-                LinearGradient.Record(context, x, weights[i], biases[i], outputs[i]);
-            }
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-// Ops give the values of PyTorch in float64. Knows no gradients yet.
+// Ops give the values and gradients of PyTorch in float64.
 using System.Text.Json;
 using Kidogo.Tensors;
 using Kidogo.Tensors.Ops;
@@ -21,7 +21,7 @@ public sealed class GoldenOpTests
     [InlineData("plain")]
     public void Linear_Case_IsPyTorchs(string name) => Check("linear", name, (context, of, options) =>
     {
-        using Weight weight = Weight.FromDense(of("weight")!);
+        using Weight weight = WeightOf(context, of("weight")!);
         return LinearOp.Apply(context, of("x")!, weight, of("bias"));
     });
 
@@ -59,7 +59,7 @@ public sealed class GoldenOpTests
         int[] ids = [.. SafetensorsFixture.Read(SharedFolder.PathOf("golden", "ops", "embedding.safetensors"))["repeated_ids/ids"].As<int>()];
         Check("embedding", "repeated_ids", (context, of, options) =>
         {
-            using Weight weight = Weight.FromDense(of("weight")!);
+            using Weight weight = WeightOf(context, of("weight")!);
             return EmbeddingOp.Apply(context, weight, ids, 1);
         });
     }
@@ -78,12 +78,8 @@ public sealed class GoldenOpTests
             double theta = options.GetProperty("theta").GetDouble();
             int turned = options.GetProperty("rotary_dimensions").GetInt32();
             RotaryTable table = new([.. Enumerable.Range(0, turned / 2).Select(i => Math.Pow(theta, -2.0 * i / turned))], 1, layout);
-            Tensor heads = of("x")!; // [batch · tokens · heads, size]
-            int size = heads.Columns, count = heads.Rows / at.Length;
-            Tensor x = new(at.Length, count * size);
-            heads.Span.CopyTo(x.Span);
-            return RotaryOp.Apply(context, x, size, table, at);
-        });
+            return RotaryOp.Apply(context, of("x")!, options.GetProperty("inputs").GetProperty("x")[3].GetInt32(), table, at);
+        }, rows: at.Length);
     }
 
     [SharedTheory]
@@ -142,13 +138,102 @@ public sealed class GoldenOpTests
         }
     }
 
-    private static void Check(string operation, string name, Func<ComputeContext, Func<string, Tensor?>, JsonElement, Tensor> apply)
+    [SharedTheory]
+    [InlineData("plain")]
+    [InlineData("mask")]
+    [InlineData("label_smoothing")]
+    [InlineData("label_smoothing_mask")]
+    [InlineData("z_loss_mask")]
+    [InlineData("large_logits")]
+    [InlineData("logits_plus_1e4")]
+    public void CrossEntropy_Case_IsPyTorchs(string name)
+    {
+        IReadOnlyDictionary<string, FixtureTensor> tensors = SafetensorsFixture.Read(SharedFolder.PathOf("golden", "ops", "cross_entropy.safetensors"));
+        FixtureTensor stored = tensors[name + "/targets"];
+        int[] targets = stored.DType == "I64" ? [.. stored.As<long>().Select(id => (int)id)] : stored.As<int>();
+        JsonElement options = Options("cross_entropy", name);
+        CrossEntropyOptions loss = new()
+        {
+            LabelSmoothing = options.TryGetProperty("label_smoothing", out JsonElement smoothing) ? smoothing.GetSingle() : 0,
+            ZLoss = options.TryGetProperty("z_loss", out JsonElement z) ? z.GetSingle() : 0,
+        };
+        foreach (bool overwrites in new[] { false, true })
+        {
+            using ComputeContext context = ComputeContext.Training(2);
+            Tensor parameter = Matrix(tensors[name + "/logits"]).AsParameter();
+            Tensor logits = RowsOp.Apply(context, parameter, [.. Enumerable.Range(0, parameter.Rows)]); // what is overwritten cannot be a parameter
+            CrossEntropyResult result = CrossEntropyOp.Apply(context, logits, targets, loss with { OverwritesLogits = overwrites });
+            double expected = options.GetProperty("loss").GetDouble();
+            Assert.Equal(expected, result.Value, Tolerance * expected);
+            Assert.Equal((float)expected, result.Loss.Span[0], Tolerance * expected);
+            context.Backward(result.Loss);
+            AttentionReference.Near(Doubles(tensors[name + "/grad_logits"]), parameter.Gradient!.Span, Tolerance, $"{name}, overwriting: {overwrites}");
+        }
+    }
+
+    /// <summary>Sequences without a cache, as in training, with the gradients of q, k and v.</summary>
+    [SharedTheory]
+    [InlineData("causal")]
+    [InlineData("causal_grouped")]
+    [InlineData("multi_query")]
+    [InlineData("sliding_window")]
+    [InlineData("softcap")]
+    [InlineData("scale")]
+    [InlineData("packed_documents")]
+    [InlineData("large_scores")]
+    public void Attention_Gradients_ArePyTorchs(string name)
+    {
+        IReadOnlyDictionary<string, FixtureTensor> tensors = SafetensorsFixture.Read(SharedFolder.PathOf("golden", "ops", "attention.safetensors"));
+        JsonElement options = Options("attention", name);
+        long[] shape = tensors[name + "/q"].Shape;
+        AttentionShape attention = new(
+            (int)shape[1],
+            (int)tensors[name + "/k"].Shape[1],
+            (int)shape[3],
+            options.GetProperty("scale").GetSingle(),
+            options.GetProperty("softcap").ValueKind == JsonValueKind.Null ? 0 : options.GetProperty("softcap").GetSingle(),
+            options.TryGetProperty("window", out JsonElement window) ? window.GetInt32() : 0);
+        int[] documents = options.TryGetProperty("documents", out JsonElement ids) ? [.. ids.EnumerateArray().Select(id => id.GetInt32())] : new int[shape[2]];
+        SequenceRows[] sequences = [.. Enumerable.Range(0, documents.Length).GroupBy(row => documents[row]).Select(document => new SequenceRows(document.First(), document.Count(), null))];
+        using ComputeContext context = ComputeContext.Training(2);
+        for (int b = 0; b < shape[0]; b++)
+        {
+            Dictionary<string, Tensor> inputs = new[] { "q", "k", "v" }.ToDictionary(key => key, key => Tokens(tensors[$"{name}/{key}"], b).AsParameter());
+            Tensor y = AttentionOp.Apply(context, inputs["q"], inputs["k"], inputs["v"], sequences, attention);
+            double tolerance = name == "large_scores" ? LargeScoresTolerance : Tolerance;
+            AttentionReference.Near(Doubles(Tokens(tensors[name + "/y"], b)), y.Span, tolerance, $"{name}, sequence {b}");
+            context.Backward(Gradients.Weighted(context, y, Tokens(tensors[name + "/upstream_y"], b)));
+            foreach ((string key, Tensor input) in inputs)
+            {
+                AttentionReference.Near(Doubles(Tokens(tensors[$"{name}/grad_{key}"], b)), input.Gradient!.Span, tolerance, $"{name}, sequence {b}, gradient of {key}");
+            }
+        }
+    }
+
+    private static void Check(string operation, string name, Func<ComputeContext, Func<string, Tensor?>, JsonElement, Tensor> apply, int rows = 0)
     {
         IReadOnlyDictionary<string, FixtureTensor> tensors = SafetensorsFixture.Read(SharedFolder.PathOf("golden", "ops", operation + ".safetensors"));
+        JsonElement options = Options(operation, name);
         using ComputeContext context = ComputeContext.Inference(2);
-        Tensor y = apply(context, key => tensors.TryGetValue($"{name}/{key}", out FixtureTensor? found) ? Matrix(found) : null, Options(operation, name));
-        AttentionReference.Near([.. tensors[name + "/y"].As<float>().Select(value => (double)value)], y.Span, Tolerance, $"{operation}, {name}");
+        Tensor y = apply(context, key => tensors.TryGetValue($"{name}/{key}", out FixtureTensor? found) ? Matrix(found, rows) : null, options);
+        AttentionReference.Near(Doubles(tensors[name + "/y"]), y.Span, Tolerance, $"{operation}, {name}");
+
+        using ComputeContext training = ComputeContext.Training(2);
+        Dictionary<string, Tensor> inputs = [];
+        y = apply(training, key => tensors.TryGetValue($"{name}/{key}", out FixtureTensor? found) ? inputs[key] = Matrix(found, rows).AsParameter() : null, options);
+        AttentionReference.Near(Doubles(tensors[name + "/y"]), y.Span, Tolerance, $"{operation}, {name}, training");
+        training.Backward(Gradients.Weighted(training, y, Matrix(tensors[name + "/upstream_y"], y.Rows)));
+        foreach (string key in options.GetProperty("gradients").EnumerateArray().Select(key => key.GetString()!))
+        {
+            AttentionReference.Near(Doubles(tensors[$"{name}/grad_{key}"]), inputs[key].Gradient!.Span, Tolerance, $"{operation}, {name}, gradient of {key}");
+        }
     }
+
+    private static Weight WeightOf(ComputeContext context, Tensor values) => context.IsTraining ? new TrainableWeight(values) : Weight.FromDense(values);
+
+    private static double[] Doubles(FixtureTensor fixture) => [.. fixture.As<float>().Select(value => (double)value)];
+
+    private static double[] Doubles(Tensor tensor) => [.. tensor.Span.ToArray().Select(value => (double)value)];
 
     private static JsonElement Options(string operation, string name)
     {
@@ -156,10 +241,10 @@ public sealed class GoldenOpTests
         return document.RootElement.GetProperty(operation).GetProperty(name).Clone();
     }
 
-    private static Tensor Matrix(FixtureTensor fixture)
+    private static Tensor Matrix(FixtureTensor fixture, int rows = 0)
     {
-        int columns = (int)fixture.Shape[^1];
         float[] values = fixture.As<float>();
+        int columns = rows > 0 && fixture.Shape.Length > 1 ? values.Length / rows : (int)fixture.Shape[^1];
         Tensor matrix = new(values.Length / columns, columns);
         values.CopyTo(matrix.Span);
         return matrix;

@@ -1,8 +1,11 @@
-// Attention without a cache, and its backward pass, plainly. Knows no layers.
+// Attention without a cache, and its backward pass, plainly: what the fast one is compared with. Knows no blocks.
 using System.Numerics.Tensors;
+using Kidogo.Tensors;
 using Kidogo.Tensors.Kernels;
+using Kidogo.Tensors.Ops;
+using Tensor = Kidogo.Tensors.Tensor;
 
-namespace Kidogo.Tensors.Ops;
+namespace Kidogo.KernelTests.Ops;
 
 /// <summary>Attention within the rows of each sequence: for training, where keys and values are recorded tensors.</summary>
 /// <remarks>
@@ -10,14 +13,14 @@ namespace Kidogo.Tensors.Ops;
 /// for the backward pass, which computes the weights p = softmax(s) again. With s = cap · tanh(z / cap), z = scale · q·k:
 /// dv = p dy, dp = dy·v, ds = p (dp - Σ p dp), dz = ds (1 - (s / cap)²), dq = scale Σ dz k, dk = scale Σ dz q.
 /// </remarks>
-internal sealed class AttentionTraining : SharedWork
+internal sealed class PlainAttention : SharedWork
 {
     private readonly Tensor _q, _k, _v, _y;
     private readonly SequenceRows[] _sequences;
     private readonly AttentionShape _shape;
     private Tensor? _gradientQ, _gradientK, _gradientV;
 
-    private AttentionTraining(Tensor q, Tensor k, Tensor v, Tensor y, SequenceRows[] sequences, in AttentionShape shape)
+    private PlainAttention(Tensor q, Tensor k, Tensor v, Tensor y, SequenceRows[] sequences, in AttentionShape shape)
     {
         (_q, _k, _v, _y, _sequences, _shape) = (q, k, v, y, sequences, shape);
         Items = sequences.Length * shape.KvHeads;
@@ -26,7 +29,7 @@ internal sealed class AttentionTraining : SharedWork
     /// <summary>Attends, and records the backward where it is asked for.</summary>
     public static void Run(ComputeContext context, Tensor q, Tensor k, Tensor v, Tensor y, ReadOnlySpan<SequenceRows> sequences, in AttentionShape shape)
     {
-        AttentionTraining work = new(q, k, v, y, sequences.ToArray(), shape);
+        PlainAttention work = new(q, k, v, y, sequences.ToArray(), shape);
         context.Team.Run(work);
         if (context.Records(q, k, v))
         {

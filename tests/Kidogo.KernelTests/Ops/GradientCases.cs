@@ -1,0 +1,112 @@
+// Every op with what it is differentiated at. A new op is a line here, or the table test fails.
+using Kidogo.KernelTests.Weights;
+using Kidogo.Tensors;
+using Kidogo.Tensors.Formats;
+using Kidogo.Tensors.Ops;
+
+namespace Kidogo.KernelTests.Ops;
+
+/// <summary>An op applied to inputs that need gradients.</summary>
+/// <param name="Op">The name of its class.</param>
+/// <param name="Inputs">Makes the inputs for a number of rows.</param>
+/// <param name="Apply">Applies the op to them.</param>
+internal sealed record GradientCase(string Op, Func<Pseudorandom, int, Tensor[]> Inputs, Func<ComputeContext, Tensor[], Tensor> Apply)
+{
+    /// <summary>Whether a row of the result depends on its own row alone (so that gradients of rows are the same bits in any batch).</summary>
+    public bool IsRowwise { get; init; } = true;
+}
+
+internal static class GradientCases
+{
+    private const int D = 24;
+
+    private static readonly AttentionShape s_attention = new(4, 2, 6, 0.4f, 0, 0);
+    private static readonly RotaryTable s_rotary = new([1, 0.3, 0.1], 1.2f, RotaryLayout.HalfSplit);
+    private static readonly RotaryTable s_interleaved = new([1, 0.3, 0.1], 1, RotaryLayout.Interleaved);
+    private static readonly StoredData s_stored = new(WeightFormats.ForName("Q4_K")!, 10, 256, 91);
+    private static readonly Weight s_frozen = Opened();
+
+    public static Dictionary<string, GradientCase> All { get; } = Make();
+
+    private static Dictionary<string, GradientCase> Make()
+    {
+        Dictionary<string, GradientCase> cases = [];
+        foreach (Activation kind in Enum.GetValues<Activation>())
+        {
+            cases.Add($"activation {kind}", new(nameof(ActivationOp), (random, rows) => [AwayFrom0(random, rows)], (context, x) => ActivationOp.Apply(context, x[0], kind)));
+            cases.Add($"gated {kind}", new(nameof(GatedOp), (random, rows) => [AwayFrom0(random, rows), random.Tensor(rows, D)], (context, x) => GatedOp.Apply(context, x[0], x[1], kind)));
+        }
+
+        cases.Add("gate that is its own branch", new(nameof(GatedOp), (random, rows) => [random.Tensor(rows, D)], (context, x) => GatedOp.Apply(context, x[0], x[0], Activation.Silu)));
+        cases.Add("sum", new(nameof(AddOp), (random, rows) => [random.Tensor(rows, D), random.Tensor(rows, D)], (context, x) => AddOp.Apply(context, x[0], x[1])));
+        cases.Add("sum with itself", new(nameof(AddOp), (random, rows) => [random.Tensor(rows, D)], (context, x) => AddOp.Apply(context, x[0], x[0])));
+        cases.Add("sum with one row", new(nameof(AddOp), (random, rows) => [random.Tensor(rows, D), random.Tensor(1, D)], (context, x) => AddOp.Apply(context, x[0], x[1])));
+        cases.Add("sums of sums", new(nameof(AddOp), (random, rows) => [random.Tensor(rows, D), random.Tensor(rows, D)], (context, x) =>
+        {
+            Tensor a = AddOp.Apply(context, x[0], x[1]), b = AddOp.Apply(context, a, x[0]);
+            return AddOp.Apply(context, AddOp.Apply(context, a, b), b); // gradients are handed over, copied and added
+        }));
+        cases.Add("softcap", new(nameof(SoftcapOp), (random, rows) => [random.Tensor(rows, D, 3)], (context, x) => SoftcapOp.Apply(context, x[0], 2)));
+        cases.Add("scale", new(nameof(ScaleOp), (random, rows) => [random.Tensor(rows, D)], (context, x) => ScaleOp.Apply(context, x[0], -1.7f)));
+        cases.Add("rows", new(nameof(RowsOp), (random, rows) => [random.Tensor(rows, D)], (context, x) => RowsOp.Apply(context, x[0], [.. Enumerable.Range(0, x[0].Rows).Reverse(), 0, x[0].Rows / 2])) { IsRowwise = false });
+        cases.Add("embedding", new(nameof(EmbeddingOp), (random, rows) => [random.Tensor(7, D)], (context, x) => EmbeddingOp.Apply(context, new TrainableWeight(x[0]), [3, 0, 3, 6, 3], 2.5f)) { IsRowwise = false });
+        cases.Add("rms norm", new(nameof(RmsNormOp), (random, rows) => [random.Tensor(rows, D), random.Tensor(1, D)], (context, x) => RmsNormOp.Apply(context, x[0], x[1], 1e-2f, unitOffset: false)));
+        cases.Add("rms norm with offset", new(nameof(RmsNormOp), (random, rows) => [random.Tensor(rows, D), random.Tensor(1, D)], (context, x) => RmsNormOp.Apply(context, x[0], x[1], 1e-2f, unitOffset: true)));
+        cases.Add("rms norm of heads", new(nameof(RmsNormOp), (random, rows) => [random.Tensor(rows, D), random.Tensor(1, 6)], (context, x) => RmsNormOp.Apply(context, x[0], x[1], 1e-2f, unitOffset: true, groupSize: 6)));
+        cases.Add("layer norm", new(nameof(LayerNormOp), (random, rows) => [random.Tensor(rows, D), random.Tensor(1, D), random.Tensor(1, D)], (context, x) => LayerNormOp.Apply(context, x[0], x[1], x[2], 1e-2f)));
+        cases.Add("layer norm without bias", new(nameof(LayerNormOp), (random, rows) => [random.Tensor(rows, D), random.Tensor(1, D)], (context, x) => LayerNormOp.Apply(context, x[0], x[1], null, 1e-2f)));
+        cases.Add("rotary", new(nameof(RotaryOp), (random, rows) => [random.Tensor(rows, D)], (context, x) => RotaryOp.Apply(context, x[0], 8, s_rotary, Positions(x[0]))) { IsRowwise = false });
+        cases.Add("rotary interleaved", new(nameof(RotaryOp), (random, rows) => [random.Tensor(rows, D)], (context, x) => RotaryOp.Apply(context, x[0], 6, s_interleaved, Positions(x[0]))) { IsRowwise = false });
+        cases.Add("linear", new(nameof(LinearOp), (random, rows) => [random.Tensor(rows, D), random.Tensor(37, D), random.Tensor(1, 37)], (context, x) => LinearOp.Apply(context, x[0], new TrainableWeight(x[1]), x[2])));
+        cases.Add("linear with a frozen weight", new(nameof(LinearOp), (random, rows) => [random.Tensor(rows, 256)], (context, x) => LinearOp.Apply(context, x[0], s_frozen, null)));
+        cases.Add("linear with the head's precision", new(nameof(LinearOp), (random, rows) => [random.Tensor(rows, D), random.Tensor(37, D)], (context, x) => LinearOp.ApplyRefined(context, x[0], new TrainableWeight(x[1]), null)));
+        cases.Add("two linears of one input", new(nameof(LinearOp), (random, rows) => [random.Tensor(rows, D), random.Tensor(37, D), random.Tensor(37, D)], (context, x) =>
+        {
+            Tensor[] y = new Tensor[2];
+            LinearOp.ApplyAll(context, x[0], [new TrainableWeight(x[1]), new TrainableWeight(x[2])], [null, null], y);
+            return AddOp.Apply(context, y[0], y[1]);
+        }));
+        AddAttention("attention", s_attention);
+        AddAttention("attention with a window", s_attention with { Window = 2 });
+        AddAttention("attention with a cap", s_attention with { Softcap = 0.7f });
+        AddLoss("cross entropy", new());
+        AddLoss("cross entropy, all of it", new() { LabelSmoothing = 0.2f, ZLoss = 0.1f, Count = 5 });
+        AddLoss("cross entropy in place", new() { LabelSmoothing = 0.2f, ZLoss = 0.1f, Count = 5, OverwritesLogits = true });
+        return cases;
+
+        void AddAttention(string name, AttentionShape shape) => cases.Add(name, new(
+            nameof(AttentionOp),
+            (random, rows) => [random.Tensor(rows, 24), random.Tensor(rows, 12), random.Tensor(rows, 12)],
+            (context, x) => AttentionOp.Apply(context, x[0], x[1], x[2], [new(0, 1, null), new(1, x[0].Rows - 1, null)], shape)) { IsRowwise = false });
+
+        void AddLoss(string name, CrossEntropyOptions options) => cases.Add(name, new(
+            nameof(CrossEntropyOp),
+            (random, rows) => [random.Tensor(rows, D, 3)],
+            (context, x) =>
+            {
+                Tensor logits = ScaleOp.Apply(context, x[0], 1); // what is overwritten cannot be a parameter
+                int[] targets = [.. Enumerable.Range(0, logits.Rows).Select(row => row % 3 == 1 ? CrossEntropyOp.NoTarget : row * 5 % D)];
+                return CrossEntropyOp.Apply(context, logits, targets, options).Loss;
+            }) { IsRowwise = false });
+    }
+
+    private static Weight Opened()
+    {
+        using ComputeContext context = ComputeContext.Training(1);
+        return Weight.Open(s_stored.Matrix(10), context);
+    }
+
+    /// <summary>Values where corners are farther than the steps of differences.</summary>
+    private static Tensor AwayFrom0(Pseudorandom random, int rows)
+    {
+        Tensor x = random.Tensor(rows, D, 2);
+        foreach (ref float value in x.Span)
+        {
+            value += value < 0 ? -0.2f : 0.2f;
+        }
+
+        return x;
+    }
+
+    private static int[] Positions(Tensor x) => [.. Enumerable.Range(0, x.Rows).Select(row => (row * 7) % 300)];
+}
