@@ -63,7 +63,7 @@ internal sealed class SourcePreparer(DataOptions options, Tokenizer tokenizer, C
 
     private SourceShards Prepare(DataSource source, IReadOnlyList<SourceFile> files)
     {
-        SourceKind kind = source.Kind == SourceKind.Detect ? Detect(source, files) : source.Kind;
+        SourceKind kind = source.Kind == SourceKind.Detect ? Detect(source, files, cancellation) : source.Kind;
         ConversationEncoder? conversations = null;
         if (kind == SourceKind.Conversations)
         {
@@ -114,8 +114,9 @@ internal sealed class SourcePreparer(DataOptions options, Tokenizer tokenizer, C
             $"kidogo tokens {ReadingVersion}\n{kind}\n{isText}\n{options.Strict}\n{tokenizer.Fingerprint}\n{Convert.ToHexStringLower(content)}\n{conversations?.Describe()}")));
     }
 
-    // By the first line of the first .jsonl file; texts where there is none.
-    private SourceKind Detect(DataSource source, IReadOnlyList<SourceFile> files)
+    /// <summary>What a source holds, by the first line of its first .jsonl file; texts where there is none.</summary>
+    /// <exception cref="DataFormatException">That line is not JSON.</exception>
+    public static SourceKind Detect(DataSource source, IReadOnlyList<SourceFile> files, CancellationToken cancellation)
     {
         foreach (SourceFile file in files.Where(file => file.IsJsonLines))
         {

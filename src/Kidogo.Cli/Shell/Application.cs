@@ -4,6 +4,7 @@ using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using System.Reflection;
 using Kidogo.Cli.Verbs;
+using Kidogo.Data;
 using Kidogo.Inference.Sampling;
 using Kidogo.Models;
 using Kidogo.Models.Files;
@@ -76,6 +77,7 @@ internal static class Application
         InspectVerb.Create(session),
         TokenizeVerb.Create(session),
         DetokenizeVerb.Create(session),
+        TokenizerVerb.Create(session),
         TemplateVerb.Create(session),
         LogitsVerb.Create(session),
         BenchVerb.Create(session),
@@ -177,7 +179,7 @@ internal static class Application
         {
             IOException full when AtomicFile.IsDiskFull(full) => (ExitCode.Failed, "The disk is full: standard output could not be written. Free some space, or send it elsewhere."),
             UsageException => (ExitCode.WrongUse, failure.Message),
-            FailureException or DamagedLogitsException or ModelFormatException or TokenizerException or ChatTemplateException or IOException or NotSupportedException => (ExitCode.Failed, failure.Message),
+            FailureException or DamagedLogitsException or ModelFormatException or DataFormatException or TokenizerException or ChatTemplateException or IOException or NotSupportedException => (ExitCode.Failed, failure.Message),
             UnauthorizedAccessException => (ExitCode.Failed, $"{failure.Message.TrimEnd('.')}. Check the permissions of the file and its folder."),
             ArgumentException argument => (ExitCode.Failed, WithoutParameter(argument)),
             OutOfMemoryException => (ExitCode.Failed, "There is not enough memory. Try a smaller model, a shorter --context or --kv-cache q8_0; kidogo doctor shows what fits."),

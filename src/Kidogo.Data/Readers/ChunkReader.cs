@@ -21,7 +21,7 @@ internal sealed class ChunkReader : IDisposable
     private static readonly SearchValues<byte> s_white = SearchValues.Create(" \t\r\n\v\f"u8);
 
     private readonly IReadOnlyList<SourceFile> _files;
-    private readonly IReadOnlyList<byte[]> _hashes;
+    private readonly IReadOnlyList<byte[]>? _hashes;
     private readonly DocumentBorder _border;
     private int _index = -1;
     private long _bytesBefore;
@@ -37,8 +37,8 @@ internal sealed class ChunkReader : IDisposable
     private bool _atLineStart;
     private int _pendingBreak;
 
-    /// <summary>Reads <paramref name="files"/>, whose contents have to hash to <paramref name="hashes"/>.</summary>
-    public ChunkReader(IReadOnlyList<SourceFile> files, IReadOnlyList<byte[]> hashes, DocumentBorder border)
+    /// <summary>Reads <paramref name="files"/>, whose contents have to hash to <paramref name="hashes"/> where these are given.</summary>
+    public ChunkReader(IReadOnlyList<SourceFile> files, IReadOnlyList<byte[]>? hashes, DocumentBorder border)
     {
         _files = files;
         _hashes = hashes;
@@ -101,12 +101,12 @@ internal sealed class ChunkReader : IDisposable
 
     private void CloseFile()
     {
-        if (!_lines!.Hash().AsSpan().SequenceEqual(_hashes[_index]))
+        if (_hashes is not null && !_lines!.Hash().AsSpan().SequenceEqual(_hashes[_index]))
         {
             throw new DataFormatException(_files[_index].Path, 0, "the file changed while it was read; begin again when nothing writes to it");
         }
 
-        _lines.Dispose();
+        _lines!.Dispose();
         _lines = null;
         _bytesBefore += _files[_index].Length;
     }
