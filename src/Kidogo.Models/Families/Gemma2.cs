@@ -96,4 +96,29 @@ public sealed class Gemma2 : ModelFamily
     internal static DecoderConfig WithGgufScale(GgufModel model, DecoderConfig decoder, int layersOfTheException) => model.HasKey("attention.scale") || decoder.NumLayers != layersOfTheException
         ? decoder
         : decoder.WithLayers((layer, _) => layer with { AttentionScale = (float)(1 / Math.Sqrt((double)decoder.HiddenSize / layer.NumHeads)) });
+
+    /// <inheritdoc/>
+    public override void WriteGguf(DecoderConfig config, GgufMetadata metadata)
+    {
+        base.WriteGguf(config, metadata);
+        SetGguf(metadata, WrittenGgufArchitecture, config);
+        GgufWriting.SetWindowPattern(metadata, WrittenGgufArchitecture, config, usualPeriod: 2);
+    }
+
+    /// <summary>The keys of Gemma 2 and 3 alone.</summary>
+    internal static void SetGguf(GgufMetadata metadata, string architecture, DecoderConfig config)
+    {
+        // The size of heads is no quotient here, so converters write it always; a cap of 0 is none, but an absent one is Gemma 2's own.
+        metadata.Set($"{architecture}.attention.key_length", (uint)config.Layers[0].HeadDim);
+        metadata.Set($"{architecture}.attention.value_length", (uint)config.Layers[0].HeadDim);
+        if (config.Layers[0].AttentionSoftcap > 0 || architecture == "gemma2")
+        {
+            metadata.Set($"{architecture}.attn_logit_softcapping", config.Layers[0].AttentionSoftcap);
+        }
+
+        if (config.LogitSoftcap > 0 || architecture == "gemma2")
+        {
+            metadata.Set($"{architecture}.final_logit_softcapping", config.LogitSoftcap);
+        }
+    }
 }

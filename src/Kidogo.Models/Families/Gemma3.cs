@@ -135,4 +135,16 @@ public sealed class Gemma3 : ModelFamily
         AttentionSoftcap = cap,
         QkNorm = QkNorm.PerHead,
     }) with { PostNorms = true };
+
+    /// <inheritdoc/>
+    public override void WriteGguf(DecoderConfig config, GgufMetadata metadata)
+    {
+        base.WriteGguf(config, metadata);
+        Gemma2.SetGguf(metadata, WrittenGgufArchitecture, config);
+        GgufWriting.SetWindowPattern(metadata, WrittenGgufArchitecture, config, FullLayerEvery);
+        if (config.Layers.FirstOrDefault(layer => layer.SlidingWindow > 0)?.Rope is { } local && local.Theta != LocalTheta)
+        {
+            metadata.Set($"{WrittenGgufArchitecture}.rope.freq_base_swa", (float)local.Theta);
+        }
+    }
 }

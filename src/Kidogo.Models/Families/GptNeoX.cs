@@ -86,4 +86,11 @@ public sealed class GptNeoX : ModelFamily
     }
 
     private static ResidualKind Residual(bool parallel) => parallel ? ResidualKind.ParallelTwoNorms : ResidualKind.Sequential;
+
+    /// <inheritdoc/>
+    public override void WriteGguf(DecoderConfig config, GgufMetadata metadata)
+    {
+        base.WriteGguf(config, metadata);
+        metadata.Set($"{WrittenGgufArchitecture}.use_parallel_residual", config.Residual == ResidualKind.ParallelTwoNorms);
+    }
 }

@@ -44,4 +44,7 @@ public sealed class Mistral : ModelFamily
 
         return fields;
     }
+
+    /// <inheritdoc/>
+    public override string WrittenGgufArchitecture => "llama";
 }

@@ -85,6 +85,14 @@ public abstract class ModelFamily
     /// <summary>The family whose Hugging Face files can say what this configuration does, which came from a file of this family.</summary>
     public virtual ModelFamily ForHuggingFace(DecoderConfig config) => this;
 
+    /// <summary>What <c>general.architecture</c> says in GGUF files that are written of this family.</summary>
+    public virtual string WrittenGgufArchitecture => GgufArchitectures[0];
+
+    /// <summary>Sets the metadata under the architecture: what <see cref="ReadGguf"/> reads.</summary>
+    /// <remarks>A family says what it can. Whether that is all is found by reading it back.</remarks>
+    /// <exception cref="NotSupportedException">There is no key for something that the model does.</exception>
+    public virtual void WriteGguf(DecoderConfig config, GgufMetadata metadata) => GgufWriting.Set(metadata, WrittenGgufArchitecture, config);
+
     /// <summary>The fields of a config.json, but for the tokens and what files call themselves: what <see cref="ReadHuggingFace"/> reads.</summary>
     /// <remarks>A family says what it can. Whether that is all is found by reading it back.</remarks>
     /// <exception cref="NotSupportedException">There is no name for something that the model does.</exception>
