@@ -1,6 +1,4 @@
 // Reads a checkpoint, and refuses one that is damaged or of another model. Knows no loop.
-using System.Runtime.InteropServices;
-using Kidogo.Models;
 using Kidogo.Models.Files;
 using Kidogo.Tensors;
 using Kidogo.Training.Optimizers;
@@ -66,14 +64,15 @@ internal static class CheckpointReader
         {
             StoredTensor stored = file.Find(name) ?? throw OfAnother(path, $"it has no {name}");
             left.Remove(name);
-            if (stored.Matrix.Rows != values.Rows || stored.Matrix.Columns != values.Columns)
+            if (!stored.IsWeight || stored.Rows != values.Rows || stored.Columns != values.Columns)
             {
-                throw OfAnother(path, $"{name} is {stored.Matrix.Rows} x {stored.Matrix.Columns} there, and {values.Rows} x {values.Columns} here");
+                throw OfAnother(path, $"{name} is {stored.TypeName} {stored.Rows} x {stored.Columns} there, and {values.Rows} x {values.Columns} here");
             }
 
+            StoredMatrix matrix = new(stored.Format, values.Rows, values.Columns, stored.Data);
             for (int row = 0; row < values.Rows; row++)
             {
-                stored.Matrix.CopyRow(row, MemoryMarshal.AsBytes(values.Row(row)));
+                matrix.DecodeRow(row, values.Row(row));
             }
         }
 
