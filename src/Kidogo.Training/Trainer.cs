@@ -21,6 +21,7 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
     public const string CurveName = "loss.svg";
 
     private const double SecondsBetweenCheckpoints = 15 * 60;
+    private const int LeastSteps = 10; // between two evaluations, where the recipe does not say
     private int[] _prompt = [];
 
     /// <summary>Makes all steps that are left.</summary>
@@ -63,12 +64,14 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
         return Finish();
     }
 
-    private long CheckpointEvery => run.Recipe.Output.CheckpointEvery ?? Math.Max(1, run.Plan.SecondsPerStep > 0
-        ? (long)Math.Min(run.Plan.Steps / 20.0, SecondsBetweenCheckpoints / run.Plan.SecondsPerStep) : run.Plan.Steps / 20);
+    private long CheckpointEvery => run.Recipe.Output.CheckpointEvery ?? (run.Plan.SecondsPerStep > 0
+        ? Math.Max(1, (long)Math.Min(Twentieth, SecondsBetweenCheckpoints / run.Plan.SecondsPerStep)) : Twentieth);
 
-    private long EvalEvery => run.Recipe.Output.EvalEvery ?? Math.Max(1, run.Plan.Steps / 20);
+    private long EvalEvery => run.Recipe.Output.EvalEvery ?? Twentieth;
 
     private long SampleEvery => run.Recipe.IsRandom ? 0 : run.Recipe.Output.SampleEvery ?? EvalEvery;
+
+    private long Twentieth => Math.Max(LeastSteps, run.Plan.Steps / 20);
 
     private static bool IsDue(long step, long every) => every > 0 && step % every == 0;
 
