@@ -70,7 +70,7 @@ internal static class TrainStepSpeed
     public static void Print(TrainStepOptions options)
     {
         double peak = FmaPeak.Measure(options.Threads);
-        using ComputeContext context = ComputeContext.Training(options.Threads, options.Checkpoint);
+        using ComputeContext context = ComputeContext.Training(options.Threads, options.Checkpoint, options.BFloat16);
         LayerConfig layer = new()
         {
             NumHeads = options.Heads,
@@ -131,7 +131,7 @@ internal static class TrainStepSpeed
             targets.AddRange(ids.AsSpan(1));
         }
 
-        CrossEntropyResult loss = CrossEntropyOp.Apply(context, model.Forward(context, batch), CollectionsMarshal.AsSpan(targets), new CrossEntropyOptions { OverwritesLogits = true });
+        CrossEntropyResult loss = model.Loss(context, batch, CollectionsMarshal.AsSpan(targets));
         context.Backward(loss.Loss);
         update.Run(context.Team);
         return loss.Value;

@@ -134,6 +134,40 @@ public sealed class DecoderModel : IDisposable
         }
     }
 
+    /// <summary>The cross entropy of the rows that ask for logits, in a training context: the same as of <see cref="Forward"/>'s logits, but these are never whole.</summary>
+    /// <param name="context">A training context.</param>
+    /// <param name="batch">Whole sequences without caches; it must stay as it is until the backward pass is over.</param>
+    /// <param name="targets">For each row with logits an id, or <see cref="CrossEntropyOp.NoTarget"/>.</param>
+    /// <param name="options">What the loss is; null for plain cross entropy.</param>
+    /// <exception cref="ArgumentException">The batch or the targets do not fit.</exception>
+    /// <exception cref="NotSupportedException">The context is not for training, or the sequences need rotations of their own.</exception>
+    /// <remarks>What is said of gradients at <see cref="HeadLossOp"/> holds: go back through it, and through nothing after it.</remarks>
+    public CrossEntropyResult Loss(ComputeContext context, SequenceBatch batch, ReadOnlySpan<int> targets, CrossEntropyOptions? options = null)
+    {
+        if (!context.IsTraining)
+        {
+            throw new NotSupportedException("The loss of a batch is computed in a training context. Use ComputeContext.Training; judging a model is the evaluation's business.");
+        }
+
+        if (_head is { IsPlain: false } || batch.LogitRowCount == 0)
+        {
+            return CrossEntropyOp.Apply(context, Forward(context, batch), targets, (options ?? new CrossEntropyOptions()) with { OverwritesLogits = true });
+        }
+
+        batch.PrepareWithoutCaches(this);
+        if (_dependsOnLength && !batch.HasOneRotaryLength)
+        {
+            throw LengthsDiffer();
+        }
+
+        batch.Select(0, batch.Count);
+        LossHead head = new(_head?.Weight ?? _embedding.Weight, _head?.Bias, Config.LogitScale, Config.LogitSoftcap);
+        return HeadLossOp.Apply(context, LastRows(context, batch), head, targets, options);
+    }
+
+    private static NotSupportedException LengthsDiffer() =>
+        new("Sequences of different lengths cannot be in one training batch of a model whose rotary scaling depends on the length. Train on sequences of one length.");
+
     private Tensor ForwardPrepared(ComputeContext context, SequenceBatch batch)
     {
         if (!_dependsOnLength || batch.HasOneRotaryLength)
@@ -145,7 +179,7 @@ public sealed class DecoderModel : IDisposable
         // Sequences whose rotations differ go one by one; that changes how, not what.
         if (context.IsTraining)
         {
-            throw new NotSupportedException("Sequences of different lengths cannot be in one training batch of a model whose rotary scaling depends on the length. Train on sequences of one length.");
+            throw LengthsDiffer();
         }
 
         Tensor logits = context.Rent(batch.LogitRowCount, Config.VocabSize);
@@ -165,6 +199,33 @@ public sealed class DecoderModel : IDisposable
 
     private Tensor ForwardSelected(ComputeContext context, SequenceBatch batch)
     {
+        if (batch.SelectedLogitRows.Length == 0)
+        {
+            Hidden(context, batch);
+            return context.Rent(0, Config.VocabSize);
+        }
+
+        Tensor x = LastRows(context, batch);
+        Tensor logits = _head is null ? LinearOp.ApplyRefined(context, x, _embedding.Weight, null)
+            : _head.IsPlain ? LinearOp.ApplyRefined(context, x, _head.Weight, _head.Bias) : _head.Forward(context, x);
+        logits = Config.LogitScale == 1 ? logits : ScaleOp.Apply(context, logits, Config.LogitScale);
+        return Config.LogitSoftcap == 0 ? logits : SoftcapOp.Apply(context, logits, Config.LogitSoftcap);
+    }
+
+    /// <summary>The rows that get logits, normalised.</summary>
+    private Tensor LastRows(ComputeContext context, SequenceBatch batch)
+    {
+        Tensor x = Hidden(context, batch);
+        if (batch.SelectedLogitRows.Length < x.Rows)
+        {
+            x = RowsOp.Apply(context, x, batch.SelectedLogitRows);
+        }
+
+        return _norm.Forward(context, x);
+    }
+
+    private Tensor Hidden(ComputeContext context, SequenceBatch batch)
+    {
         Tensor x = _embedding.Forward(context, batch.Tokens);
         if (_positions is not null)
         {
@@ -176,21 +237,7 @@ public sealed class DecoderModel : IDisposable
             x = context.CheckpointActivations ? Recomputed(context, block, x, batch) : block.Forward(context, x, batch);
         }
 
-        if (batch.SelectedLogitRows.Length == 0)
-        {
-            return context.Rent(0, Config.VocabSize);
-        }
-
-        if (batch.SelectedLogitRows.Length < x.Rows)
-        {
-            x = RowsOp.Apply(context, x, batch.SelectedLogitRows);
-        }
-
-        x = _norm.Forward(context, x);
-        Tensor logits = _head is null ? LinearOp.ApplyRefined(context, x, _embedding.Weight, null)
-            : _head.IsPlain ? LinearOp.ApplyRefined(context, x, _head.Weight, _head.Bias) : _head.Forward(context, x);
-        logits = Config.LogitScale == 1 ? logits : ScaleOp.Apply(context, logits, Config.LogitScale);
-        return Config.LogitSoftcap == 0 ? logits : SoftcapOp.Apply(context, logits, Config.LogitSoftcap);
+        return x;
     }
 
     // In a method of its own: what the function holds on to is allocated only here.

@@ -17,31 +17,33 @@ public sealed class ComputeContext : IDisposable
     private readonly Workspace _workspace = new();
     private readonly GradientTape? _tape;
 
-    private ComputeContext(int threads, ComputePrecision precision, bool isTraining, bool checkpointActivations)
+    private ComputeContext(int threads, ComputePrecision precision, bool isTraining, bool checkpointActivations, bool storesBFloat16)
     {
+        StoresBFloat16 = storesBFloat16;
         CheckpointActivations = checkpointActivations;
         Team = new WorkerTeam(threads);
         Precision = precision;
         Works = new Ops.OpWorks(threads);
-        _tape = isTraining ? new GradientTape() : null;
+        _tape = isTraining ? new GradientTape(storesBFloat16) : null;
     }
 
     /// <summary>A context that keeps nothing for gradients and uses its buffers again.</summary>
     /// <param name="threads">Threads to compute with; 0 for one per processor.</param>
     /// <param name="precision">The arithmetic.</param>
     public static ComputeContext Inference(int threads = 0, ComputePrecision precision = ComputePrecision.Fast) =>
-        new(threads == 0 ? Environment.ProcessorCount : threads, precision, isTraining: false, checkpointActivations: false);
+        new(threads == 0 ? Environment.ProcessorCount : threads, precision, isTraining: false, checkpointActivations: false, storesBFloat16: false);
 
     /// <summary>A context that records a forward pass for gradients. Ops that have no backward refuse to run under it.</summary>
     /// <param name="threads">Threads to compute with; 0 for one per processor.</param>
     /// <param name="checkpointActivations">Whether models keep only what goes from block to block, and compute a block again for its gradients (<see cref="Recompute"/>): a third more
     /// time, much less memory, and the same bits.</param>
+    /// <param name="storesBFloat16">Whether weights and what goes from block to block are stored as bfloat16; see <see cref="StoresBFloat16"/>.</param>
     /// <remarks>
     /// Tensors that are rented live until <see cref="Backward"/> has passed the op that made them, or <see cref="Forget"/>; marks do nothing.
     /// No op writes onto its input here.
     /// </remarks>
-    public static ComputeContext Training(int threads = 0, bool checkpointActivations = false) =>
-        new(threads == 0 ? Environment.ProcessorCount : threads, ComputePrecision.Exact, isTraining: true, checkpointActivations);
+    public static ComputeContext Training(int threads = 0, bool checkpointActivations = false, bool storesBFloat16 = false) =>
+        new(threads == 0 ? Environment.ProcessorCount : threads, ComputePrecision.Exact, isTraining: true, checkpointActivations, storesBFloat16);
 
     /// <summary>The threads.</summary>
     public WorkerTeam Team { get; }
@@ -57,6 +59,14 @@ public sealed class ComputeContext : IDisposable
 
     /// <summary>Whether models compute their blocks again for the gradients instead of keeping what is in them.</summary>
     public bool CheckpointActivations { get; }
+
+    /// <summary>Whether weights, and what goes from block to block, are seen as bfloat16.</summary>
+    /// <remarks>
+    /// Every value of a trained weight, norm, bias or table is rounded to nearest even as it is read, forward and backward; the weight itself stays float32, and its gradient goes
+    /// straight to it. The residual stream (embeddings, and each sum with a block's result) is rounded where it is made, so that a checkpoint of it takes two bytes a value and loses nothing:
+    /// the bits are the same with and without <see cref="CheckpointActivations"/>. All else, and every sum, is float32.
+    /// </remarks>
+    public bool StoresBFloat16 { get; }
 
     /// <summary>Whether ops are recorded now: in training, but not in the first pass of a block that is computed again for its gradients.</summary>
     public bool IsRecording => _tape is { IsPaused: false };
@@ -89,6 +99,7 @@ public sealed class ComputeContext : IDisposable
     /// <param name="x">What it is computed from.</param>
     /// <param name="block">The computation, the same each time it is called; it may use parameters, but no other recorded tensor than x.</param>
     /// <returns>What the computation gives: bit for bit the same as without.</returns>
+    /// <remarks>Where activations are stored as bfloat16 and x is nothing else, x is kept in two bytes a value and is empty from here until its gradients are asked for.</remarks>
     public Tensor Recompute(Tensor x, Func<Tensor, Tensor> block) => Tape.Recompute(x, block);
 
     /// <summary>Whether an op must record its backward: gradients are asked for, and one of its inputs needs one.</summary>
@@ -128,8 +139,22 @@ public sealed class ComputeContext : IDisposable
     /// <returns>A tensor with the values of x.</returns>
     internal Tensor Overwrite(Tensor x) => Tape.Overwrite(x);
 
-    /// <summary>Gives back a tensor that a backward rented for itself.</summary>
-    internal void Return(Tensor tensor) => Tape.Return(tensor);
+    /// <summary>A parameter as it is stored for computing: itself, or a copy rounded to bfloat16. For vectors; matrices are rounded while they are packed.</summary>
+    internal Tensor Stored(Tensor parameter)
+    {
+        if (!StoresBFloat16 || !parameter.IsParameter)
+        {
+            return parameter;
+        }
+
+        Tensor rounded = Rent(parameter.Rows, parameter.Columns);
+        parameter.Span.CopyTo(rounded.Span);
+        Kernels.BFloat16Rounding.Round(rounded.Span);
+        return rounded;
+    }
+
+    /// <summary>Gives back a tensor that a backward, or an op that is recorded, rented for itself. Does nothing in inference, which has marks (<see cref="ReleaseTo"/>).</summary>
+    internal void Return(Tensor tensor) => _tape?.Return(tensor);
 
     /// <summary>Called by an op that has no backward.</summary>
     /// <exception cref="NotSupportedException">Gradients are asked for.</exception>

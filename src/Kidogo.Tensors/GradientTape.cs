@@ -6,7 +6,7 @@ namespace Kidogo.Tensors;
 /// When the turn comes to the op that made a tensor, all that used the tensor have had theirs: its gradient is complete, and afterwards neither it nor the
 /// gradient is needed any more. So memory falls while the pass goes back, and the next pass finds storage of the sizes it needs.
 /// </remarks>
-internal sealed class GradientTape
+internal sealed class GradientTape(bool storesBFloat16)
 {
     private readonly List<Step> _steps = [];
     private readonly List<Tensor> _rented = [];
@@ -133,15 +133,44 @@ internal sealed class GradientTape
         _rented.RemoveAt(_rented.LastIndexOf(result));
         ReturnFrom(mark);
         _rented.Add(result);
+        ushort[]? kept = storesBFloat16 ? Compress(x) : null;
         Record(result, () =>
         {
             int step = _steps.Count;
+            if (kept is not null)
+            {
+                Restore(x, kept, result.Rows);
+            }
+
             int inner = _rented.Count;
             Tensor again = block(x);
             (again.Gradient, result.Gradient) = (result.Gradient, null);
             PlayBack(step, inner, x);
         });
         return result;
+    }
+
+    /// <summary>Takes the storage of a tensor whose values are all bfloat16: nothing is lost.</summary>
+    /// <returns>The upper halves of its values; null where it is no such tensor, and is left as it is.</returns>
+    private ushort[]? Compress(Tensor x)
+    {
+        ushort[] halves = new ushort[x.Length];
+        if (x.IsParameter || x.Length == 0 || !Kernels.BFloat16Rounding.TryNarrow(x.Span, halves))
+        {
+            return null;
+        }
+
+        Bytes += (long)halves.Length * sizeof(ushort);
+        Return(x);
+        return halves;
+    }
+
+    private void Restore(Tensor x, ushort[] halves, int rows)
+    {
+        Tensor room = Rent(rows, halves.Length / rows);
+        Kernels.BFloat16Rounding.Widen(halves, room.Span);
+        x.TakeOver(room);
+        Bytes -= (long)halves.Length * sizeof(ushort);
     }
 
     /// <summary>Goes back to step <paramref name="first"/>, then gives back what was rented from <paramref name="mark"/> on, but the gradient of <paramref name="input"/>.</summary>

@@ -85,6 +85,13 @@ public sealed class Tensor
         return storage;
     }
 
+    /// <summary>Takes the storage and the shape of another tensor, which is empty afterwards.</summary>
+    internal void TakeOver(Tensor other)
+    {
+        (_storage, _start, Rows, Columns) = (other._storage, other._start, other.Rows, other.Columns);
+        other.TakeStorage();
+    }
+
     /// <summary>A tensor of undefined content in storage that another gave away.</summary>
     internal static Tensor InStorage(float[] storage, int rows, int columns)
     {

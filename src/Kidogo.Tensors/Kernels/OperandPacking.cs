@@ -65,6 +65,43 @@ internal static class OperandPacking
         }
     }
 
+    /// <summary>Packs neighbouring tiles of 12 columns of an operand that is summed over its rows: a row is read once for all of them.</summary>
+    /// <param name="operand">What to pack.</param>
+    /// <param name="first">The first output.</param>
+    /// <param name="tiles">How many tiles; all of them whole.</param>
+    /// <param name="start">First of the depth.</param>
+    /// <param name="depth">How much of it.</param>
+    /// <param name="packed">[tiles, depth, 12]</param>
+    public static void PackWholeTiles(in ProductOperand operand, int first, int tiles, int start, int depth, Span<float> packed)
+    {
+        const int Tile = ActivationTiles.WideTile;
+        int columns = operand.Values.Columns;
+        if (!operand.SumsOverRows || first + (tiles * Tile) > columns || packed.Length < tiles * Tile * depth)
+        {
+            throw new ArgumentException($"{tiles} tiles from column {first} on do not lie within {columns} columns, or not in {packed.Length} values.");
+        }
+
+        ReadOnlySpan<float> source = operand.Values.Span.Slice((operand.FirstRow + start) * columns, depth * columns);
+        int step = depth * Tile;
+        for (int k = 0; k < depth; k++)
+        {
+            ref float from = ref MemoryMarshal.GetReference(source.Slice((k * columns) + first, tiles * Tile));
+            ref float to = ref MemoryMarshal.GetReference(packed[(k * Tile)..]);
+            for (int tile = 0; tile < tiles; tile++)
+            {
+                Vector256<float> low = Vector256.LoadUnsafe(ref from, (nuint)(tile * Tile));
+                Vector128<float> high = Vector128.LoadUnsafe(ref from, (nuint)((tile * Tile) + 8));
+                low.StoreUnsafe(ref to, (nuint)(tile * step));
+                high.StoreUnsafe(ref to, (nuint)((tile * step) + 8));
+            }
+        }
+
+        if (operand.Rounded)
+        {
+            BFloat16Rounding.Round(packed[..(tiles * step)]);
+        }
+    }
+
     private static void CopyColumns(in ProductOperand operand, int first, int lanes, int start, int depth, Span<float> packed)
     {
         int columns = operand.Values.Columns;
@@ -127,6 +164,35 @@ internal static class BFloat16Rounding
         }
 
         return BitConverter.UInt32BitsToSingle((bits + Half + ((bits >> 16) & 1)) & 0xFFFF0000);
+    }
+
+    /// <summary>The upper halves of values whose lower halves are 0.</summary>
+    /// <param name="values">[n]</param>
+    /// <param name="halves">[n]</param>
+    /// <returns>Whether all lower halves were 0; otherwise what is in <paramref name="halves"/> means nothing.</returns>
+    public static bool TryNarrow(ReadOnlySpan<float> values, Span<ushort> halves)
+    {
+        ReadOnlySpan<uint> bits = MemoryMarshal.Cast<float, uint>(values);
+        uint lost = 0;
+        for (int i = 0; i < bits.Length; i++)
+        {
+            lost |= bits[i];
+            halves[i] = (ushort)(bits[i] >> 16);
+        }
+
+        return (lost & 0xFFFF) == 0;
+    }
+
+    /// <summary>The values of upper halves.</summary>
+    /// <param name="halves">[n]</param>
+    /// <param name="values">[n]</param>
+    public static void Widen(ReadOnlySpan<ushort> halves, Span<float> values)
+    {
+        Span<uint> bits = MemoryMarshal.Cast<float, uint>(values);
+        for (int i = 0; i < halves.Length; i++)
+        {
+            bits[i] = (uint)halves[i] << 16;
+        }
     }
 
     /// <summary>Rounds all values in their place.</summary>

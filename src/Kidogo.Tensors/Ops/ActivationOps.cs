@@ -103,13 +103,15 @@ internal sealed class GatedBackward : IRowOperation
 
     private Tensor? _gate, _up, _gradientGate, _gradientUp, _gradientY;
     private Activation _kind;
+    private bool _isGateNew, _isUpNew;
 
     /// <summary>Lets the gradient of y flow into the gate and, where there is one, the other branch.</summary>
     public static void Run(ComputeContext context, Tensor gate, Tensor? up, Activation kind, Tensor y)
     {
         GatedBackward operation = context.Works.Cached<GatedBackward>();
-        operation._gradientGate = gate.NeedsGradient ? context.GradientOf(gate) : null;
-        operation._gradientUp = up is { NeedsGradient: true } ? context.GradientOf(up) : null; // may be the same tensor: both add
+        operation._isGateNew = operation._isUpNew = false;
+        operation._gradientUp = up is { NeedsGradient: true } ? context.GradientOf(up, out operation._isUpNew) : null;
+        operation._gradientGate = gate.NeedsGradient ? context.GradientOf(gate, out operation._isGateNew) : null; // where both are one tensor, the branch writes and the gate adds
         (operation._gate, operation._up, operation._kind, operation._gradientY) = (gate, up, kind, y.Gradient!);
         context.Works.Rows.Run(context.Team, operation, gate.Rows, gate.Columns * 8);
     }
@@ -126,8 +128,7 @@ internal sealed class GatedBackward : IRowOperation
             ActivationSlope.Apply(gate.Slice(first, count), _kind, value, slope);
             if (_gradientUp is not null)
             {
-                Span<float> target = _gradientUp.Row(row).Slice(first, count);
-                TensorPrimitives.MultiplyAdd(value, dy, target, target);
+                Flow(value, dy, _gradientUp.Row(row).Slice(first, count), _isUpNew);
             }
 
             if (_gradientGate is not null)
@@ -137,9 +138,20 @@ internal sealed class GatedBackward : IRowOperation
                     TensorPrimitives.Multiply(slope, up.Slice(first, count), slope);
                 }
 
-                Span<float> target = _gradientGate.Row(row).Slice(first, count);
-                TensorPrimitives.MultiplyAdd(slope, dy, target, target);
+                Flow(slope, dy, _gradientGate.Row(row).Slice(first, count), _isGateNew);
             }
+        }
+    }
+
+    private static void Flow(ReadOnlySpan<float> slope, ReadOnlySpan<float> gradient, Span<float> target, bool isNew)
+    {
+        if (isNew)
+        {
+            TensorPrimitives.Multiply(slope, gradient, target);
+        }
+        else
+        {
+            TensorPrimitives.MultiplyAdd(slope, gradient, target, target);
         }
     }
 }

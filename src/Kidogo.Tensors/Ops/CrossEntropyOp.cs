@@ -46,7 +46,7 @@ public static class CrossEntropyOp
     public static CrossEntropyResult Apply(ComputeContext context, Tensor logits, ReadOnlySpan<int> targets, CrossEntropyOptions? options = null)
     {
         options ??= s_plain;
-        Check(logits, targets, options);
+        Check(logits.Rows, logits.Columns, targets, options);
         long present = targets.Length - targets.Count(NoTarget);
         double divisor = options.Count > 0 ? options.Count : Math.Max(1, present);
         Operation operation = context.Works.Cached<Operation>();
@@ -67,6 +67,21 @@ public static class CrossEntropyOp
         }
 
         return new CrossEntropyResult(loss, entropy + z, entropy, present);
+    }
+
+    /// <summary>The cross entropy and the z-loss of some rows, in parts of a whole batch, divided by <paramref name="divisor"/>.</summary>
+    /// <param name="context">How to compute.</param>
+    /// <param name="logits">[T, V]; where <paramref name="isOverwritten"/>, receives its gradient.</param>
+    /// <param name="targets">[T]</param>
+    /// <param name="options">What the loss is.</param>
+    /// <param name="divisor">What sums are divided by.</param>
+    /// <param name="isOverwritten">Whether gradients are asked for.</param>
+    internal static (double Entropy, double Z) OfRows(ComputeContext context, Tensor logits, ReadOnlySpan<int> targets, CrossEntropyOptions options, double divisor, bool isOverwritten)
+    {
+        Operation operation = context.Works.Cached<Operation>();
+        operation.Begin(logits, targets, options, divisor, isOverwritten);
+        context.Works.Rows.Run(context.Team, operation, logits.Rows, logits.Columns * 4);
+        return operation.Sums();
     }
 
     private static void RecordOverwritten(ComputeContext context, Tensor logits, Tensor loss)
@@ -91,18 +106,18 @@ public static class CrossEntropyOp
         context.Works.Rows.Run(context.Team, operation, logits.Rows, logits.Columns * 4);
     });
 
-    private static void Check(Tensor logits, ReadOnlySpan<int> targets, CrossEntropyOptions options)
+    internal static void Check(int rows, int classes, ReadOnlySpan<int> targets, CrossEntropyOptions options)
     {
-        if (targets.Length != logits.Rows)
+        if (targets.Length != rows)
         {
-            throw new ArgumentException($"{targets.Length} targets meet {logits.Rows} rows of logits.", nameof(targets));
+            throw new ArgumentException($"{targets.Length} targets meet {rows} rows of logits.", nameof(targets));
         }
 
         for (int row = 0; row < targets.Length; row++)
         {
-            if (targets[row] != NoTarget && (uint)targets[row] >= (uint)logits.Columns)
+            if (targets[row] != NoTarget && (uint)targets[row] >= (uint)classes)
             {
-                throw new ArgumentException($"The target {targets[row]} of row {row} is none of {logits.Columns} classes (0 to {logits.Columns - 1}), nor {NoTarget} for none.", nameof(targets));
+                throw new ArgumentException($"The target {targets[row]} of row {row} is none of {classes} classes (0 to {classes - 1}), nor {NoTarget} for none.", nameof(targets));
             }
         }
 

@@ -1,5 +1,6 @@
 // Sums, factors, soft caps and choices of rows. Knows no layers.
 using System.Numerics.Tensors;
+using Kidogo.Tensors.Kernels;
 
 namespace Kidogo.Tensors.Ops;
 
@@ -20,7 +21,7 @@ public static class AddOp
 
         Tensor sum = context.IsTraining ? context.Rent(x.Rows, x.Columns) : x;
         AddOperation operation = context.Works.Cached<AddOperation>();
-        (operation.X, operation.Y, operation.Sum) = (x, y, sum);
+        (operation.X, operation.Y, operation.Sum, operation.Rounds) = (x, y, sum, context.StoresBFloat16);
         context.Works.Rows.Run(context.Team, operation, x.Rows, x.Columns);
         if (context.Records(x, y))
         {
@@ -62,22 +63,32 @@ public static class AddOp
         }
 
         Tensor target = context.GradientOf(x, out bool isNew);
-        if (isNew)
-        {
-            gradient.Span.CopyTo(target.Span);
-            return;
-        }
-
         AddOperation operation = context.Works.Cached<AddOperation>();
-        (operation.X, operation.Y, operation.Sum) = (target, gradient, target);
+        (operation.X, operation.Y, operation.Sum, operation.Rounds) = (isNew ? null : target, gradient, target, false);
         context.Works.Rows.Run(context.Team, operation, target.Rows, target.Columns);
     }
 
     private sealed class AddOperation : IRowOperation
     {
         public Tensor? X, Y, Sum;
+        public bool Rounds;
 
-        public void Do(int row) => TensorPrimitives.Add(X!.Row(row), Y!.Row(Y.Rows == 1 ? 0 : row), Sum!.Row(row));
+        public void Do(int row)
+        {
+            ReadOnlySpan<float> y = Y!.Row(Y.Rows == 1 ? 0 : row);
+            Span<float> sum = Sum!.Row(row);
+            if (X is null)
+            {
+                y.CopyTo(sum); // the first that flows into a gradient
+                return;
+            }
+
+            TensorPrimitives.Add(X.Row(row), y, sum);
+            if (Rounds)
+            {
+                BFloat16Rounding.Round(sum);
+            }
+        }
     }
 }
 
@@ -164,7 +175,7 @@ public static class ScaleOp
     public static Tensor Apply(ComputeContext context, Tensor x, float factor)
     {
         Tensor y = context.IsTraining ? context.Rent(x.Rows, x.Columns) : x;
-        TensorPrimitives.Multiply(x.Span, factor, y.Span);
+        Multiply(context, x, factor, y);
         if (context.Records(x))
         {
             Record(context, x, factor, y);
@@ -175,9 +186,24 @@ public static class ScaleOp
 
     private static void Record(ComputeContext context, Tensor x, float factor, Tensor y) => context.Record(y, () =>
     {
-        TensorPrimitives.Multiply(y.Gradient!.Span, factor, y.Gradient.Span);
+        Multiply(context, y.Gradient!, factor, y.Gradient!);
         AddOp.PassOn(context, y, x);
     });
+
+    private static void Multiply(ComputeContext context, Tensor x, float factor, Tensor y)
+    {
+        ScaleOperation operation = context.Works.Cached<ScaleOperation>();
+        (operation.X, operation.Factor, operation.Y) = (x, factor, y);
+        context.Works.Rows.Run(context.Team, operation, x.Rows, x.Columns);
+    }
+
+    private sealed class ScaleOperation : IRowOperation
+    {
+        public Tensor? X, Y;
+        public float Factor;
+
+        public void Do(int row) => TensorPrimitives.Multiply(X!.Row(row), Factor, Y!.Row(row));
+    }
 }
 
 /// <summary>Picks rows.</summary>

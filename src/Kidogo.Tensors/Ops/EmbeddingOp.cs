@@ -1,5 +1,6 @@
 // Looks rows of a table up. Knows no vocabularies.
 using System.Numerics.Tensors;
+using Kidogo.Tensors.Kernels;
 
 namespace Kidogo.Tensors.Ops;
 
@@ -25,9 +26,18 @@ public static class EmbeddingOp
 
             Span<float> row = y.Row(t);
             table.DecodeRow(ids[t], row);
+            if (context.StoresBFloat16)
+            {
+                BFloat16Rounding.Round(row);
+            }
+
             if (scale != 1)
             {
                 TensorPrimitives.Multiply(row, scale, row);
+                if (context.StoresBFloat16)
+                {
+                    BFloat16Rounding.Round(row);
+                }
             }
         }
 

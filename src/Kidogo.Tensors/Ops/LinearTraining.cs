@@ -34,7 +34,7 @@ internal static class LinearTraining
         {
             if (ParameterOf(weights[i]) is { } parameter)
             {
-                operands[count] = ProductOperand.OverColumns(parameter);
+                operands[count] = ProductOperand.OverColumns(parameter, context.StoresBFloat16);
                 trained[count++] = outputs[i];
             }
             else
@@ -50,13 +50,7 @@ internal static class LinearTraining
 
         for (int i = 0; i < weights.Length; i++)
         {
-            if (biases[i] is { } bias)
-            {
-                BiasOperation operation = context.Works.Cached<BiasOperation>();
-                (operation.Y, operation.Bias) = (outputs[i], bias);
-                context.Works.Rows.Run(context.Team, operation, outputs[i].Rows, outputs[i].Columns);
-            }
-
+            AddBias(context, biases[i], outputs[i]);
             if (context.Records(x, ParameterOf(weights[i]), biases[i]))
             {
                 Record(context, x, weights[i], biases[i], outputs[i]);
@@ -64,8 +58,18 @@ internal static class LinearTraining
         }
     }
 
+    internal static void AddBias(ComputeContext context, Tensor? bias, Tensor y)
+    {
+        if (bias is not null)
+        {
+            BiasOperation operation = context.Works.Cached<BiasOperation>();
+            (operation.Y, operation.Bias) = (y, context.Stored(bias));
+            context.Works.Rows.Run(context.Team, operation, y.Rows, y.Columns);
+        }
+    }
+
     /// <summary>The parameter in a weight, or null where it is frozen.</summary>
-    private static Tensor? ParameterOf(Weight weight) => (weight as TrainableWeight)?.Values;
+    internal static Tensor? ParameterOf(Weight weight) => (weight as TrainableWeight)?.Values;
 
     private static void Record(ComputeContext context, Tensor x, Weight weight, Tensor? bias, Tensor y) => context.Record(y, () =>
     {
@@ -86,7 +90,7 @@ internal static class LinearTraining
             Tensor sum = context.GradientOf(x, out bool isNew);
             if (ParameterOf(weight) is { } values)
             {
-                context.Works.Products.Run(context, ProductOperand.OverColumns(gradient), [ProductOperand.OverRows(values)], [sum], onto: !isNew);
+                context.Works.Products.Run(context, ProductOperand.OverColumns(gradient), [ProductOperand.OverRows(values, context.StoresBFloat16)], [sum], onto: !isNew);
             }
             else
             {
@@ -96,7 +100,7 @@ internal static class LinearTraining
     });
 
     /// <summary>dx = dy W, some rows of W at a time: they are columns of dy.</summary>
-    private static void FlowThroughFrozen(ComputeContext context, Weight weight, Tensor gradient, Tensor sum, bool isNew)
+    internal static void FlowThroughFrozen(ComputeContext context, Weight weight, Tensor gradient, Tensor sum, bool isNew, int firstOutputRow = 0)
     {
         for (int first = 0; first < weight.Rows; first += DecodedRows)
         {
@@ -111,7 +115,7 @@ internal static class LinearTraining
                 gradient.Row(t).Slice(first, rows).CopyTo(part.Row(t));
             }
 
-            context.Works.Products.Run(context, ProductOperand.OverColumns(part), [ProductOperand.OverRows(decoded)], [sum], onto: !isNew || first > 0);
+            context.Works.Products.Run(context, ProductOperand.OverColumns(part), [ProductOperand.OverRows(decoded)], [sum], onto: !isNew || first > 0, firstOutputRow);
             context.Return(decoded);
             context.Return(part);
         }

@@ -16,7 +16,7 @@ internal sealed class NormBackward : IChunkOperation
     {
         int chunks = ChunkWork.Count(x.Rows);
         operation.IsNew = false;
-        (operation.X, operation.Weight, operation.GradientY) = (x, weight, y.Gradient!);
+        (operation.X, operation.Weight, operation.GradientY) = (x, context.Stored(weight), y.Gradient!);
         operation.GradientX = x.NeedsGradient ? context.GradientOf(x, out operation.IsNew) : null;
         operation.WeightSums = weight.NeedsGradient ? context.Rent(chunks, weight.Length) : null;
         operation.BiasSums = bias is { NeedsGradient: true } ? context.Rent(chunks, weight.Length) : null;

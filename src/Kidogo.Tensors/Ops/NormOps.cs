@@ -24,7 +24,7 @@ public static class RmsNormOp
 
         Tensor y = context.Rent(x.Rows, x.Columns);
         Operation operation = context.Works.Cached<Operation>();
-        (operation.X, operation.Weight, operation.Y, operation.Epsilon, operation.UnitOffset, operation.Group) = (x, weight, y, epsilon, unitOffset, group);
+        (operation.X, operation.Weight, operation.Y, operation.Epsilon, operation.UnitOffset, operation.Group) = (x, context.Stored(weight), y, epsilon, unitOffset, group);
         context.Works.Rows.Run(context.Team, operation, x.Rows, x.Columns);
         if (context.Records(x, weight))
         {
@@ -75,7 +75,7 @@ public static class LayerNormOp
 
         Tensor y = context.Rent(x.Rows, x.Columns);
         Operation operation = context.Works.Cached<Operation>();
-        (operation.X, operation.Weight, operation.Bias, operation.Y, operation.Epsilon) = (x, weight, bias, y, epsilon);
+        (operation.X, operation.Weight, operation.Bias, operation.Y, operation.Epsilon) = (x, context.Stored(weight), bias is null ? null : context.Stored(bias), y, epsilon);
         context.Works.Rows.Run(context.Team, operation, x.Rows, x.Columns);
         if (context.Records(x, weight, bias))
         {

@@ -32,7 +32,7 @@ internal sealed class ProductWork : SharedWork
     private int _count, _firstOutputRow;
     private int _firstRow, _rows, _tileCount; // the part of the left side's extent that is packed
     private int _start, _depth, _block; // the part of the depth that is packed, and its blocks
-    private int _panelsPerItem, _tilesPerItem, _groups;
+    private int _tilesPerPack, _panelsPerItem, _tilesPerItem, _groups;
     private bool _onto;
 
     private enum Step
@@ -111,17 +111,26 @@ internal sealed class ProductWork : SharedWork
     {
         _tiles.Reshape(1, _tileCount * Tile * _depth);
         _step = Step.Pack;
-        Items = (_tileCount + 3) / 4;
+        _tilesPerPack = _left.SumsOverRows ? 16 : 4;
+        Items = (_tileCount + _tilesPerPack - 1) / _tilesPerPack;
         team.Run(this);
     }
 
     private void PackTiles(int item)
     {
-        int end = Math.Min((item + 1) * 4, _tileCount);
+        int first = item * _tilesPerPack;
+        int end = Math.Min(first + _tilesPerPack, _tileCount);
+        bool isWhole = _left.SumsOverRows && _firstRow + (end * Tile) <= _left.Extent;
         for (int block = 0; block < _depth; block += _block)
         {
             int depth = Math.Min(_block, _depth - block);
-            for (int tile = item * 4; tile < end; tile++)
+            if (isWhole)
+            {
+                OperandPacking.PackWholeTiles(_left, _firstRow + (first * Tile), end - first, _start + block, depth, TileAt(block, depth, first, end - first));
+                continue;
+            }
+
+            for (int tile = first; tile < end; tile++)
             {
                 OperandPacking.Pack(_left, _firstRow + (tile * Tile), Tile, _start + block, depth, TileAt(block, depth, tile));
             }
@@ -129,7 +138,7 @@ internal sealed class ProductWork : SharedWork
     }
 
     /// <summary>[depth, 12]; the tiles of a block of the depth lie one after the other.</summary>
-    private Span<float> TileAt(int block, int depth, int tile) => _tiles.Span.Slice((block * _tileCount * Tile) + (tile * Tile * depth), Tile * depth);
+    private Span<float> TileAt(int block, int depth, int tile, int tiles = 1) => _tiles.Span.Slice((block * _tileCount * Tile) + (tile * Tile * depth), tiles * Tile * depth);
 
     private void Multiply(WorkerTeam team)
     {

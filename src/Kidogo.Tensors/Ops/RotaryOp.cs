@@ -26,14 +26,8 @@ public static class RotaryOp
             table.Prepare(positions[row]);
         }
 
-        Tensor y = x;
-        if (context.IsTraining)
-        {
-            y = context.Rent(x.Rows, x.Columns);
-            x.Span.CopyTo(y.Span);
-        }
-
-        Turn(context, y, headDim, table, positions, isBack: false);
+        Tensor y = context.IsTraining ? context.Rent(x.Rows, x.Columns) : x;
+        Turn(context, x, y, headDim, table, positions, isBack: false);
         if (context.Records(x))
         {
             Record(context, x, headDim, table, positions.ToArray(), y);
@@ -45,14 +39,14 @@ public static class RotaryOp
     // A rotation's transpose is the rotation back: the gradient is turned in its place.
     private static void Record(ComputeContext context, Tensor x, int headDim, RotaryTable table, int[] positions, Tensor y) => context.Record(y, () =>
     {
-        Turn(context, y.Gradient!, headDim, table, positions, isBack: true);
+        Turn(context, y.Gradient!, y.Gradient!, headDim, table, positions, isBack: true);
         AddOp.PassOn(context, y, x);
     });
 
-    private static void Turn(ComputeContext context, Tensor x, int headDim, RotaryTable table, ReadOnlySpan<int> positions, bool isBack)
+    private static void Turn(ComputeContext context, Tensor x, Tensor y, int headDim, RotaryTable table, ReadOnlySpan<int> positions, bool isBack)
     {
         Operation operation = context.Works.Cached<Operation>();
-        operation.Begin(x, headDim, table, positions, isBack);
+        operation.Begin(x, y, headDim, table, positions, isBack);
         context.Works.Rows.Run(context.Team, operation, x.Rows, x.Columns);
     }
 
@@ -60,15 +54,15 @@ public static class RotaryOp
     {
         private const int StackLimit = 1024; // values
 
-        private Tensor? _x;
+        private Tensor? _x, _y;
         private RotaryTable? _table;
         private int[] _positions = [];
         private int _headDim;
         private bool _isBack;
 
-        public void Begin(Tensor x, int headDim, RotaryTable table, ReadOnlySpan<int> positions, bool isBack)
+        public void Begin(Tensor x, Tensor y, int headDim, RotaryTable table, ReadOnlySpan<int> positions, bool isBack)
         {
-            (_x, _headDim, _table, _isBack) = (x, headDim, table, isBack);
+            (_x, _y, _headDim, _table, _isBack) = (x, y, headDim, table, isBack);
             if (_positions.Length < positions.Length)
             {
                 _positions = new int[positions.Length];
@@ -94,7 +88,12 @@ public static class RotaryOp
 
         private void Rotate(int row, ReadOnlySpan<float> turn)
         {
-            Span<float> values = _x!.Row(row);
+            Span<float> values = _y!.Row(row);
+            if (_x != _y)
+            {
+                _x!.Row(row).CopyTo(values);
+            }
+
             for (int head = 0; head < values.Length; head += _headDim)
             {
                 RotaryKernel.Rotate(values.Slice(head, _headDim), turn, _table!.Layout);

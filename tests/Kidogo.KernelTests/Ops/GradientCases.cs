@@ -14,6 +14,22 @@ internal sealed record GradientCase(string Op, Func<Pseudorandom, int, Tensor[]>
 {
     /// <summary>Whether a row of the result depends on its own row alone (so that gradients of rows are the same bits in any batch).</summary>
     public bool IsRowwise { get; init; } = true;
+
+    /// <summary>Whether the result is what gradients are found of, and nothing comes after it.</summary>
+    public bool IsLast { get; init; }
+
+    /// <summary>What the values of the result are multiplied with before they are added up to a loss.</summary>
+    public Tensor Weights(Tensor y)
+    {
+        if (!IsLast)
+        {
+            return new Pseudorandom(93).Tensor(y.Rows, y.Columns);
+        }
+
+        Tensor one = new(1, 1);
+        one.Span[0] = 1;
+        return one;
+    }
 }
 
 internal static class GradientCases
@@ -72,7 +88,18 @@ internal static class GradientCases
         AddLoss("cross entropy", new());
         AddLoss("cross entropy, all of it", new() { LabelSmoothing = 0.2f, ZLoss = 0.1f, Count = 5 });
         AddLoss("cross entropy in place", new() { LabelSmoothing = 0.2f, ZLoss = 0.1f, Count = 5, OverwritesLogits = true });
+        AddHeadLoss("head and loss", new(), 1, 0);
+        AddHeadLoss("head and loss, all of it", new() { LabelSmoothing = 0.2f, ZLoss = 0.1f, Count = 5 }, 0.6f, 1.5f);
         return cases;
+
+        void AddHeadLoss(string name, CrossEntropyOptions options, float scale, float softcap) => cases.Add(name, new(
+            nameof(HeadLossOp),
+            (random, rows) => [random.Tensor(rows, D, 2), random.Tensor(37, D), random.Tensor(1, 37)],
+            (context, x) => HeadLossOp.Apply(context, x[0], new LossHead(new TrainableWeight(x[1]), x[2], scale, softcap), Targets(x[0], 37), options).Loss)
+        {
+            IsRowwise = false,
+            IsLast = true,
+        });
 
         void AddAttention(string name, AttentionShape shape) => cases.Add(name, new(
             nameof(AttentionOp),
@@ -85,8 +112,7 @@ internal static class GradientCases
             (context, x) =>
             {
                 Tensor logits = ScaleOp.Apply(context, x[0], 1); // what is overwritten cannot be a parameter
-                int[] targets = [.. Enumerable.Range(0, logits.Rows).Select(row => row % 3 == 1 ? CrossEntropyOp.NoTarget : row * 5 % D)];
-                return CrossEntropyOp.Apply(context, logits, targets, options).Loss;
+                return CrossEntropyOp.Apply(context, logits, Targets(logits, D), options).Loss;
             }) { IsRowwise = false });
     }
 
@@ -107,6 +133,8 @@ internal static class GradientCases
 
         return x;
     }
+
+    private static int[] Targets(Tensor x, int classes) => [.. Enumerable.Range(0, x.Rows).Select(row => row % 3 == 1 ? CrossEntropyOp.NoTarget : row * 5 % classes)];
 
     private static int[] Positions(Tensor x) => [.. Enumerable.Range(0, x.Rows).Select(row => (row * 7) % 300)];
 }

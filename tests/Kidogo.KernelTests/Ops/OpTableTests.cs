@@ -27,6 +27,7 @@ public sealed class OpTableTests
         [nameof(CrossEntropyOp)] = context => CrossEntropyOp.Apply(context, s_x, [3, CrossEntropyOp.NoTarget]).Loss,
         [nameof(EmbeddingOp)] = context => EmbeddingOp.Apply(context, Weight.FromDense(s_x), [1, 0], 2),
         [nameof(GatedOp)] = context => GatedOp.Apply(context, s_x, s_x, Activation.GeluTanh),
+        [nameof(HeadLossOp)] = context => HeadLossOp.Apply(context, s_x, new LossHead(Weight.FromDense(s_x)), [1, 0]).Loss,
         [nameof(LayerNormOp)] = context => LayerNormOp.Apply(context, s_x, s_row, s_row, 1e-5f),
         [nameof(LinearOp)] = context => LinearOp.Apply(context, s_x, Weight.FromDense(s_x), null),
         [nameof(RmsNormOp)] = context => RmsNormOp.Apply(context, s_x, s_row, 1e-5f, unitOffset: false),
