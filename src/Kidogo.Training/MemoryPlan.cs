@@ -7,7 +7,7 @@ using Kidogo.Training.Recipes;
 namespace Kidogo.Training;
 
 /// <summary>Bytes that a run takes.</summary>
-/// <param name="WeightBytes">Weights in float32, and in bfloat16 beside them where passes store so.</param>
+/// <param name="WeightBytes">Weights in float32; where passes see them as bfloat16 they are rounded as they are read.</param>
 /// <param name="GradientBytes">Their gradients.</param>
 /// <param name="OptimizerBytes">What the optimiser remembers.</param>
 /// <param name="ActivationBytes">What a micro-batch keeps for its gradients.</param>
@@ -37,7 +37,7 @@ public sealed record MemoryPlan(long WeightBytes, long GradientBytes, long Optim
         };
         long tokens = (long)recipe.Batch.Sequences!.Value / recipe.Batch.Accumulate!.Value * recipe.Batch.Context!.Value;
         return new MemoryPlan(
-            (recipe.Precision.IsBFloat16 ? 6 : 4) * parameters,
+            4 * parameters,
             4 * parameters,
             optimizer,
             Activations(config, tokens, recipe.Precision),

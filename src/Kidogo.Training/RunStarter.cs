@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using Kidogo.Evaluation.Machine;
 using Kidogo.Models;
+using Kidogo.Models.Export;
 using Kidogo.Models.Families;
 using Kidogo.Models.Files;
 using Kidogo.Tensors;
@@ -17,6 +18,8 @@ public static class RunStarter
 {
     /// <summary>The file that keeps what was asked for, from the first moment on.</summary>
     internal const string RunName = "run.json";
+
+    private const string ConvertedName = ".converted";
 
     /// <summary>Begins a run in a folder that has none.</summary>
     /// <param name="recipe">The recipe.</param>
@@ -46,6 +49,8 @@ public static class RunStarter
         }
         catch when (new CheckpointFolder(output).Steps().Count == 0)
         {
+            DeleteConverted(output);
+
             File.Delete(Path.Combine(output, RunName)); // nothing was begun: the same command may be given again
             if (!Directory.EnumerateFileSystemEntries(output).Any())
             {
@@ -76,6 +81,7 @@ public static class RunStarter
         using DecoderModel model = first.Make(config, resolved);
         TrainingState state = new() { Step = 0, Tokens = 0, Recipe = resolved };
         CheckpointWriter.Write(new CheckpointFolder(resolved.Output.Folder), state, model.Config, ModelParameters.Of(model), first.Surroundings, null);
+        DeleteConverted(resolved.Output.Folder);
     }
 
     /// <summary>What the files of a checkpoint hold beside the weights, by its tokenizer.</summary>
@@ -100,17 +106,13 @@ public static class RunStarter
 
     private static FirstModel GoOn(Recipe recipe, string from, TrainingObserver observer)
     {
-        string path = new ModelLocator(ModelPlaces.FromEnvironment()).Locate(from);
+        string located = new ModelLocator(ModelPlaces.FromEnvironment()).Locate(from);
+        string path = AsFolder(located, recipe.Output.Folder, observer);
         ModelHeader header = ModelHeader.Open(path);
         try
         {
             (Dictionary<string, ReadOnlyMemory<byte>> words, JsonElement? earlier) = WordsOf(header);
-            observer.Say($"going on from {path}: {header.Architecture}, {header.Config.ParameterCount} parameters");
-            if (header.WeightBytes < 2 * header.Config.ParameterCount)
-            {
-                observer.Say("its weights are quantised: they are decoded to float32 and trained so; what is written is float32 too");
-            }
-
+            observer.Say($"going on from {located}: {header.Architecture}, {header.Config.ParameterCount} parameters");
             return new FirstModel(header.Config, header.Config.ContextLength, Surroundings(header.Family, words, earlier), (_, resolved) => Decode(path, resolved), header);
         }
         catch
@@ -120,15 +122,44 @@ public static class RunStarter
         }
     }
 
-    private static (Dictionary<string, ReadOnlyMemory<byte>> Words, JsonElement? Config) WordsOf(ModelHeader header)
+    /// <summary>A folder with the model in float32: its own, or one that a GGUF file is converted to. So every checkpoint says the same, bit for bit, as what is in memory.</summary>
+    private static string AsFolder(string path, string output, TrainingObserver observer)
     {
-        if (header.Folder is { } folder)
+        if (Directory.Exists(path))
         {
-            using JsonDocument config = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder.Path, "config.json")));
-            return (ModelWords.OfFolder(folder.Path), config.RootElement.Clone());
+            return path;
         }
 
-        throw new TrainingFailedException($"{header.Path} is a GGUF file. Convert it to a folder first: kidogo convert {header.Path} FOLDER, and go on from that.");
+        string folder = Path.Combine(output, ConvertedName);
+        using ModelHeader header = ModelHeader.Open(path);
+        if (header.WeightBytes < 2 * header.Config.ParameterCount)
+        {
+            observer.Say($"{path} is quantised ({header.WeightBytes * 8.0 / header.Config.ParameterCount:0.0} bits a weight): its weights are decoded to float32 and trained so, and float32 is what is written");
+        }
+
+        DeleteConverted(output); // of a process that was killed
+
+        foreach (string warning in ModelConverter.Convert(header, folder, FloatFormats.F32).Warnings)
+        {
+            observer.Warn(warning);
+        }
+
+        return folder;
+    }
+
+    private static void DeleteConverted(string output)
+    {
+        string folder = Path.Combine(output, ConvertedName);
+        if (Directory.Exists(folder))
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static (Dictionary<string, ReadOnlyMemory<byte>> Words, JsonElement? Config) WordsOf(ModelHeader header)
+    {
+        using JsonDocument config = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(header.Folder!.Path, "config.json")));
+        return (ModelWords.OfFolder(header.Folder.Path), config.RootElement.Clone());
     }
 
     private static DecoderModel Decode(string path, Recipe recipe)

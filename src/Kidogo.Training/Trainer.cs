@@ -21,6 +21,7 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
     public const string CurveName = "loss.svg";
 
     private const double SecondsBetweenCheckpoints = 15 * 60;
+    private const int EvalPassTokens = 1024; // logits are whole when nothing is learned from them
     private const int LeastSteps = 10; // between two evaluations, where the recipe does not say
     private int[] _prompt = [];
 
@@ -38,7 +39,7 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
             bool isDone = record.Step == run.Plan.Steps;
             if (IsDue(record.Step, EvalEvery) || (isDone && EvalEvery > 0))
             {
-                record = record with { Evaluation = HeldOutEvaluation.Run(run.Model, run.Context, run.Data, run.Batches[0].Rows, run.Recipe.Output.EvalTokens, CancellationToken.None) };
+                record = record with { Evaluation = HeldOutEvaluation.Run(run.Model, run.Context, run.Data, Math.Max(1, EvalPassTokens / run.Data.Options.Context), run.Recipe.Output.EvalTokens, CancellationToken.None) };
             }
 
             log.Append(record);

@@ -170,7 +170,7 @@ public sealed class TrainingRun : IDisposable
             throw new TrainingFailedException(refusal);
         }
 
-        Context = Own(ComputeContext.Training(Threads, Recipe.Precision.CheckpointActivations));
+        Context = Own(ComputeContext.Training(Threads, Recipe.Precision.CheckpointActivations, Recipe.Precision.IsBFloat16));
         LoadedModel loaded = Own(ModelLoader.Load(folder, Context));
         Model = loaded.Model;
         Parameters = ModelParameters.MakeTrainable(Model);

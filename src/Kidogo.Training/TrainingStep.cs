@@ -1,4 +1,5 @@
 // One step: gradients of all micro-batches, clipping, the optimiser. Knows no data source, no schedule and no files.
+using System.Runtime.InteropServices;
 using Kidogo.Data;
 using Kidogo.Models;
 using Kidogo.Tensors;
@@ -77,13 +78,11 @@ public sealed class TrainingStep : IDisposable
         foreach (TokenBatch batch in microBatches.Where(batch => batch.Filled > 0))
         {
             BatchSequences.Fill(batch, _sequences, _targets);
-            Tensor logits = _model.Forward(_context, _sequences);
-            CrossEntropyResult result = CrossEntropyOp.Apply(_context, logits, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_targets), new CrossEntropyOptions
+            CrossEntropyResult result = _model.Loss(_context, _sequences, CollectionsMarshal.AsSpan(_targets), new CrossEntropyOptions
             {
                 LabelSmoothing = (float)_options.LabelSmoothing,
                 ZLoss = (float)_options.ZLoss,
                 Count = Math.Max(1, targets),
-                OverwritesLogits = true,
             });
             loss += result.Value;
             crossEntropy += result.CrossEntropy;

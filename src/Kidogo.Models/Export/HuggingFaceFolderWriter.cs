@@ -34,8 +34,8 @@ public sealed record HuggingFaceFolderContent
     /// <summary>The token that fills up; null for none.</summary>
     public int? PadId { get; init; }
 
-    /// <summary>An earlier config.json of the model: its fields that no one here computes are kept. Null for none.</summary>
-    public JsonElement? EarlierConfig { get; init; }
+    /// <summary>An earlier config.json of the model: it is kept as it is where it says the same, else those of its fields that no one here computes. Null for none.</summary>
+    public ReadOnlyMemory<byte>? EarlierConfig { get; init; }
 
     /// <summary>More pairs for <c>__metadata__</c> of the weights, beside <c>format: pt</c>.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; init; } = new Dictionary<string, string>();
@@ -45,6 +45,9 @@ public sealed record HuggingFaceFolderContent
 
     /// <summary>The format of a tensor where <see cref="Format"/> says nothing; null for as it is.</summary>
     internal Func<ModelTensor, WeightFormat?>? FormatOf { get; init; }
+
+    /// <summary>What a GGUF file knew and a folder has no place for; null for nothing.</summary>
+    internal GgufMetadata? KeptMetadata { get; init; }
 }
 
 /// <summary>How far the writing of a model is.</summary>
@@ -103,7 +106,8 @@ public static class HuggingFaceFolderWriter
         KeyValuePair<string, string>[] metadata = [.. content.Metadata.Where(pair => pair.Key != "format"), new("format", "pt")];
         long fileBytes = SafetensorsWriter.FileBytes(all, metadata);
         folder.Add("model.safetensors", fileBytes, stream => SafetensorsWriter.Write(stream, all, metadata));
-        byte[] config = fields.ToBytes();
+        byte[] config = Unchanged(family, content, fields) ?? fields.ToBytes();
+        fileBytes += Keep(folder, content.KeptMetadata, arrangement.Residuals);
         fileBytes += config.Length;
         foreach ((string name, ReadOnlyMemory<byte> file) in content.Files)
         {
@@ -113,6 +117,40 @@ public static class HuggingFaceFolderWriter
 
         folder.Add("config.json", config);
         return fileBytes;
+    }
+
+    /// <summary>Writes the metadata of a GGUF file, and what its norms lost, as a GGUF file without tensors.</summary>
+    private static long Keep(NewFolder folder, GgufMetadata? kept, Dictionary<string, float[]> lost)
+    {
+        if (kept is null)
+        {
+            return 0;
+        }
+
+        foreach ((string name, float[] values) in lost)
+        {
+            kept.Set(KeptFiles.LostPrefix + name, values.AsSpan());
+        }
+
+        long bytes = GgufWriter.FileBytes(kept, []);
+        folder.Add(KeptMetadataName, bytes, stream => GgufWriter.Write(stream, kept, []));
+        return bytes;
+    }
+
+    private static JsonFields? Earlier(HuggingFaceFolderContent content) =>
+        content.EarlierConfig is { IsEmpty: false } bytes ? JsonFields.Parse("config.json", bytes.ToArray()) : null;
+
+    /// <summary>The earlier config.json, where it still says all that the model does and how it is stored; else null.</summary>
+    private static byte[]? Unchanged(ModelFamily family, HuggingFaceFolderContent content, HuggingFaceConfig fields)
+    {
+        if (Earlier(content) is not { } earlier || !earlier.TryGetStrings("architectures", out string[] classes) || !classes.Any(family.HuggingFaceArchitectures.Contains) || earlier.Contains("text_config"))
+        {
+            return null;
+        }
+
+        string dtype = JsonFields.Parse("config.json", fields.ToBytes()).GetString("dtype");
+        bool isSameType = earlier.GetString("dtype", earlier.GetString("torch_dtype", "float32")) == dtype;
+        return isSameType && ConfigDifference.Find(content.Config, family.ReadHuggingFace(earlier)) is null ? content.EarlierConfig!.Value.ToArray() : null;
     }
 
     private static HuggingFaceConfig Fields(ModelFamily family, HuggingFaceFolderContent content)
@@ -132,10 +170,10 @@ public static class HuggingFaceFolderWriter
             fields.SetOrNull("eos_token_id", content.EosIds.Count == 1 ? content.EosIds[0] : null);
         }
 
-        if (content.EarlierConfig is { ValueKind: JsonValueKind.Object } earlier)
+        if (Earlier(content) is { } earlier)
         {
             string[] replaced = ["rope_theta", "rope_scaling", "partial_rotary_factor", "rotary_pct", "rotary_emb_base", "rope_local_base_freq", "sliding_window_pattern", "torch_dtype", "text_config"];
-            foreach (JsonProperty field in earlier.EnumerateObject())
+            foreach (JsonProperty field in earlier.Element.EnumerateObject())
             {
                 if (!fields.Contains(field.Name) && !replaced.Contains(field.Name))
                 {

@@ -48,6 +48,11 @@ internal static class Codebook
         return first | (second << 8);
     }
 
+    /// <summary>Four times the lowest seven of eight signs, from the lowest bit up: the eighth follows from them.</summary>
+    /// <param name="signs">[4]</param>
+    public static uint SevenSigns(ReadOnlySpan<byte> signs) =>
+        (signs[0] & 127u) | ((signs[1] & 127u) << 7) | ((signs[2] & 127u) << 14) | ((signs[3] & 127u) << 21);
+
     /// <summary>Writes sixteen weights: w[j] = ±scale · coordinate j of two points, negative where bit j of <paramref name="signs"/> is set.</summary>
     /// <remarks>Coordinates are at most 62, so a byte can take the sign: where the mask is all ones, (c ^ mask) - mask is -c.</remarks>
     public static void WriteSigned(ulong first, ulong second, uint signs, float scale, Span<float> destination)

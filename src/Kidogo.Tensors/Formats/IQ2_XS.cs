@@ -1,4 +1,5 @@
 // IQ2_XS: 256 weights, eight to a point of a codebook of 512, with seven sign bits. GGUF type 17.
+using Kidogo.Tensors.Formats.Encoding;
 using System.Runtime.InteropServices;
 
 namespace Kidogo.Tensors.Formats;
@@ -46,4 +47,51 @@ public struct IQ2_XS : IWeightBlock<IQ2_XS>
     }
 
     private static readonly ulong[] s_points = Codebook.Expand(CodebookPoints.IQ2_XS, [8, 25, 43], 8);
+
+    /// <inheritdoc/>
+    public static bool CanEncode => true;
+
+    /// <inheritdoc/>
+    public static ImportanceUse Importance => ImportanceUse.Required;
+
+    /// <inheritdoc/>
+    /// <remarks><see cref="CodebookScale"/>. Errors count importance · √(mean square of the block + x²).</remarks>
+    public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<IQ2_XS> blocks)
+    {
+        CodebookLattice lattice = CodebookLattice.IQ2_XS;
+        Span<float> w = stackalloc float[256];
+        Span<float> scales = stackalloc float[16];
+        Span<byte> scaleCodes = stackalloc byte[16];
+        Span<ushort> points = stackalloc ushort[2];
+        Span<byte> signs = stackalloc byte[2];
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            ReadOnlySpan<float> x = row.Slice(256 * i, 256);
+            CodebookBlock.Weigh(x, CodebookBlock.Slice(importance, i), GroupLanes.SumOfSquares(x) / 256, 0, w);
+            ref IQ2_XS block = ref blocks[i];
+            block = default;
+            float largest = 0;
+            for (int group = 0; group < 16; group++)
+            {
+                scales[group] = CodebookScale.Search(lattice, s_steps, x.Slice(16 * group, 16), w.Slice(16 * group, 16), points, signs);
+                largest = Math.Max(largest, scales[group]);
+                block.Codes[2 * group] = (ushort)(points[0] | ((signs[0] & 127) << 9));
+                block.Codes[(2 * group) + 1] = (ushort)(points[1] | ((signs[1] & 127) << 9));
+            }
+
+            if (largest == 0)
+            {
+                block = default;
+                continue;
+            }
+
+            block.Scale = (Half)CodebookBlock.RoundScales(scales, largest, scaleCodes);
+            for (int group = 0; group < 16; group++)
+            {
+                block.GroupScales[group / 2] |= (byte)(scaleCodes[group] << (group % 2 * 4));
+            }
+        }
+    }
+
+    private static readonly CodebookSteps s_steps = new(16, 9, 0.1f, 1e-15f, EvenSigns: true, RefitAll: false);
 }

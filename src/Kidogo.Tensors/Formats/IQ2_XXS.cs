@@ -1,4 +1,5 @@
 // IQ2_XXS: 256 weights, eight to a point of a codebook of 256, with seven sign bits. GGUF type 16.
+using Kidogo.Tensors.Formats.Encoding;
 using System.Runtime.InteropServices;
 
 namespace Kidogo.Tensors.Formats;
@@ -43,4 +44,50 @@ public struct IQ2_XXS : IWeightBlock<IQ2_XXS>
     }
 
     private static readonly ulong[] s_points = Codebook.Expand(CodebookPoints.IQ2_XXS, [8, 25, 43], 8);
+
+    /// <inheritdoc/>
+    public static bool CanEncode => true;
+
+    /// <inheritdoc/>
+    public static ImportanceUse Importance => ImportanceUse.Required;
+
+    /// <inheritdoc/>
+    /// <remarks><see cref="CodebookScale"/>, started from a regular grid. Errors count importance · √(mean square of the block + x²).</remarks>
+    public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<IQ2_XXS> blocks)
+    {
+        CodebookLattice lattice = CodebookLattice.IQ2_XXS;
+        Span<float> w = stackalloc float[256];
+        Span<float> scales = stackalloc float[8];
+        Span<byte> scaleCodes = stackalloc byte[8];
+        Span<ushort> points = stackalloc ushort[4];
+        Span<byte> signs = stackalloc byte[4];
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            ReadOnlySpan<float> x = row.Slice(256 * i, 256);
+            CodebookBlock.Weigh(x, CodebookBlock.Slice(importance, i), GroupLanes.SumOfSquares(x) / 256, 0, w);
+            ref IQ2_XXS block = ref blocks[i];
+            float largest = 0;
+            for (int group = 0; group < 8; group++)
+            {
+                scales[group] = CodebookScale.Search(lattice, s_steps, x.Slice(32 * group, 32), w.Slice(32 * group, 32), points, signs);
+                largest = Math.Max(largest, scales[group]);
+                block.Codes[2 * group] = points[0] | ((uint)points[1] << 8) | ((uint)points[2] << 16) | ((uint)points[3] << 24);
+                block.Codes[(2 * group) + 1] = Codebook.SevenSigns(signs);
+            }
+
+            if (largest == 0)
+            {
+                block = default;
+                continue;
+            }
+
+            block.Scale = (Half)CodebookBlock.RoundScales(scales, largest, scaleCodes);
+            for (int group = 0; group < 8; group++)
+            {
+                block.Codes[(2 * group) + 1] |= (uint)scaleCodes[group] << 28;
+            }
+        }
+    }
+
+    private static readonly CodebookSteps s_steps = new(32, 6, 0.1f, 1e-15f, EvenSigns: true, RefitAll: true, FirstFit: true);
 }

@@ -1,4 +1,5 @@
 // IQ3_S: 256 weights, four to a point of a codebook of 512, with eight sign bits for eight. GGUF type 21.
+using Kidogo.Tensors.Formats.Encoding;
 using System.Runtime.InteropServices;
 
 namespace Kidogo.Tensors.Formats;
@@ -57,4 +58,68 @@ public struct IQ3_S : IWeightBlock<IQ3_S>
     }
 
     private static readonly ulong[] s_points = Codebook.Expand(CodebookPoints.IQ3_S, [1, 3, 5, 7, 9, 11, 13, 15], 4);
+
+    /// <inheritdoc/>
+    public static bool CanEncode => true;
+
+    /// <inheritdoc/>
+    public static ImportanceUse Importance => ImportanceUse.Optional;
+
+    /// <inheritdoc/>
+    /// <remarks>
+    /// <see cref="CodebookScale"/>. Errors count x², or importance · √(twice the mean square of the block + x²).
+    /// <para>
+    /// Where a block has a group of zeros and others that are not, the encoder of llama.cpp writes no codes and signs for the zeros and does not leave their place free either: those of all later
+    /// groups move up, and these groups decode to other weights. The same bytes are written here. Weights with whole groups of zeros are better stored in another format.
+    /// </para>
+    /// </remarks>
+    public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<IQ3_S> blocks)
+    {
+        const float Correction = 1.033f; // the format's: scales fitted group by group come out a little too small
+        CodebookLattice lattice = CodebookLattice.IQ3_S;
+        Span<float> w = stackalloc float[256];
+        Span<float> scales = stackalloc float[8];
+        Span<byte> scaleCodes = stackalloc byte[8];
+        Span<ushort> points = stackalloc ushort[8];
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            ReadOnlySpan<float> x = row.Slice(256 * i, 256);
+            CodebookBlock.Weigh(x, CodebookBlock.Slice(importance, i), 2 * GroupLanes.SumOfSquares(x) / 256, 0, w);
+            ref IQ3_S block = ref blocks[i];
+            block = default;
+            float largest = 0;
+            int place = 0; // of the group's codes and signs: behind those of the last group that was not zeros
+            for (int group = 0; group < 8; group++)
+            {
+                ReadOnlySpan<float> own = x.Slice(32 * group, 32);
+                scales[group] = CodebookScale.Search(lattice, s_steps, own, w.Slice(32 * group, 32), points, block.Signs[(4 * place)..((4 * place) + 4)]);
+                largest = Math.Max(largest, scales[group]);
+                if (!own.ContainsAnyExcept(0f))
+                {
+                    continue;
+                }
+
+                for (int k = 0; k < 8; k++)
+                {
+                    block.Codes[(8 * place) + k] = (byte)points[k];
+                    block.HighBits[group] |= (byte)(points[k] >> 8 << k);
+                }
+
+                place++;
+            }
+
+            if (largest == 0)
+            {
+                continue;
+            }
+
+            block.Scale = (Half)(CodebookBlock.RoundScales(scales, largest, scaleCodes) * Correction);
+            for (int group = 0; group < 8; group++)
+            {
+                block.GroupScales[group / 2] |= (byte)(scaleCodes[group] << (group % 2 * 4));
+            }
+        }
+    }
+
+    private static readonly CodebookSteps s_steps = new(32, 9, 0.2f, float.Epsilon, EvenSigns: false, RefitAll: true);
 }

@@ -1,4 +1,5 @@
 // IQ3_XXS: 256 weights, four to a point of a codebook of 256, with seven sign bits for eight. GGUF type 18.
+using Kidogo.Tensors.Formats.Encoding;
 using System.Runtime.InteropServices;
 
 namespace Kidogo.Tensors.Formats;
@@ -47,4 +48,55 @@ public struct IQ3_XXS : IWeightBlock<IQ3_XXS>
     }
 
     private static readonly ulong[] s_points = Codebook.Expand(CodebookPoints.IQ3_XXS, [4, 12, 20, 28, 36, 44, 52, 62], 4);
+
+    /// <inheritdoc/>
+    public static bool CanEncode => true;
+
+    /// <inheritdoc/>
+    public static ImportanceUse Importance => ImportanceUse.Optional;
+
+    /// <inheritdoc/>
+    /// <remarks><see cref="CodebookScale"/>. Errors count x², or importance · √(twice the mean square of the block + x²).</remarks>
+    public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<IQ3_XXS> blocks)
+    {
+        const float Correction = 1.0125f; // the format's: scales fitted group by group come out a little too small
+        CodebookLattice lattice = CodebookLattice.IQ3_XXS;
+        Span<float> w = stackalloc float[256];
+        Span<float> scales = stackalloc float[8];
+        Span<byte> scaleCodes = stackalloc byte[8];
+        Span<ushort> points = stackalloc ushort[8];
+        Span<byte> signs = stackalloc byte[4];
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            ReadOnlySpan<float> x = row.Slice(256 * i, 256);
+            CodebookBlock.Weigh(x, CodebookBlock.Slice(importance, i), 2 * GroupLanes.SumOfSquares(x) / 256, 0, w);
+            ref IQ3_XXS block = ref blocks[i];
+            float largest = 0;
+            for (int group = 0; group < 8; group++)
+            {
+                scales[group] = CodebookScale.Search(lattice, s_steps, x.Slice(32 * group, 32), w.Slice(32 * group, 32), points, signs);
+                largest = Math.Max(largest, scales[group]);
+                for (int k = 0; k < 8; k++)
+                {
+                    block.Codes[(8 * group) + k] = (byte)points[k];
+                }
+
+                block.Signs[group] = Codebook.SevenSigns(signs);
+            }
+
+            if (largest == 0)
+            {
+                block = default;
+                continue;
+            }
+
+            block.Scale = (Half)(CodebookBlock.RoundScales(scales, largest, scaleCodes) * Correction);
+            for (int group = 0; group < 8; group++)
+            {
+                block.Signs[group] |= (uint)scaleCodes[group] << 28;
+            }
+        }
+    }
+
+    private static readonly CodebookSteps s_steps = new(32, 15, 0.2f, 1e-8f, EvenSigns: true, RefitAll: false);
 }

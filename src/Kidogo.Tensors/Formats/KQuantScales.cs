@@ -22,4 +22,21 @@ internal static class KQuantScales
             minima[j + 4] = (byte)((packed[j + 8] >> 4) | ((packed[j + 4] >> 6) << 4));
         }
     }
+
+    /// <summary>Packs them: the inverse of <see cref="Unpack"/>.</summary>
+    /// <param name="scales">[8], below 64.</param>
+    /// <param name="minima">[8], below 64.</param>
+    /// <param name="packed">[12]</param>
+    public static void Pack(ReadOnlySpan<byte> scales, ReadOnlySpan<byte> minima, Span<byte> packed)
+    {
+        scales = scales[..8];
+        minima = minima[..8];
+        packed = packed[..12];
+        for (int j = 0; j < 4; j++)
+        {
+            packed[j] = (byte)(scales[j] | ((scales[j + 4] >> 4) << 6));
+            packed[j + 4] = (byte)(minima[j] | ((minima[j + 4] >> 4) << 6));
+            packed[j + 8] = (byte)((scales[j + 4] & 15) | (minima[j + 4] << 4));
+        }
+    }
 }

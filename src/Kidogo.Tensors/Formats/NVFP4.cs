@@ -1,4 +1,5 @@
 // NVFP4: 64 4-bit floats, 16 to a scale of 8 bits. GGUF type 40.
+using Kidogo.Tensors.Formats.Encoding;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -55,5 +56,47 @@ public struct NVFP4 : IWeightBlock<NVFP4>
         return exponent == 0
             ? mantissa / 1024f
             : BitConverter.Int32BitsToSingle(((exponent - 8 + 127) << 23) | (mantissa << 20));
+    }
+
+    /// <inheritdoc/>
+    public static bool CanEncode => true;
+
+    /// <inheritdoc/>
+    /// <remarks>A group's scale is a sixth of its largest magnitude, rounded half up; codes are the nearest values, of two equally near the smaller magnitude. No scale for the whole tensor is made.</remarks>
+    public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<NVFP4> blocks)
+    {
+        Span<byte> codes = stackalloc byte[16];
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            for (int group = 0; group < 4; group++)
+            {
+                ReadOnlySpan<float> x = row.Slice((64 * i) + (16 * group), 16);
+                byte scale = ToScale(BlockRange.LargestMagnitude(x) / 6);
+                FourBitFloat.Round(x, HalfScale(scale), codes);
+                blocks[i].Scales[group] = scale;
+                for (int j = 0; j < 8; j++)
+                {
+                    blocks[i].Codes[(8 * group) + j] = (byte)(codes[j] | (codes[j + 8] << 4));
+                }
+            }
+        }
+    }
+
+    /// <summary>E4M3 without a sign of a number that is 0 or more: halves round up, and all that is 256 or rounds to it becomes 448, as with llama.cpp.</summary>
+    private static byte ToScale(float value)
+    {
+        const int LargestCode = 0x7E;
+        const int CodeOf256 = 0x78;
+        const float SmallestNormal = 1 / 64f;
+        if (value < SmallestNormal)
+        {
+            // Denormal: 512ths. Seven is the most, although a little more would be the smallest normal number.
+            return (byte)Math.Min(7, (int)((value * 512) + 0.5f));
+        }
+
+        // The upper bits of the float: exponent and three bits of the fraction, with the exponent's offset moved from 127 to 7.
+        uint bits = BitConverter.SingleToUInt32Bits(value);
+        int code = (int)(bits >> 20) - ((127 - 7) << 3) + (int)((bits >> 19) & 1);
+        return (byte)(code >= CodeOf256 ? LargestCode : code);
     }
 }

@@ -38,4 +38,27 @@ public struct Q1_0 : IWeightBlock<Q1_0>
             CodeWriter.Write(signs, scale, destination.Slice(16 * i, 16));
         }
     }
+
+    /// <inheritdoc/>
+    public static bool CanEncode => true;
+
+    /// <inheritdoc/>
+    /// <remarks>The scale is the mean magnitude (arXiv 1603.05279, equation 6); a zero of either sign counts as positive.</remarks>
+    public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<Q1_0> blocks)
+    {
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            ReadOnlySpan<float> x = row.Slice(128 * i, 128);
+            float sum = 0;
+            Span<byte> codes = blocks[i].Codes;
+            codes.Clear();
+            for (int j = 0; j < x.Length; j++)
+            {
+                sum += Math.Abs(x[j]);
+                codes[j / 8] |= (byte)(x[j] >= 0 ? 1 << (j % 8) : 0);
+            }
+
+            blocks[i].Scale = (Half)(sum / 128);
+        }
+    }
 }

@@ -1,4 +1,5 @@
 // Q2_0: 64 weights of 2 bits with one scale. GGUF type 42.
+using Kidogo.Tensors.Formats.Encoding;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -43,6 +44,24 @@ public struct Q2_0 : IWeightBlock<Q2_0>
             Vector128<byte> copies = (Vector128.Create(four[0], four[1], four[2], (uint)four[3]) * EveryByte).AsByte();
             Vector128<byte> values = (Vector128.Equals(copies & lowBit, lowBit) & one) | (Vector128.Equals(copies & highBit, highBit) & two);
             CodeWriter.Write((values - one).AsSByte(), scale, destination.Slice(16 * i, 16));
+        }
+    }
+
+    /// <inheritdoc/>
+    public static bool CanEncode => true;
+
+    /// <inheritdoc/>
+    /// <remarks>The scale is the largest magnitude; weights round to the nearest of -1, 0 and 1 scales, half away from zero. Code 3 is not written.</remarks>
+    public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<Q2_0> blocks)
+    {
+        Span<byte> trits = stackalloc byte[64];
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            blocks[i].Scale = TernaryRounding.Round(row.Slice(64 * i, 64), trits);
+            for (int j = 0; j < 16; j++)
+            {
+                blocks[i].Codes[j] = (byte)(trits[4 * j] | (trits[(4 * j) + 1] << 2) | (trits[(4 * j) + 2] << 4) | (trits[(4 * j) + 3] << 6));
+            }
         }
     }
 }

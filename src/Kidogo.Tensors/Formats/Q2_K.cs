@@ -1,4 +1,5 @@
 // Q2_K: 256 weights of 2 bits, 16 to a scale and a minimum of 4 bits. GGUF type 10.
+using Kidogo.Tensors.Formats.Encoding;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -47,4 +48,33 @@ public struct Q2_K : IWeightBlock<Q2_K>
             CodeWriter.Write(CodeWriter.Bits(packed, group / 2 % 4 * 2, 3).AsSByte(), groupScale, -groupMinimum, destination.Slice(16 * group, 16));
         }
     }
+
+    /// <inheritdoc/>
+    public static bool CanEncode => true;
+
+    /// <inheritdoc/>
+    public static ImportanceUse Importance => ImportanceUse.Optional;
+
+    /// <inheritdoc/>
+    /// <remarks><see cref="AffineSuperBlock"/></remarks>
+    public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<Q2_K> blocks)
+    {
+        Span<byte> scales = stackalloc byte[16];
+        Span<byte> minima = stackalloc byte[16];
+        Span<byte> codes = stackalloc byte[256];
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            ref Q2_K block = ref blocks[i];
+            (block.Scale, block.MinimumScale) = AffineSuperBlock.Encode(
+                row.Slice(256 * i, 256), importance.IsEmpty ? importance : importance.Slice(256 * i, 256), s_shape, scales, minima, codes);
+            for (int group = 0; group < 16; group++)
+            {
+                block.GroupScales[group] = (byte)(scales[group] | (minima[group] << 4));
+            }
+
+            CodePacking.PackPairs(codes, 0, block.Codes);
+        }
+    }
+
+    private static readonly AffineShape s_shape = new(16, 3, 15, new AffineSteps(3, -0.5f, 0.1f, 15, Absolute: true), 1);
 }

@@ -1,4 +1,5 @@
 // Q4_K: 256 weights of 4 bits, 32 to a scale and a minimum of 6 bits. GGUF type 12.
+using Kidogo.Tensors.Formats.Encoding;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -51,4 +52,32 @@ public struct Q4_K : IWeightBlock<Q4_K>
             CodeWriter.Write(CodeWriter.Bits(packed, group % 2 * 4, 15).AsSByte(), groupScale, -groupMinimum, destination.Slice(16 * i, 16));
         }
     }
+
+    /// <inheritdoc/>
+    public static bool CanEncode => true;
+
+    /// <inheritdoc/>
+    public static ImportanceUse Importance => ImportanceUse.Optional;
+
+    /// <inheritdoc/>
+    /// <remarks><see cref="AffineSuperBlock"/></remarks>
+    public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<Q4_K> blocks)
+    {
+        Span<byte> scales = stackalloc byte[8];
+        Span<byte> minima = stackalloc byte[8];
+        Span<byte> codes = stackalloc byte[256];
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            ref Q4_K block = ref blocks[i];
+            (block.Scale, block.MinimumScale) = AffineSuperBlock.Encode(
+                row.Slice(256 * i, 256), importance.IsEmpty ? importance : importance.Slice(256 * i, 256), s_shape, scales, minima, codes);
+            KQuantScales.Pack(scales, minima, block.GroupScales);
+            for (int pair = 0; pair < 4; pair++)
+            {
+                CodePacking.PackNibbles(codes.Slice(64 * pair, 64), block.Codes[(32 * pair)..]);
+            }
+        }
+    }
+
+    private static readonly AffineShape s_shape = new(32, 15, 63, new AffineSteps(15, -1f, 0.1f, 20, Absolute: false), 2);
 }

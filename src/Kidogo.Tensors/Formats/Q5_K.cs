@@ -1,4 +1,5 @@
 // Q5_K: 256 weights of 5 bits, 32 to a scale and a minimum of 6 bits. GGUF type 13.
+using Kidogo.Tensors.Formats.Encoding;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -57,4 +58,33 @@ public struct Q5_K : IWeightBlock<Q5_K>
             CodeWriter.Write((low | high).AsSByte(), groupScale, -groupMinimum, destination.Slice(16 * i, 16));
         }
     }
+
+    /// <inheritdoc/>
+    public static bool CanEncode => true;
+
+    /// <inheritdoc/>
+    public static ImportanceUse Importance => ImportanceUse.Optional;
+
+    /// <inheritdoc/>
+    /// <remarks><see cref="AffineSuperBlock"/></remarks>
+    public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<Q5_K> blocks)
+    {
+        Span<byte> scales = stackalloc byte[8];
+        Span<byte> minima = stackalloc byte[8];
+        Span<byte> codes = stackalloc byte[256];
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            ref Q5_K block = ref blocks[i];
+            (block.Scale, block.MinimumScale) = AffineSuperBlock.Encode(
+                row.Slice(256 * i, 256), importance.IsEmpty ? importance : importance.Slice(256 * i, 256), s_shape, scales, minima, codes);
+            KQuantScales.Pack(scales, minima, block.GroupScales);
+            CodePacking.PackBits(codes, 4, block.HighBits);
+            for (int pair = 0; pair < 4; pair++)
+            {
+                CodePacking.PackNibbles(codes.Slice(64 * pair, 64), block.Codes[(32 * pair)..]);
+            }
+        }
+    }
+
+    private static readonly AffineShape s_shape = new(32, 31, 63, new AffineSteps(31, -0.5f, 0.1f, 15, Absolute: false), 2);
 }

@@ -1,4 +1,5 @@
 // TQ1_0: 256 ternary weights, five to a byte. GGUF type 34.
+using Kidogo.Tensors.Formats.Encoding;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -72,5 +73,42 @@ public struct TQ1_0 : IWeightBlock<TQ1_0>
         low &= mask;
         high &= mask;
         return trits.AsSByte() - Vector128<sbyte>.One;
+    }
+
+    /// <inheritdoc/>
+    public static bool CanEncode => true;
+
+    /// <inheritdoc/>
+    /// <remarks>The scale is the largest magnitude; weights round to the nearest of -1, 0 and 1 scales, half away from zero. Meant for weights that are ternary already.</remarks>
+    public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<TQ1_0> blocks)
+    {
+        Span<byte> trits = stackalloc byte[256];
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            blocks[i].Scale = TernaryRounding.Round(row.Slice(256 * i, 256), trits);
+            Span<byte> codes = blocks[i].Codes;
+            for (int j = 0; j < 48; j++)
+            {
+                int stride = j < 32 ? 32 : 16;
+                codes[j] = Fraction(trits[(j < 32 ? j : 128 + j)..], stride, 5);
+            }
+
+            for (int j = 0; j < 4; j++)
+            {
+                blocks[i].LastCodes[j] = Fraction(trits[(240 + j)..], 4, 4);
+            }
+        }
+    }
+
+    /// <summary>Trits as the digits of a fraction, in 256ths and rounded up: 243 = 3^5. A fifth trit that is missing is 0.</summary>
+    private static byte Fraction(ReadOnlySpan<byte> trits, int stride, int count)
+    {
+        int number = 0;
+        for (int n = 0; n < 5; n++)
+        {
+            number = (3 * number) + (n < count ? trits[n * stride] : 0);
+        }
+
+        return (byte)(((number * 256) + 242) / 243);
     }
 }

@@ -1,4 +1,5 @@
 // TQ2_0: 256 ternary weights of 2 bits. GGUF type 35.
+using Kidogo.Tensors.Formats.Encoding;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -36,6 +37,21 @@ public struct TQ2_0 : IWeightBlock<TQ2_0>
             Vector128<byte> packed = Vector128.Create(codes.Slice((i / 8 * 32) + (i % 2 * 16), 16));
             Vector128<byte> trits = CodeWriter.Bits(packed, i / 2 % 4 * 2, 3);
             CodeWriter.Write(trits.AsSByte() - Vector128<sbyte>.One, scale, destination.Slice(16 * i, 16));
+        }
+    }
+
+    /// <inheritdoc/>
+    public static bool CanEncode => true;
+
+    /// <inheritdoc/>
+    /// <remarks>The scale is the largest magnitude; weights round to the nearest of -1, 0 and 1 scales, half away from zero. Meant for weights that are ternary already.</remarks>
+    public static void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<TQ2_0> blocks)
+    {
+        Span<byte> trits = stackalloc byte[256];
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            blocks[i].Scale = TernaryRounding.Round(row.Slice(256 * i, 256), trits);
+            CodePacking.PackPairs(trits, 0, blocks[i].Codes);
         }
     }
 }

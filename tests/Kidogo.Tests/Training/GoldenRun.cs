@@ -25,6 +25,8 @@ internal sealed record GoldenVariant(OptimizerRecipe Optimizer)
 
     public bool CheckpointActivations { get; init; }
 
+    public bool StoresBFloat16 { get; init; }
+
     public int Steps { get; init; } = 50;
 }
 
@@ -53,7 +55,7 @@ internal static class GoldenRun
         {
             File.Copy(PathOf("config.json"), Path.Combine(folder, "config.json"));
             File.Copy(PathOf("init.safetensors"), Path.Combine(folder, "model.safetensors"));
-            using ComputeContext context = ComputeContext.Training(variant.Threads, variant.CheckpointActivations);
+            using ComputeContext context = ComputeContext.Training(variant.Threads, variant.CheckpointActivations, variant.StoresBFloat16);
             using LoadedModel loaded = ModelLoader.Load(folder, context);
             IReadOnlyList<ModelParameter> parameters = ModelParameters.MakeTrainable(loaded.Model);
             Optimizer optimizer = OptimizerFactory.Create(variant.Optimizer, parameters);

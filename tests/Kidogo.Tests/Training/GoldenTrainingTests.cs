@@ -10,6 +10,7 @@ public sealed class GoldenTrainingTests
     private const double NesterovTolerance = 1e-4; // its README: momentum of 0.9 at a rate of 0.3 magnifies rounding
     private const double LionTolerance = 5e-3; // its README: a sign flips where an update is near 0
     private const double WeightTolerance = 2e-5;
+    private const double BFloat16Tolerance = 0.02; // its README: the looser of the two, since what is rounded here is more than weights and less than everything
     private const double NormFactor = 10; // gradient norms: ten times the loss's, relative
 
     [SharedFact]
@@ -52,6 +53,17 @@ public sealed class GoldenTrainingTests
         {
             AssertClose(GoldenRun.Curve($"variants/{name}.json", "cross_entropy"), outcome.CrossEntropy, tolerance, relative: false);
         }
+    }
+
+    [SharedFact]
+    public void BFloat16_FiftySteps_StaysNearTransformersAndRecomputesToTheBit()
+    {
+        GoldenOutcome outcome = GoldenRun.Run(new GoldenVariant(GoldenRun.AdamW) { StoresBFloat16 = true });
+        AssertClose(GoldenRun.Curve("variants/bfloat16-compute.json", "loss"), outcome.Loss, BFloat16Tolerance, relative: false);
+        AssertClose(GoldenRun.Curve("variants/bfloat16-stored.json", "loss"), outcome.Loss, BFloat16Tolerance, relative: false);
+        GoldenOutcome again = GoldenRun.Run(new GoldenVariant(GoldenRun.AdamW) { StoresBFloat16 = true, CheckpointActivations = true, Steps = 3 });
+        Assert.Equal(outcome.Loss[..3], again.Loss);
+        Assert.NotEqual(GoldenRun.Curve("curve.json", "loss")[40], outcome.Loss[40], 7); // it did round
     }
 
     [SharedFact]

@@ -114,4 +114,92 @@ internal static class AffineScale
 
         return sum;
     }
+
+    /// <summary>The scalar twin of <see cref="Search"/>, for one group.</summary>
+    public static float SearchScalar(ReadOnlySpan<float> x, ReadOnlySpan<float> w, in AffineSteps steps, Span<byte> codes, out float depth)
+    {
+        float low = x[0];
+        float high = x[0];
+        float sumW = w[0];
+        float sumX = sumW * x[0];
+        for (int i = 1; i < x.Length; i++)
+        {
+            low = x[i] < low ? x[i] : low;
+            high = x[i] > high ? x[i] : high;
+            sumW += w[i];
+            sumX += w[i] * x[i];
+        }
+
+        low = low > 0 ? 0 : low;
+        if (high == low)
+        {
+            codes.Clear();
+            depth = -low;
+            return 0;
+        }
+
+        float inverse = steps.Top / (high - low);
+        float scale = 1 / inverse;
+        Span<byte> trial = stackalloc byte[x.Length];
+        RoundScalar(x, low, inverse, steps.Top, codes);
+        float bestError = ErrorScalar(x, w, codes, scale, low, steps.Absolute);
+        for (int step = 0; step <= steps.Steps; step++)
+        {
+            inverse = (steps.First + (steps.Delta * step) + steps.Top) / (high - low);
+            RoundScalar(x, low, inverse, steps.Top, trial);
+            float sumC = 0;
+            float sumCC = 0;
+            float sumXC = 0;
+            for (int i = 0; i < x.Length; i++)
+            {
+                sumC += w[i] * trial[i];
+                sumCC += w[i] * trial[i] * trial[i];
+                sumXC += w[i] * trial[i] * x[i];
+            }
+
+            float determinant = (sumW * sumCC) - (sumC * sumC);
+            if (!(determinant > 0))
+            {
+                continue;
+            }
+
+            float lineScale = ((sumW * sumXC) - (sumX * sumC)) / determinant;
+            float lineLow = ((sumCC * sumX) - (sumC * sumXC)) / determinant;
+            if (lineLow > 0)
+            {
+                lineLow = 0;
+                lineScale = sumXC / sumCC;
+            }
+
+            float error = ErrorScalar(x, w, trial, lineScale, lineLow, steps.Absolute);
+            if (error < bestError)
+            {
+                trial.CopyTo(codes);
+                (bestError, scale, low) = (error, lineScale, lineLow);
+            }
+        }
+
+        depth = -low;
+        return scale;
+    }
+
+    private static void RoundScalar(ReadOnlySpan<float> x, float low, float inverse, int top, Span<byte> codes)
+    {
+        for (int i = 0; i < x.Length; i++)
+        {
+            codes[i] = (byte)Math.Clamp(GroupLanes.Round(inverse * (x[i] - low)), 0, top);
+        }
+    }
+
+    private static float ErrorScalar(ReadOnlySpan<float> x, ReadOnlySpan<float> w, ReadOnlySpan<byte> codes, float scale, float low, bool absolute)
+    {
+        float sum = 0;
+        for (int i = 0; i < x.Length; i++)
+        {
+            float difference = (scale * codes[i]) + low - x[i];
+            sum += w[i] * (absolute ? Math.Abs(difference) : difference * difference);
+        }
+
+        return sum;
+    }
 }

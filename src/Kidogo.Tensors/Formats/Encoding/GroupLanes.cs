@@ -60,15 +60,6 @@ internal static class GroupLanes
         }
     }
 
-    /// <summary>Eight values, one a lane; lanes without one become zeros.</summary>
-    public static Vector256<float> Load(ReadOnlySpan<float> values)
-    {
-        Span<float> eight = stackalloc float[Count];
-        eight.Clear();
-        values.CopyTo(eight);
-        return Vector256.Create<float>(eight);
-    }
-
     /// <summary>Rounds to the nearest integer, half to even, by the float32 addition of 1.5 · 2^23, of whose sum the low bits are the integer.</summary>
     /// <remarks>Defined for every bit pattern: what is infinite or no number becomes some integer of at most 23 bits, the same everywhere, as with the original's code.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -83,6 +74,15 @@ internal static class GroupLanes
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<int> Round(Vector256<float> value, int lowest, int highest) =>
         Vector256.Max(Vector256.Create(lowest), Vector256.Min(Vector256.Create(highest), Round(value)));
+
+    /// <summary>w[i] = x[i]²: large weights count more.</summary>
+    public static void Square(ReadOnlySpan<Vector256<float>> x, Span<Vector256<float>> w)
+    {
+        for (int i = 0; i < x.Length; i++)
+        {
+            w[i] = x[i] * x[i];
+        }
+    }
 
     /// <summary>w[i] = importance[i] · √(mean + x[i]²): what one column's error counts, more for large weights.</summary>
     public static void Weigh(ReadOnlySpan<Vector256<float>> x, Span<Vector256<float>> importance, Vector256<float> mean)

@@ -77,4 +77,69 @@ internal static class SymmetricScale
 
         return (products, squares);
     }
+
+    /// <summary>The scalar twin of <see cref="Search"/>, for one group. It also searches the scale of Q3_K's group scales, of which a block has only one group.</summary>
+    public static float SearchScalar(ReadOnlySpan<float> x, ReadOnlySpan<float> w, int limit, Span<byte> codes)
+    {
+        float signed = FirstOfLargestMagnitude(x);
+        if (Math.Abs(signed) < NoWeight)
+        {
+            codes.Clear();
+            return 0;
+        }
+
+        float inverse = -limit / signed;
+        (float products, float squares) = MeasureScalar(x, w, limit, inverse);
+        float scale = squares == 0 ? 0 : products / squares;
+        float best = scale * products;
+        for (int step = -Steps; step <= Steps; step++)
+        {
+            if (step == 0)
+            {
+                continue;
+            }
+
+            float tried = -(limit + (Step * step)) / signed;
+            (products, squares) = MeasureScalar(x, w, limit, tried);
+            if (squares > 0 && products * products > best * squares)
+            {
+                scale = products / squares;
+                best = scale * products;
+                inverse = tried;
+            }
+        }
+
+        for (int i = 0; i < x.Length; i++)
+        {
+            codes[i] = (byte)(Math.Clamp(GroupLanes.Round(inverse * x[i]), -limit, limit - 1) + limit);
+        }
+
+        return scale;
+    }
+
+    /// <summary>The first value of the largest magnitude, or 0.</summary>
+    public static float FirstOfLargestMagnitude(ReadOnlySpan<float> x)
+    {
+        float signed = 0;
+        foreach (float value in x)
+        {
+            signed = Math.Abs(value) > Math.Abs(signed) ? value : signed;
+        }
+
+        return signed;
+    }
+
+    private static (float Products, float Squares) MeasureScalar(ReadOnlySpan<float> x, ReadOnlySpan<float> w, int limit, float inverse)
+    {
+        float products = 0;
+        float squares = 0;
+        for (int i = 0; i < x.Length; i++)
+        {
+            float code = Math.Clamp(GroupLanes.Round(inverse * x[i]), -limit, limit - 1);
+            products += w[i] * x[i] * code;
+            squares += w[i] * code * code;
+        }
+
+        return (products, squares);
+    }
 }

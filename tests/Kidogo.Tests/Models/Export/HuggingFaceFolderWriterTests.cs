@@ -188,7 +188,7 @@ public sealed class HuggingFaceFolderWriterTests
             BosId = config.TryInt("bos_token_id", 0, int.MaxValue),
             EosIds = [config.GetInt("eos_token_id", 0, int.MaxValue)],
             PadId = config.TryInt("pad_token_id", 0, int.MaxValue),
-            EarlierConfig = keepConfig ? config.Element : null,
+            EarlierConfig = keepConfig ? File.ReadAllBytes(Path.Combine(source, "config.json")) : null,
         });
     }
 }
