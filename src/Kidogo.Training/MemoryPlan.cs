@@ -57,7 +57,7 @@ public sealed record MemoryPlan(long WeightBytes, long GradientBytes, long Optim
         string advice = recipe.Precision.CheckpointActivations || ActivationBytes < TotalBytes / 4
             ? recipe.Batch.Accumulate < recipe.Batch.Sequences ? $"Raise accumulate (it is {recipe.Batch.Accumulate} of {recipe.Batch.Sequences} sequences), or take a smaller size." : "Take a smaller size or a shorter context."
             : "Try checkpoint_activations: true, a higher accumulate, or a smaller size.";
-        return string.Create(CultureInfo.InvariantCulture, $"This needs about {TotalBytes / MiB:0} MiB (weights {WeightBytes / MiB:0}, gradients {GradientBytes / MiB:0}, optimizer {OptimizerBytes / MiB:0}, activations {ActivationBytes / MiB:0}), but {memory.AvailableBytes / MiB:0} MiB are available of {memory.UsableBytes / MiB:0}. {advice}");
+        return string.Create(CultureInfo.InvariantCulture, $"This needs about {TotalBytes / MiB:0} MiB of memory (weights {WeightBytes / MiB:0}, gradients {GradientBytes / MiB:0}, optimizer {OptimizerBytes / MiB:0}, activations {ActivationBytes / MiB:0}), but {memory.AvailableBytes / MiB:0} MiB are available of {memory.UsableBytes / MiB:0}. {advice}");
     }
 
     /// <summary>Float32 values that a pass keeps: what each op's backward reads, and in the peak the gradients that flow through a layer.</summary>

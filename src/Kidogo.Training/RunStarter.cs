@@ -1,6 +1,5 @@
 // From a recipe to the checkpoint of step 0: tokenizer, first weights, and a refusal where it would not fit. Makes no step.
 using System.Globalization;
-using System.Text.Json;
 using Kidogo.Evaluation.Machine;
 using Kidogo.Models;
 using Kidogo.Models.Export;
@@ -85,7 +84,7 @@ public static class RunStarter
     }
 
     /// <summary>What the files of a checkpoint hold beside the weights, by its tokenizer.</summary>
-    internal static ModelSurroundings Surroundings(ModelFamily family, Dictionary<string, ReadOnlyMemory<byte>> words, JsonElement? earlier)
+    internal static ModelSurroundings Surroundings(ModelFamily family, Dictionary<string, ReadOnlyMemory<byte>> words, ReadOnlyMemory<byte>? earlier)
     {
         Tokenizer tokenizer = ModelWords.Read(words);
         return new ModelSurroundings(family, words, tokenizer.BosId, tokenizer.EosId is { } end ? [end] : [], tokenizer.PadId, earlier);
@@ -111,7 +110,7 @@ public static class RunStarter
         ModelHeader header = ModelHeader.Open(path);
         try
         {
-            (Dictionary<string, ReadOnlyMemory<byte>> words, JsonElement? earlier) = WordsOf(header);
+            (Dictionary<string, ReadOnlyMemory<byte>> words, ReadOnlyMemory<byte>? earlier) = WordsOf(header);
             observer.Say($"going on from {located}: {header.Architecture}, {header.Config.ParameterCount} parameters");
             return new FirstModel(header.Config, header.Config.ContextLength, Surroundings(header.Family, words, earlier), (_, resolved) => Decode(path, resolved), header);
         }
@@ -156,10 +155,9 @@ public static class RunStarter
         }
     }
 
-    private static (Dictionary<string, ReadOnlyMemory<byte>> Words, JsonElement? Config) WordsOf(ModelHeader header)
+    private static (Dictionary<string, ReadOnlyMemory<byte>> Words, ReadOnlyMemory<byte>? Config) WordsOf(ModelHeader header)
     {
-        using JsonDocument config = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(header.Folder!.Path, "config.json")));
-        return (ModelWords.OfFolder(header.Folder.Path), config.RootElement.Clone());
+        return (ModelWords.OfFolder(header.Folder!.Path), File.ReadAllBytes(Path.Combine(header.Folder.Path, "config.json")));
     }
 
     private static DecoderModel Decode(string path, Recipe recipe)

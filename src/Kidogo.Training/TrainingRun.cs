@@ -1,6 +1,5 @@
 // A run that was begun, with all its parts in memory, at the step of a checkpoint. Makes no step itself.
 using System.Diagnostics;
-using System.Text.Json;
 using Kidogo.Data;
 using Kidogo.Evaluation.Machine;
 using Kidogo.Models;
@@ -176,8 +175,7 @@ public sealed class TrainingRun : IDisposable
         Parameters = ModelParameters.MakeTrainable(Model);
         Dictionary<string, ReadOnlyMemory<byte>> words = ModelWords.OfFolder(folder);
         Tokenizer = ModelWords.Read(words);
-        using JsonDocument config = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "config.json")));
-        Surroundings = RunStarter.Surroundings(loaded.Family, words, config.RootElement.Clone());
+        Surroundings = RunStarter.Surroundings(loaded.Family, words, File.ReadAllBytes(Path.Combine(folder, "config.json")));
         loaded.Header.Dispose(); // all is decoded, and the checkpoint may go
         return memory;
     }

@@ -1,7 +1,6 @@
 // Writes a checkpoint: a folder that describes itself, beside, flushed, renamed. Knows no loop.
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
-using System.Text.Json;
 using Kidogo.Models;
 using Kidogo.Models.Export;
 using Kidogo.Models.Families;
@@ -18,7 +17,7 @@ namespace Kidogo.Training.Checkpoints;
 /// <param name="EosIds">The tokens that end one.</param>
 /// <param name="PadId">The token that fills up; null for none.</param>
 /// <param name="EarlierConfig">config.json of the model gone on from; null for none.</param>
-internal sealed record ModelSurroundings(ModelFamily Family, IReadOnlyDictionary<string, ReadOnlyMemory<byte>> Words, int? BosId, IReadOnlyList<int> EosIds, int? PadId, JsonElement? EarlierConfig);
+internal sealed record ModelSurroundings(ModelFamily Family, IReadOnlyDictionary<string, ReadOnlyMemory<byte>> Words, int? BosId, IReadOnlyList<int> EosIds, int? PadId, ReadOnlyMemory<byte>? EarlierConfig);
 
 /// <summary>Writes checkpoints, and the finished model.</summary>
 internal static class CheckpointWriter
