@@ -42,7 +42,7 @@ public static class FmaPeak
     private static float Run() => Vector512.IsHardwareAccelerated ? RunVector512() : Vector256.IsHardwareAccelerated ? RunVector256() : RunVector128();
 
     // The accumulators are locals, so that they stay in registers; x ← x · m + a runs to its fixed point, which is a normal number.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)] // inlined, the loop would be seen to be for nothing
     private static float RunVector512()
     {
         Vector512<float> m = Vector512.Create(0.5f), a = Vector512.Create(1f);
@@ -66,7 +66,7 @@ public static class FmaPeak
         return Vector512.Sum(x0 + x1 + x2 + x3 + x4 + x5 + x6 + x7 + x8 + x9 + x10 + x11);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)] // inlined, the loop would be seen to be for nothing
     private static float RunVector256()
     {
         Vector256<float> m = Vector256.Create(0.5f), a = Vector256.Create(1f);
@@ -90,7 +90,7 @@ public static class FmaPeak
         return Vector256.Sum(x0 + x1 + x2 + x3 + x4 + x5 + x6 + x7 + x8 + x9 + x10 + x11);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)] // inlined, the loop would be seen to be for nothing
     private static float RunVector128()
     {
         Vector128<float> m = Vector128.Create(0.5f), a = Vector128.Create(1f);
