@@ -14,7 +14,7 @@ namespace Kidogo.Training;
 /// <param name="ProgramBytes">The program itself and its buffers.</param>
 public sealed record MemoryPlan(long WeightBytes, long GradientBytes, long OptimizerBytes, long ActivationBytes, long ProgramBytes)
 {
-    private const long Program = 110L << 20; // the runtime, compiled code, tokenizer and batches: measured
+    private const long Program = 96L << 20; // the runtime, compiled code, tokenizer and batches: measured
     private const double MiB = 1024 * 1024;
 
     /// <summary>All together.</summary>
