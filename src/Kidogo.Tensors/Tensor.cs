@@ -51,6 +51,13 @@ public sealed class Tensor
         return this;
     }
 
+    /// <summary>Makes the gradient zeros, also where nothing has flowed into it yet.</summary>
+    public void ClearGradient()
+    {
+        Gradient ??= new Tensor(Rows, Columns);
+        Gradient.Span.Clear();
+    }
+
     /// <summary>Rows: usually tokens, T.</summary>
     public int Rows { get; private set; }
 

@@ -11,6 +11,8 @@ using Kidogo.Models.Export;
 using Kidogo.Models.Files;
 using Kidogo.Text.ChatTemplates;
 using Kidogo.Text.Tokenizers;
+using Kidogo.Training;
+using Kidogo.Training.Recipes;
 
 namespace Kidogo.Cli.Shell;
 
@@ -83,6 +85,7 @@ internal static class Application
         LogitsVerb.Create(session),
         BenchVerb.Create(session),
         EvalVerb.Create(session),
+        TrainVerb.Create(session),
         ConvertVerb.Create(session),
         QuantizeVerb.Create(session),
         DoctorVerb.Create(session),
@@ -181,9 +184,9 @@ internal static class Application
         (int status, string message) = failure switch
         {
             IOException full when AtomicFile.IsDiskFull(full) => (ExitCode.Failed, "The disk is full: standard output could not be written. Free some space, or send it elsewhere."),
-            UsageException => (ExitCode.WrongUse, failure.Message),
-            FailureException or DamagedLogitsException or ModelFormatException or ModelTensorException or DataFormatException or TokenizerException or ChatTemplateException
-                or IOException or NotSupportedException => (ExitCode.Failed, failure.Message),
+            UsageException or RecipeException => (ExitCode.WrongUse, failure.Message),
+            FailureException or TrainingFailedException or DamagedLogitsException or ModelFormatException or ModelTensorException or DataFormatException or TokenizerException
+                or ChatTemplateException or IOException or NotSupportedException => (ExitCode.Failed, failure.Message),
             UnauthorizedAccessException => (ExitCode.Failed, $"{failure.Message.TrimEnd('.')}. Check the permissions of the file and its folder."),
             ArgumentException argument => (ExitCode.Failed, WithoutParameter(argument)),
             OutOfMemoryException => (ExitCode.Failed, "There is not enough memory. Try a smaller model, a shorter --context or --kv-cache q8_0; kidogo doctor shows what fits."),

@@ -8,7 +8,6 @@ namespace Kidogo.Cli.Shell;
 /// <summary>Standard output for the answer, standard error for everything else, and the interruption by Ctrl-C.</summary>
 internal sealed class Session : IDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
     private readonly CancellationTokenSource _interruption = new();
     private readonly List<PosixSignalRegistration> _signals = [];
     private readonly Lock _gate = new();
@@ -24,6 +23,9 @@ internal sealed class Session : IDisposable
 
     /// <summary>Whether stack traces are wanted.</summary>
     public bool Verbose { get; set; }
+
+    /// <summary>How long work that was interrupted may take to end by itself, such as writing a checkpoint; a second interruption ends it at once.</summary>
+    public TimeSpan Patience { get; set; } = TimeSpan.FromSeconds(3);
 
     /// <summary>Ends when the person or the system interrupts.</summary>
     public CancellationToken Interrupted => _interruption.Token;
@@ -123,7 +125,7 @@ internal sealed class Session : IDisposable
         // A pass through a large model does not look up; whoever asked to stop is not made to wait for it.
         new Thread(() =>
         {
-            Thread.Sleep(s_patience);
+            Thread.Sleep(Patience);
             EndNow();
         }) { IsBackground = true }.Start();
     }

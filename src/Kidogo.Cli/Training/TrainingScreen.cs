@@ -1,0 +1,117 @@
+// What a person, or a script, sees of a training run. Computes nothing but rates to show.
+using System.Globalization;
+using Kidogo.Cli.Shell;
+using Kidogo.Training;
+
+namespace Kidogo.Cli.Training;
+
+/// <summary>The plan, a bar, evaluations and samples on standard error; the curve, or a line of JSON a step, on standard output.</summary>
+internal sealed class TrainingScreen(Session session, bool json) : TrainingObserver, IDisposable
+{
+    private readonly List<StepRecord> _made = [];
+    private ProgressBar? _preparing;
+    private string _stage = "";
+    private TrainingBar? _bar;
+
+    public override void Say(string sentence)
+    {
+        EndStage();
+        session.Tell(sentence);
+    }
+
+    public override void Warn(string sentence)
+    {
+        EndStage();
+        session.Warn(sentence);
+    }
+
+    public override void Preparing(string what, string unit, long done, long total)
+    {
+        if (_stage != what + unit)
+        {
+            EndStage();
+            (_stage, _preparing) = (what + unit, new ProgressBar(session, what, unit));
+        }
+
+        _preparing!.Report(done, total);
+    }
+
+    public override void Ready(TrainingPlan plan)
+    {
+        EndStage();
+        session.Tell($"model: {Show.Count(plan.Parameters)} parameters ({plan.Parameters}), {plan.Config.NumLayers} layers of width {plan.Config.HiddenSize}, vocabulary {plan.Config.VocabSize}");
+        session.Tell($"memory: about {Show.Bytes(plan.Memory.TotalBytes)} (weights {Show.Bytes(plan.Memory.WeightBytes)}, gradients {Show.Bytes(plan.Memory.GradientBytes)}, optimizer {Show.Bytes(plan.Memory.OptimizerBytes)}, activations {Show.Bytes(plan.Memory.ActivationBytes)})");
+        string data = plan.TrainingTokens > 0 ? $"; {Show.Count(plan.TrainingTokens)} tokens of text, each read {Show.Number((double)plan.Steps * plan.TokensPerStep / plan.TrainingTokens)} times" : "";
+        string time = plan.SecondsPerStep > 0 ? $", about {Show.Duration(plan.Expected)}" : "";
+        session.Tell($"run: {plan.Steps} steps of {plan.TokensPerStep} tokens{(plan.FirstStep > 0 ? $", {plan.FirstStep} of them made" : "")}{time}{data}");
+        session.Tell($"output: {plan.Recipe.Output.Folder}");
+        _bar = new TrainingBar(session, plan);
+    }
+
+    public override void Stepped(StepRecord record, TrainingPlan plan)
+    {
+        _made.Add(record);
+        if (json)
+        {
+            session.Output.Flush();
+            using (System.Text.Json.Utf8JsonWriter writer = new(session.OutputBytes))
+            {
+                TrainingLog.Write(writer, record);
+            }
+
+            session.OutputBytes.WriteByte((byte)'\n');
+            session.OutputBytes.Flush();
+        }
+
+        if (record.Evaluation is { } evaluation && !json)
+        {
+            string bits = double.IsFinite(evaluation.BitsPerByte) ? $", {evaluation.BitsPerByte.ToString("0.0000", CultureInfo.InvariantCulture)} bits per byte" : "";
+            _bar?.Clear();
+            session.Tell($"step {record.Step}: loss {Loss(record.Loss)}, held out {Loss(evaluation.Loss)}{bits}");
+        }
+
+        _bar?.Report(record);
+    }
+
+    public override void Sampled(long step, string prompt, string text)
+    {
+        if (!json)
+        {
+            _bar?.Clear();
+            session.Tell($"step {step}: {Session.Visible(prompt)}|{Session.Visible(text)}");
+        }
+    }
+
+    /// <summary>What is there at the end.</summary>
+    public void Finish(TrainingRun run, TrainingResult result)
+    {
+        _bar?.Dispose();
+        if (json)
+        {
+            return;
+        }
+
+        session.Output.Write(LossCurve.Text(result.Records));
+        if (run.Plan.Recipe.IsRandom && TrainingSpeed.Of(run.Plan, _made, run.Threads) is { } speed)
+        {
+            session.Output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{speed.TokensPerSecond:0} tokens/s, {speed.Gflops:0.0} GFLOP/s, {100 * speed.ShareOfPeak:0.0} % of the float32 peak of {speed.PeakGflops:0.0} GFLOP/s ({run.Threads} threads, {run.Plan.Parameters} parameters)"));
+        }
+
+        session.Output.WriteLine($"The model is in {result.Folder}. Try: kidogo run {result.Folder}");
+    }
+
+    public void Dispose()
+    {
+        EndStage();
+        _bar?.Dispose();
+    }
+
+    private static string Loss(double loss) => loss.ToString("0.0000", CultureInfo.InvariantCulture);
+
+    private void EndStage()
+    {
+        _preparing?.Dispose();
+        (_preparing, _stage) = (null, "");
+    }
+}

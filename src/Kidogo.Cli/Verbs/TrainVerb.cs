@@ -1,0 +1,87 @@
+// kidogo train: from texts to a model, or on from a checkpoint.
+using System.CommandLine;
+using Kidogo.Cli.Shell;
+using Kidogo.Cli.Training;
+using Kidogo.Training;
+using Kidogo.Training.Recipes;
+
+namespace Kidogo.Cli.Verbs;
+
+internal static class TrainVerb
+{
+    private static readonly TimeSpan s_timeToSave = TimeSpan.FromMinutes(10);
+
+    public static Command Create(Session session)
+    {
+        Argument<string?> file = new("RECIPE") { Description = "A YAML file with the fields below; options go before it", Arity = ArgumentArity.ZeroOrOne };
+        Option<string?> resume = Opt.Text("--resume", "FOLDER", "Go on with the run of this folder, or from one of its checkpoints");
+        Option<bool> json = Opt.Flag("--json", "Print one JSON object a step instead of text");
+        Command command = new("train", "Train a model: from nothing, on from one that exists, or on conversations") { file, resume, json };
+        List<(RecipeField Field, Option Option)> options = [];
+        foreach (RecipeField field in RecipeFields.All)
+        {
+            Option option = field.IsList
+                ? Opt.Texts(field.Option, "VALUE", $"{field.Meaning}; may be given several times")
+                : new Option<string?>(field.Option) { Description = $"{field.Meaning} ({field.Range}; default: {field.Default})", HelpName = "VALUE", Arity = field.IsSwitch ? ArgumentArity.ZeroOrOne : ArgumentArity.ExactlyOne };
+            options.Add((field, option));
+            command.Options.Add(option);
+        }
+
+        command.SetAction(parsed =>
+        {
+            List<KeyValuePair<string, IReadOnlyList<string>>> given = [];
+            foreach ((RecipeField field, Option option) in options)
+            {
+                if (parsed.GetResult(option) is { Implicit: false } result)
+                {
+                    given.Add(KeyValuePair.Create(field.Name, (IReadOnlyList<string>)(result.Tokens.Count == 0 ? ["true"] : [.. result.Tokens.Select(token => token.Value)])));
+                }
+            }
+
+            return Run(session, parsed.GetValue(file), parsed.GetValue(resume), given, parsed.GetValue(json));
+        });
+        return command;
+    }
+
+    private static int Run(Session session, string? file, string? resume, List<KeyValuePair<string, IReadOnlyList<string>>> given, bool json)
+    {
+        using TrainingScreen screen = new(session, json);
+        session.Patience = s_timeToSave;
+        string folder;
+        int threads = 0;
+        if (resume is not null)
+        {
+            threads = Threads(file, given);
+            folder = resume;
+        }
+        else
+        {
+            if (file is not null && !File.Exists(file))
+            {
+                throw new UsageException(Directory.Exists(file) ? $"{file} is a folder. To train on its texts: kidogo train --data {file}. To go on with its run: kidogo train --resume {file}" : $"There is no recipe {file}.");
+            }
+
+            Recipe recipe = RecipeReader.Read(file, given);
+            RunStarter.Begin(recipe, screen, session.Interrupted);
+            folder = recipe.Output.Folder;
+        }
+
+        using TrainingRun run = TrainingRun.Open(folder, threads, screen, session.Interrupted);
+        TrainingResult result = new Trainer(run, screen).Train(session.Interrupted);
+        screen.Finish(run, result);
+        return ExitCode.Done;
+    }
+
+    /// <summary>A run goes on as it was begun; only the threads, which change no bit, may be others.</summary>
+    private static int Threads(string? file, List<KeyValuePair<string, IReadOnlyList<string>>> given)
+    {
+        string? other = file ?? given.FirstOrDefault(field => field.Key != "threads").Key;
+        if (other is not null)
+        {
+            throw new UsageException($"--resume goes on with the recipe in the folder, so that the result is that of a run never stopped; {(file is not null ? file : $"--{other.Replace('_', '-')}")} cannot be given with it. To train further with other settings: kidogo train --from FOLDER --out ANOTHER.");
+        }
+
+        string? text = given.FirstOrDefault(field => field.Key == "threads").Value?[0];
+        return text is null ? 0 : int.TryParse(text, out int threads) && threads is >= 1 and <= 1024 ? threads : throw new UsageException($"--threads is {text}; it has to be a whole number, 1 to 1,024.");
+    }
+}

@@ -1,0 +1,40 @@
+// Muon, for matrices inside layers. One float32 value is kept for each weight.
+using Kidogo.Tensors;
+using Kidogo.Tensors.Ops;
+
+namespace Kidogo.Training.Optimizers;
+
+/// <summary>The momentum of a matrix, made orthogonal by five Newton-Schulz iterations (Jordan et al. 2024). The iterations are in float32.</summary>
+/// <param name="Momentum">Share of the momentum that stays; 0 to below 1.</param>
+public sealed record MuonOptions(double Momentum = 0.95);
+
+/// <inheritdoc cref="MuonOptions"/>
+/// <param name="options">The constants.</param>
+public sealed class Muon(MuonOptions options) : UpdateRule
+{
+    private Tensor? _direction;
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<StateShape> StateOf(TrainedParameter parameter) => parameter.IsMatrix
+        ? [StateShape.Like("momentum", parameter)]
+        : throw new ArgumentException($"{parameter.Name} is a vector: Muon changes matrices only. Put vectors into a group of another optimiser.", nameof(parameter));
+
+    /// <inheritdoc/>
+    public override long ScratchBytes(TrainedParameter parameter) =>
+        sizeof(float) * (parameter.Values.Length + OrthogonalizeOp.ScratchValues(parameter.Values.Rows, parameter.Values.Columns));
+
+    /// <inheritdoc/>
+    public override void Update(ComputeContext context, TrainedParameter parameter, IReadOnlyList<Tensor> state, UpdateStep step)
+    {
+        Tensor w = parameter.Values;
+        if (_direction is null || _direction.Rows != w.Rows || _direction.Columns != w.Columns)
+        {
+            _direction = new Tensor(w.Rows, w.Columns);
+        }
+
+        UpdateOps.Blend(context, w, state[0], _direction, step, options.Momentum);
+        OrthogonalizeOp.Apply(context, _direction);
+        double shape = Math.Sqrt(Math.Max(1, (double)w.Rows / w.Columns));
+        UpdateOps.Follow(context, w, 1 - (step.LearningRate * step.Decay), step.LearningRate * shape, _direction);
+    }
+}

@@ -1,0 +1,80 @@
+// What does not go together in a recipe. Reads no files.
+using Kidogo.Training.Schedules;
+
+namespace Kidogo.Training.Recipes;
+
+/// <summary>Finds fields that contradict each other.</summary>
+internal static class RecipeCheck
+{
+    /// <exception cref="RecipeException">Two fields contradict each other; both are named.</exception>
+    public static void Contradictions(Recipe recipe)
+    {
+        if (recipe.Data.Sources.Count == 0)
+        {
+            throw new RecipeException("The recipe names no data. Give data: FOLDER in the file, or --data FOLDER.");
+        }
+
+        if (recipe.Data.Sources.Count > 1 && recipe.IsRandom)
+        {
+            throw new RecipeException("data: random stands alone; it cannot be mixed with texts.");
+        }
+
+        int weighted = recipe.Data.Sources.Count(source => source.Weight is not null);
+        if (weighted > 0 && weighted < recipe.Data.Sources.Count)
+        {
+            throw new RecipeException($"{weighted} of {recipe.Data.Sources.Count} sources of data have a weight. Give all of them one, or none.");
+        }
+
+        AtMostOne(("steps", recipe.Stop.Steps is not null), ("tokens", recipe.Stop.Tokens is not null), ("minutes", recipe.Stop.Minutes is not null));
+        AtMostOne(("from", recipe.Model.From is not null), ("size", recipe.Model.Size is not null), ("shape", recipe.Model.Shape is not null));
+        AtMostOne(("from", recipe.Model.From is not null), ("tokenizer", recipe.Tokenizer is not null), reason: "a model goes on with its own tokenizer");
+        if (recipe.Batch is { Sequences: { } batch, Accumulate: { } accumulate } && batch % accumulate != 0)
+        {
+            throw new RecipeException($"accumulate: {accumulate} does not divide batch: {batch}. Micro-batches are of one size: take a divisor of the batch.");
+        }
+
+        if (recipe.Stop.Steps is { } steps && recipe.Optimizer.Warmup is { } warmup && warmup > steps)
+        {
+            throw new RecipeException($"warmup: {warmup} is more than steps: {steps}. The learning rate would never reach its height; shorten the warm-up.");
+        }
+
+        OptimizerRecipe optimizer = recipe.Optimizer;
+        OptimizerKind kind = optimizer.Kind;
+        Belongs("nesterov", optimizer.Nesterov is not null, kind is OptimizerKind.Sgd, "sgd", kind);
+        Belongs("momentum", optimizer.Momentum is not null, kind is OptimizerKind.Sgd or OptimizerKind.Muon, "sgd and muon", kind);
+        Belongs("matrix_learning_rate", optimizer.MatrixLearningRate is not null, kind is OptimizerKind.Muon, "muon", kind);
+        Belongs("beta1", optimizer.Beta1 is not null, kind is OptimizerKind.AdamW or OptimizerKind.Lion or OptimizerKind.Muon, "adamw, lion and muon", kind);
+        Belongs("beta2", optimizer.Beta2 is not null, kind is OptimizerKind.AdamW or OptimizerKind.Lion or OptimizerKind.Muon, "adamw, lion and muon", kind);
+        Belongs("epsilon", optimizer.Epsilon is not null, kind is OptimizerKind.AdamW or OptimizerKind.Muon, "adamw and muon", kind);
+        if (optimizer is { Nesterov: true, Momentum: 0 })
+        {
+            throw new RecipeException("nesterov: true looks ahead by the momentum, but momentum is 0. Give a momentum, or leave nesterov out.");
+        }
+
+        if (optimizer.DecayShare is not null && optimizer.Schedule != ScheduleKind.WarmupStableDecay)
+        {
+            throw new RecipeException("decay_share belongs to schedule: wsd. Take that schedule, or leave decay_share out.");
+        }
+    }
+
+    private static void AtMostOne(params (string Name, bool IsGiven)[] fields) => AtMostOne(fields, null);
+
+    private static void AtMostOne((string Name, bool IsGiven) first, (string Name, bool IsGiven) second, string reason) => AtMostOne([first, second], reason);
+
+    private static void AtMostOne((string Name, bool IsGiven)[] fields, string? reason)
+    {
+        string[] given = [.. fields.Where(field => field.IsGiven).Select(field => field.Name)];
+        if (given.Length > 1)
+        {
+            throw new RecipeException($"{string.Join(" and ", given)} contradict each other{(reason is null ? "" : $": {reason}")}. Keep one of them.");
+        }
+    }
+
+    private static void Belongs(string field, bool isGiven, bool fits, string to, OptimizerKind kind)
+    {
+        if (isGiven && !fits)
+        {
+            throw new RecipeException($"{field} belongs to optimizer {to}, but the optimizer is {kind.ToString().ToLowerInvariant()}. Leave it out, or take another optimizer.");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+// From a file and options to a recipe without contradictions. Knows no model and no data.
+namespace Kidogo.Training.Recipes;
+
+/// <summary>Reads recipes.</summary>
+public static class RecipeReader
+{
+    /// <summary>Reads a recipe.</summary>
+    /// <param name="file">A YAML file, or null.</param>
+    /// <param name="options">Fields given as options: the field's name and the texts given; they go before the file's.</param>
+    /// <exception cref="RecipeException">A field is unknown, outside its range, or contradicts another.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static Recipe Read(string? file, IEnumerable<KeyValuePair<string, IReadOnlyList<string>>> options)
+    {
+        Dictionary<string, RecipeNode> fields = new(StringComparer.Ordinal);
+        if (file is not null)
+        {
+            foreach ((string name, RecipeNode value) in RecipeYaml.ReadFile(file).Fields)
+            {
+                fields[name] = value;
+            }
+        }
+
+        foreach ((string name, IReadOnlyList<string> texts) in options)
+        {
+            string place = $"--{name.Replace('_', '-')}";
+            RecipeNode[] values = [.. texts.Select(text => Value(text, place))];
+            fields[name] = values.Length == 1 ? values[0] : new RecipeList(place, values);
+        }
+
+        Recipe recipe = RecipeFields.Apply(new Recipe(), new RecipeMap(file ?? "options", [.. fields]));
+        RecipeCheck.Contradictions(recipe);
+        return recipe;
+    }
+
+    /// <summary>An option's value: a text, or in braces or brackets what would be written in a file.</summary>
+    private static RecipeNode Value(string text, string place) =>
+        text is ['{', .., '}'] or ['[', .., ']'] ? RecipeYaml.Read(text, place) : new RecipeText(place, text);
+}

@@ -1,0 +1,181 @@
+// From a recipe to the checkpoint of step 0: tokenizer, first weights, and a refusal where it would not fit. Makes no step.
+using System.Globalization;
+using Kidogo.Evaluation.Machine;
+using Kidogo.Models;
+using Kidogo.Models.Export;
+using Kidogo.Models.Families;
+using Kidogo.Models.Files;
+using Kidogo.Tensors;
+using Kidogo.Text.Tokenizers;
+using Kidogo.Training.Checkpoints;
+using Kidogo.Training.Recipes;
+
+namespace Kidogo.Training;
+
+/// <summary>Begins runs. What it leaves is a folder that <see cref="TrainingRun.Open"/> goes on from, as from any later checkpoint.</summary>
+public static class RunStarter
+{
+    /// <summary>The file that keeps what was asked for, from the first moment on.</summary>
+    internal const string RunName = "run.json";
+
+    private const string ConvertedName = ".converted";
+
+    /// <summary>Begins a run in a folder that has none.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="observer">Told what is going on.</param>
+    /// <param name="cancellation">Ends it; the folder can be begun again by resuming.</param>
+    /// <exception cref="TrainingFailedException">The folder is taken, or the run would not fit into memory.</exception>
+    /// <exception cref="RecipeException">The recipe contradicts itself, the model or the data.</exception>
+    public static void Begin(Recipe recipe, TrainingObserver observer, CancellationToken cancellation)
+    {
+        string output = Path.GetFullPath(recipe.Output.Folder);
+        if (File.Exists(output))
+        {
+            throw new TrainingFailedException($"{output} is a file, where a folder was expected. Give another --out.");
+        }
+
+        if (File.Exists(Path.Combine(output, RunName)) || new CheckpointFolder(output).Steps().Count > 0 || File.Exists(Path.Combine(output, CheckpointWriter.WeightsName)))
+        {
+            throw new TrainingFailedException($"{output} holds a model or a run already. To go on with the run: kidogo train --resume {recipe.Output.Folder}. To begin another: give another --out, or remove the folder.");
+        }
+
+        Directory.CreateDirectory(output);
+        Recipe kept = recipe with { Output = recipe.Output with { Folder = output } };
+        NewFile.Write(Path.Combine(output, RunName), new TrainingState { Step = 0, Tokens = 0, Recipe = kept }.ToBytes());
+        try
+        {
+            Prepare(kept, observer, cancellation);
+        }
+        catch when (new CheckpointFolder(output).Steps().Count == 0)
+        {
+            DeleteConverted(output);
+
+            File.Delete(Path.Combine(output, RunName)); // nothing was begun: the same command may be given again
+            if (!Directory.EnumerateFileSystemEntries(output).Any())
+            {
+                Directory.Delete(output);
+            }
+
+            throw;
+        }
+    }
+
+    /// <summary>Makes the checkpoint of step 0.</summary>
+    internal static void Prepare(Recipe recipe, TrainingObserver observer, CancellationToken cancellation)
+    {
+        using FirstModel first = recipe.Model.From is { } from ? GoOn(recipe, from, observer) : New(recipe, observer, cancellation);
+        Recipe resolved = RecipeDefaults.Resolve(recipe, first.Config.ParameterCount, first.ModelContext);
+        if (first.ModelContext > 0 && resolved.Batch.Context > first.ModelContext)
+        {
+            throw new RecipeException($"context: {resolved.Batch.Context} is more than the {first.ModelContext} positions that {recipe.Model.From} was made for. Take a shorter context.");
+        }
+
+        DecoderConfig config = first.ModelContext > 0 ? first.Config : first.Config with { ContextLength = resolved.Batch.Context!.Value };
+        if (MemoryPlan.For(config, resolved).Refusal(MachineMemory.Read(), resolved) is { } refusal)
+        {
+            throw new TrainingFailedException(refusal);
+        }
+
+        cancellation.ThrowIfCancellationRequested();
+        using DecoderModel model = first.Make(config, resolved);
+        TrainingState state = new() { Step = 0, Tokens = 0, Recipe = resolved };
+        CheckpointWriter.Write(new CheckpointFolder(resolved.Output.Folder), state, model.Config, ModelParameters.Of(model), first.Surroundings, null);
+        DeleteConverted(resolved.Output.Folder);
+    }
+
+    /// <summary>What the files of a checkpoint hold beside the weights, by its tokenizer.</summary>
+    internal static ModelSurroundings Surroundings(ModelFamily family, Dictionary<string, ReadOnlyMemory<byte>> words, ReadOnlyMemory<byte>? earlier)
+    {
+        Tokenizer tokenizer = ModelWords.Read(words);
+        return new ModelSurroundings(family, words, tokenizer.BosId, tokenizer.EosId is { } end ? [end] : [], tokenizer.PadId, earlier);
+    }
+
+    private static FirstModel New(Recipe recipe, TrainingObserver observer, CancellationToken cancellation)
+    {
+        long bytes = recipe.IsRandom ? 0 : DataSize.TextBytes(recipe.Data.Sources);
+        long size = recipe.Model.Size ?? (recipe.IsRandom ? 10_000_000 : RecipeDefaults.SizeFor(bytes));
+        Dictionary<string, ReadOnlyMemory<byte>> words = ModelWords.Find(recipe, bytes, recipe.Model.Shape is { } given ? given.ToConfig(4096, 1).ParameterCount : size, observer, cancellation);
+        Tokenizer tokenizer = ModelWords.Read(words);
+        ModelShape shape = recipe.Model.Shape ?? ShapeRule.Find(size, tokenizer.VocabularySize) ?? throw new RecipeException(string.Create(
+            CultureInfo.InvariantCulture,
+            $"size: {size} is too small for a vocabulary of {tokenizer.VocabularySize}: the embedding alone would take most of it. Take a larger size, or a smaller tokenizer.vocabulary."));
+        int context = recipe.Batch.Context ?? RecipeDefaults.ContextFor(shape.ToConfig(tokenizer.VocabularySize, 1).ParameterCount, 0);
+        return new FirstModel(shape.ToConfig(tokenizer.VocabularySize, context), 0, Surroundings(new Llama(), words, null), (config, resolved) => RandomModel.Create(config, resolved.Output.Seed), null);
+    }
+
+    private static FirstModel GoOn(Recipe recipe, string from, TrainingObserver observer)
+    {
+        string located = new ModelLocator(ModelPlaces.FromEnvironment()).Locate(from);
+        string path = AsFolder(located, recipe.Output.Folder, observer);
+        ModelHeader header = ModelHeader.Open(path);
+        try
+        {
+            (Dictionary<string, ReadOnlyMemory<byte>> words, ReadOnlyMemory<byte>? earlier) = WordsOf(header);
+            observer.Say($"going on from {located}: {header.Architecture}, {header.Config.ParameterCount} parameters");
+            return new FirstModel(header.Config, header.Config.ContextLength, Surroundings(header.Family, words, earlier), (_, resolved) => Decode(path, resolved), header);
+        }
+        catch
+        {
+            header.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>A folder with the model in float32: its own, or one that a GGUF file is converted to. So every checkpoint says the same, bit for bit, as what is in memory.</summary>
+    private static string AsFolder(string path, string output, TrainingObserver observer)
+    {
+        if (Directory.Exists(path))
+        {
+            return path;
+        }
+
+        string folder = Path.Combine(output, ConvertedName);
+        using ModelHeader header = ModelHeader.Open(path);
+        if (header.WeightBytes < 2 * header.Config.ParameterCount)
+        {
+            observer.Say($"{path} is quantised ({header.WeightBytes * 8.0 / header.Config.ParameterCount:0.0} bits a weight): its weights are decoded to float32 and trained so, and float32 is what is written");
+        }
+
+        DeleteConverted(output); // of a process that was killed
+
+        foreach (string warning in ModelConverter.Convert(header, folder, FloatFormats.F32).Warnings)
+        {
+            observer.Warn(warning);
+        }
+
+        return folder;
+    }
+
+    private static void DeleteConverted(string output)
+    {
+        string folder = Path.Combine(output, ConvertedName);
+        if (Directory.Exists(folder))
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static (Dictionary<string, ReadOnlyMemory<byte>> Words, ReadOnlyMemory<byte>? Config) WordsOf(ModelHeader header)
+    {
+        return (ModelWords.OfFolder(header.Folder!.Path), File.ReadAllBytes(Path.Combine(header.Folder.Path, "config.json")));
+    }
+
+    private static DecoderModel Decode(string path, Recipe recipe)
+    {
+        using ComputeContext context = ComputeContext.Inference(Math.Max(1, recipe.Precision.Threads), ComputePrecision.Exact);
+        LoadedModel loaded = ModelLoader.Load(path, context);
+        ModelParameters.MakeTrainable(loaded.Model);
+        return loaded.Model;
+    }
+
+    /// <summary>A model that is not yet in memory.</summary>
+    /// <param name="Config">What it does.</param>
+    /// <param name="ModelContext">Positions that it was made for; 0 for a new one.</param>
+    /// <param name="Surroundings">Its other files.</param>
+    /// <param name="Make">Brings it into memory.</param>
+    /// <param name="Header">The model gone on from; null for a new one.</param>
+    private sealed record FirstModel(DecoderConfig Config, int ModelContext, ModelSurroundings Surroundings, Func<DecoderConfig, Recipe, DecoderModel> Make, ModelHeader? Header) : IDisposable
+    {
+        public void Dispose() => Header?.Dispose();
+    }
+}

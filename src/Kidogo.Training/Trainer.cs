@@ -1,0 +1,130 @@
+// The loop: steps, evaluations, samples, checkpoints, and what is there at the end. Knows no terminal and no files' formats.
+using System.Diagnostics;
+using System.Text;
+using Kidogo.Data;
+using Kidogo.Models.Files;
+using Kidogo.Training.Checkpoints;
+
+namespace Kidogo.Training;
+
+/// <summary>What a run left.</summary>
+/// <param name="Folder">OUT: a folder that loads as a model.</param>
+/// <param name="Records">All steps, those of earlier processes too.</param>
+public sealed record TrainingResult(string Folder, IReadOnlyList<StepRecord> Records);
+
+/// <summary>Trains.</summary>
+/// <param name="run">The run.</param>
+/// <param name="observer">Told what goes on.</param>
+public sealed class Trainer(TrainingRun run, TrainingObserver observer)
+{
+    /// <summary>The picture of the loss in the folder of a run.</summary>
+    public const string CurveName = "loss.svg";
+
+    private const double SecondsBetweenCheckpoints = 15 * 60;
+    private const int EvalPassTokens = 1024; // logits are whole when nothing is learned from them
+    private const int LeastSteps = 10; // between two evaluations, where the recipe does not say
+    private int[] _prompt = [];
+
+    /// <summary>Makes all steps that are left.</summary>
+    /// <param name="cancellation">Ends the run after the step that is being made, with a checkpoint.</param>
+    /// <exception cref="OperationCanceledException">It was ended; a checkpoint was written.</exception>
+    /// <exception cref="TrainingFailedException">The loss is no number, or the disk is full.</exception>
+    public TrainingResult Train(CancellationToken cancellation)
+    {
+        observer.Ready(run.Plan);
+        using TrainingLog log = TrainingLog.Open(run.Output, run.State.Step);
+        while (run.State.Step < run.Plan.Steps)
+        {
+            StepRecord record = MakeStep();
+            bool isDone = record.Step == run.Plan.Steps;
+            if (IsDue(record.Step, EvalEvery) || (isDone && EvalEvery > 0))
+            {
+                record = record with { Evaluation = HeldOutEvaluation.Run(run.Model, run.Context, run.Data, Math.Max(1, EvalPassTokens / run.Data.Options.Context), run.Recipe.Output.EvalTokens, CancellationToken.None) };
+            }
+
+            log.Append(record);
+            observer.Stepped(record, run.Plan);
+            if (IsDue(record.Step, SampleEvery))
+            {
+                Sample(record.Step);
+            }
+
+            if (isDone || IsDue(record.Step, CheckpointEvery) || cancellation.IsCancellationRequested)
+            {
+                log.Flush();
+                Save();
+            }
+
+            if (!isDone)
+            {
+                cancellation.ThrowIfCancellationRequested();
+            }
+        }
+
+        log.Flush();
+        return Finish();
+    }
+
+    private long CheckpointEvery => run.Recipe.Output.CheckpointEvery ?? (run.Plan.SecondsPerStep > 0
+        ? Math.Max(1, (long)Math.Min(Twentieth, SecondsBetweenCheckpoints / run.Plan.SecondsPerStep)) : Twentieth);
+
+    private long EvalEvery => run.Recipe.Output.EvalEvery ?? Twentieth;
+
+    private long SampleEvery => run.Recipe.IsRandom ? 0 : run.Recipe.Output.SampleEvery ?? EvalEvery;
+
+    private long Twentieth => Math.Max(LeastSteps, run.Plan.Steps / 20);
+
+    private static bool IsDue(long step, long every) => every > 0 && step % every == 0;
+
+    private StepRecord MakeStep()
+    {
+        long start = Stopwatch.GetTimestamp();
+        long step = run.State.Step;
+        foreach (TokenBatch batch in run.Batches)
+        {
+            run.Stream.Next(batch);
+        }
+
+        double factor = run.Schedule.Factor(step);
+        StepOutcome outcome;
+        try
+        {
+            outcome = run.Step.Run(run.Batches, factor);
+        }
+        catch (NonFiniteLossException failure)
+        {
+            throw new TrainingFailedException($"Step {step + 1}: {failure.Message}. The weights before it are kept: the last good checkpoint is {run.Checkpoints.Of(run.Checkpoints.Steps()[^1])}. Try a lower learning_rate, a longer warmup or a lower clip.", failure);
+        }
+
+        long tokens = run.Batches.Sum(batch => (long)batch.Filled);
+        run.Advance(run.State with { Step = step + 1, Tokens = run.State.Tokens + tokens, Position = run.Stream.Position });
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        return new StepRecord(step + 1, outcome.Loss, run.Recipe.Optimizer.LearningRate!.Value * factor, outcome.GradientNorm, run.State.Tokens, tokens / seconds);
+    }
+
+    private void Sample(long step)
+    {
+        if (_prompt.Length == 0)
+        {
+            _prompt = TextSampler.Prompt(run.Recipe.Output.SamplePrompt, run.Tokenizer, run.Data, run.Model.Config.ContextLength);
+        }
+
+        string text = TextSampler.Continue(run.Model, run.Tokenizer, run.Threads, _prompt, run.Recipe.Output.Seed + (ulong)step);
+        observer.Sampled(step, run.Tokenizer.Decode(_prompt), text);
+    }
+
+    private void Save()
+    {
+        string folder = CheckpointWriter.Write(run.Checkpoints, run.State with { Files = [] }, run.Model.Config, run.Parameters, run.Surroundings, run.Optimizer);
+        run.Checkpoints.Rotate(run.Recipe.Output.Keep);
+        observer.Saved(run.State.Step, folder);
+    }
+
+    private TrainingResult Finish()
+    {
+        CheckpointWriter.WriteFinished(run.Output, run.Model.Config, run.Parameters, run.Surroundings);
+        IReadOnlyList<StepRecord> records = TrainingLog.Read(run.Output);
+        NewFile.Write(Path.Combine(run.Output, CurveName), Encoding.UTF8.GetBytes(LossCurve.Svg(records)));
+        return new TrainingResult(run.Output, records);
+    }
+}

@@ -1,0 +1,114 @@
+// log.jsonl: one line a step, appended as it happens, cut back where a run goes on. Knows no loop.
+using System.Text.Json;
+using Kidogo.Models.Files;
+
+namespace Kidogo.Training;
+
+/// <summary>The log of a run.</summary>
+public sealed class TrainingLog : IDisposable
+{
+    /// <summary>Its name in the folder of a run.</summary>
+    public const string FileName = "log.jsonl";
+
+    private readonly FileStream _stream;
+
+    private TrainingLog(FileStream stream) => _stream = stream;
+
+    /// <summary>Opens the log of a folder; lines of steps after <paramref name="step"/>, and a last line that was cut short, are taken out.</summary>
+    public static TrainingLog Open(string folder, long step)
+    {
+        string path = Path.Combine(folder, FileName);
+        if (File.Exists(path))
+        {
+            using NewFile kept = NewFile.Create(path);
+            foreach (string line in File.ReadLines(path))
+            {
+                if (StepOf(line) is { } at && at <= step)
+                {
+                    kept.Stream.Write(System.Text.Encoding.UTF8.GetBytes(line + "\n"));
+                }
+            }
+
+            kept.Commit();
+        }
+
+        return new TrainingLog(new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.Read, 1));
+    }
+
+    /// <summary>All records of a log.</summary>
+    public static IReadOnlyList<StepRecord> Read(string folder)
+    {
+        string path = Path.Combine(folder, FileName);
+        List<StepRecord> records = [];
+        foreach (string line in File.Exists(path) ? File.ReadLines(path) : [])
+        {
+            if (StepOf(line) is null)
+            {
+                continue;
+            }
+
+            using JsonDocument json = JsonDocument.Parse(line);
+            double Number(string name) => json.RootElement.TryGetProperty(name, out JsonElement value) && value.TryGetDouble(out double number) ? number : double.NaN;
+            double evalLoss = Number("eval_loss");
+            records.Add(new StepRecord((long)Number("step"), Number("loss"), Number("learning_rate"), Number("gradient_norm"), (long)Number("tokens"), Number("tokens_per_second"),
+                double.IsNaN(evalLoss) ? null : new EvaluationRecord(evalLoss, Number("eval_bits_per_byte"), 0)));
+        }
+
+        return records;
+    }
+
+    /// <summary>Writes a record as JSON: the names are a promise.</summary>
+    public static void Write(Utf8JsonWriter json, StepRecord record)
+    {
+        json.WriteStartObject();
+        json.WriteNumber("step", record.Step);
+        json.WriteNumber("loss", record.Loss);
+        json.WriteNumber("learning_rate", record.LearningRate);
+        json.WriteNumber("gradient_norm", record.GradientNorm);
+        json.WriteNumber("tokens", record.Tokens);
+        json.WriteNumber("tokens_per_second", Math.Round(record.TokensPerSecond, 1));
+        if (record.Evaluation is { } evaluation)
+        {
+            json.WriteNumber("eval_loss", evaluation.Loss);
+            if (double.IsFinite(evaluation.BitsPerByte))
+            {
+                json.WriteNumber("eval_bits_per_byte", evaluation.BitsPerByte);
+            }
+        }
+
+        json.WriteEndObject();
+    }
+
+    /// <summary>Adds a line, which the system has at once: a process that is killed loses none.</summary>
+    public void Append(StepRecord record)
+    {
+        using MemoryStream line = new();
+        using (Utf8JsonWriter json = new(line))
+        {
+            Write(json, record);
+        }
+
+        line.WriteByte((byte)'\n');
+        _stream.Write(line.GetBuffer().AsSpan(0, (int)line.Length));
+        _stream.Flush();
+    }
+
+    /// <summary>Brings all lines to the disk.</summary>
+    public void Flush() => _stream.Flush(flushToDisk: true);
+
+    /// <inheritdoc/>
+    public void Dispose() => _stream.Dispose();
+
+    private static long? StepOf(string line)
+    {
+        try
+        {
+            using JsonDocument json = JsonDocument.Parse(line);
+            return json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("step", out JsonElement step) && step.TryGetInt64(out long value) ? value : null;
+        }
+        catch (JsonException)
+        {
+            return null; // cut short when a process was killed
+        }
+    }
+}

@@ -1,0 +1,261 @@
+// A run that was begun, with all its parts in memory, at the step of a checkpoint. Makes no step itself.
+using System.Diagnostics;
+using Kidogo.Data;
+using Kidogo.Evaluation.Machine;
+using Kidogo.Models;
+using Kidogo.Models.Files;
+using Kidogo.Tensors;
+using Kidogo.Text.Tokenizers;
+using Kidogo.Training.Checkpoints;
+using Kidogo.Training.Optimizers;
+using Kidogo.Training.Recipes;
+using Kidogo.Training.Schedules;
+
+namespace Kidogo.Training;
+
+/// <summary>A run in memory. The same folder gives the same run, whichever process opens it.</summary>
+public sealed class TrainingRun : IDisposable
+{
+    private readonly List<IDisposable> _owned = [];
+
+    private TrainingRun(string output) => Output = output;
+
+    /// <summary>OUT.</summary>
+    public string Output { get; }
+
+    /// <summary>What the run is.</summary>
+    public TrainingPlan Plan { get; private set; } = null!;
+
+    /// <summary>The model.</summary>
+    public DecoderModel Model { get; private set; } = null!;
+
+    /// <summary>Its vocabulary.</summary>
+    public Tokenizer Tokenizer { get; private set; } = null!;
+
+    internal TrainingState State { get; private set; } = null!;
+
+    internal CheckpointFolder Checkpoints => new(Output);
+
+    internal ComputeContext Context { get; private set; } = null!;
+
+    internal IReadOnlyList<ModelParameter> Parameters { get; private set; } = [];
+
+    internal ModelSurroundings Surroundings { get; private set; } = null!;
+
+    internal Optimizer Optimizer { get; private set; } = null!;
+
+    internal TrainingStep Step { get; private set; } = null!;
+
+    internal PreparedData Data { get; private set; } = null!;
+
+    internal BatchStream Stream { get; private set; } = null!;
+
+    internal LearningRateSchedule Schedule { get; private set; } = null!;
+
+    internal IReadOnlyList<TokenBatch> Batches { get; private set; } = [];
+
+    /// <summary>Threads that compute.</summary>
+    public int Threads { get; private set; }
+
+    internal Recipe Recipe => State.Recipe;
+
+    /// <summary>Opens the run of a folder at its last checkpoint, or at the checkpoint that is named.</summary>
+    /// <param name="path">OUT, or OUT/checkpoints/step-N.</param>
+    /// <param name="threads">Threads instead of the recipe's; 0 for those.</param>
+    /// <param name="observer">Told what is going on.</param>
+    /// <param name="cancellation">Ends it.</param>
+    /// <exception cref="TrainingFailedException">There is no run, another process has it, or the checkpoint is damaged.</exception>
+    /// <exception cref="DataFormatException">The data are not those of the checkpoint.</exception>
+    public static TrainingRun Open(string path, int threads, TrainingObserver observer, CancellationToken cancellation)
+    {
+        string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        bool isCheckpoint = CheckpointFolder.StepOf(full) >= 0 && !File.Exists(Path.Combine(full, RunStarter.RunName));
+        string output = isCheckpoint ? Path.GetDirectoryName(Path.GetDirectoryName(full)!)! : full;
+        if (!Directory.Exists(full))
+        {
+            throw new TrainingFailedException($"There is no folder {path} to go on from.");
+        }
+
+        TrainingRun run = new(output);
+        try
+        {
+            run.Lock();
+            run.Load(isCheckpoint ? full : run.LastCheckpoint(observer, cancellation), threads, observer, cancellation);
+            return run;
+        }
+        catch
+        {
+            run.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        for (int i = _owned.Count - 1; i >= 0; i--)
+        {
+            _owned[i].Dispose();
+        }
+
+        _owned.Clear();
+    }
+
+    internal void Advance(TrainingState state) => State = state;
+
+    private void Lock()
+    {
+        string path = Path.Combine(Output, ".lock");
+        try
+        {
+            _owned.Add(new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose));
+        }
+        catch (IOException failure)
+        {
+            throw new TrainingFailedException($"Another kidogo trains in {Output}: two would spoil each other's checkpoints. Wait for it, or stop it.", failure);
+        }
+    }
+
+    private string LastCheckpoint(TrainingObserver observer, CancellationToken cancellation)
+    {
+        Checkpoints.Clean();
+        if (Checkpoints.Steps().Count == 0)
+        {
+            string begun = Path.Combine(Output, RunStarter.RunName);
+            if (!File.Exists(begun))
+            {
+                throw new TrainingFailedException($"{Output} holds no run of kidogo train: it has neither {RunStarter.RunName} nor checkpoints.");
+            }
+
+            Recipe recipe = TrainingState.Read(begun).Recipe;
+            RunStarter.Prepare(recipe with { Output = recipe.Output with { Folder = Output } }, observer, cancellation);
+        }
+
+        return Checkpoints.Of(Checkpoints.Steps()[^1]);
+    }
+
+    private void Load(string folder, int threads, TrainingObserver observer, CancellationToken cancellation)
+    {
+        State = CheckpointReader.Check(folder);
+        State = State with { Recipe = Moved(State.Recipe) };
+        Threads = threads > 0 ? threads : Recipe.Precision.Threads > 0 ? Recipe.Precision.Threads : MachineInfo.CountPhysicalCores();
+        MemoryPlan memory = LoadModel(folder);
+        Data = Own(PreparedData.Prepare(DataOptions(), Tokenizer, Chat(folder), observer.DataProgress, cancellation));
+        foreach (string warning in Data.Warnings)
+        {
+            observer.Warn(warning);
+        }
+
+        Stream = Data.OpenTraining();
+        if (State.Position is { } position)
+        {
+            Stream.Position = position;
+        }
+
+        Optimizer = OptimizerFactory.Create(Recipe.Optimizer, Parameters);
+        CheckpointReader.FillOptimizer(folder, State.Step, Optimizer);
+        Step = Own(new TrainingStep(Model, Context, Optimizer, new StepOptions(Recipe.Optimizer.LabelSmoothing, Recipe.Optimizer.ZLoss, Recipe.Optimizer.Clip)));
+        BatchRecipe batch = Recipe.Batch;
+        Batches = [.. Enumerable.Range(0, batch.Accumulate!.Value).Select(_ => new TokenBatch(batch.Sequences!.Value / batch.Accumulate.Value, batch.Context!.Value))];
+        MakePlan(memory);
+    }
+
+    private MemoryPlan LoadModel(string folder)
+    {
+        using ModelHeader header = ModelHeader.Open(folder);
+        MemoryPlan memory = MemoryPlan.For(header.Config, Recipe);
+        if (memory.Refusal(MachineMemory.Read(), Recipe) is { } refusal)
+        {
+            throw new TrainingFailedException(refusal);
+        }
+
+        Context = Own(ComputeContext.Training(Threads, Recipe.Precision.CheckpointActivations, Recipe.Precision.IsBFloat16));
+        LoadedModel loaded = Own(ModelLoader.Load(folder, Context));
+        Model = loaded.Model;
+        Parameters = ModelParameters.MakeTrainable(Model);
+        Dictionary<string, ReadOnlyMemory<byte>> words = ModelWords.OfFolder(folder);
+        Tokenizer = ModelWords.Read(words);
+        Surroundings = RunStarter.Surroundings(loaded.Family, words, File.ReadAllBytes(Path.Combine(folder, "config.json")));
+        loaded.Header.Dispose(); // all is decoded, and the checkpoint may go
+        return memory;
+    }
+
+    private DataOptions DataOptions() => new()
+    {
+        Sources = Recipe.Data.Sources,
+        CacheFolder = Recipe.Data.Cache!,
+        Context = Recipe.Batch.Context!.Value,
+        HeldOut = Recipe.Data.HeldOut,
+        Seed = Recipe.Output.Seed,
+        Strict = Recipe.Data.Strict,
+        SkipLongConversations = Recipe.Data.SkipLongConversations,
+        Workers = Threads,
+    };
+
+    private static ChatSetup? Chat(string folder)
+    {
+        using ModelText text = ModelText.Open(folder);
+        return text.ChatTemplate() is { } template ? new ChatSetup(template, text.Input([], addGenerationPrompt: false)) : null;
+    }
+
+    /// <summary>Steps in all: as a checkpoint or an earlier process has planned them, else planned now, by the measured speed where that matters, and kept.</summary>
+    private void MakePlan(MemoryPlan memory)
+    {
+        string kept = Path.Combine(Output, RunStarter.RunName);
+        long? planned = State.PlannedSteps ?? (File.Exists(kept) ? TrainingState.Read(kept).PlannedSteps : null);
+        double seconds = State.Step == 0 ? MeasureSeconds() : 0;
+        long steps = planned ?? RecipeDefaults.Steps(Recipe, Model.Config.ParameterCount, Data.Sources.Sum(source => source.TrainingPositions), seconds);
+        State = State with { PlannedSteps = steps };
+        if (planned is null)
+        {
+            NewFile.Write(kept, (State with { Files = [] }).ToBytes());
+            FolderFlush.Flush(Output);
+        }
+
+        long warmup = RecipeDefaults.Warmup(Recipe, steps);
+        if (warmup > steps)
+        {
+            throw new RecipeException($"warmup: {warmup} is more than the {steps} steps of this run. The learning rate would never reach its height; shorten the warm-up.");
+        }
+
+        Schedule = new LearningRateSchedule(Recipe.Optimizer.Schedule, steps, warmup, Recipe.Optimizer.FinalRate, Recipe.Optimizer.DecayShare ?? 0.2);
+        Plan = new TrainingPlan(Model.Config, Recipe, memory, steps, State.Step, seconds, Data.Sources.Sum(source => source.TrainingTokens));
+    }
+
+    /// <summary>Seconds of a step: of the second of two that change no weight.</summary>
+    private double MeasureSeconds()
+    {
+        BatchStream stream = Data.OpenTraining();
+        TokenBatch batch = new(Batches[0].Rows, Batches[0].Context);
+        stream.Next(batch);
+        Step.Accumulate([batch]);
+        long start = Stopwatch.GetTimestamp();
+        Step.Accumulate([batch]);
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        foreach (ModelParameter parameter in Parameters)
+        {
+            parameter.Values.ClearGradient();
+        }
+
+        const double Optimizing = 1.05; // the optimiser's share, or so
+        return seconds * Batches.Count * Optimizing;
+    }
+
+    /// <summary>The recipe where the folder was given another name.</summary>
+    private Recipe Moved(Recipe recipe)
+    {
+        string shards = Path.Combine(recipe.Output.Folder, "shards");
+        return recipe with
+        {
+            Data = recipe.Data with { Cache = recipe.Data.Cache == shards ? Path.Combine(Output, "shards") : recipe.Data.Cache },
+            Output = recipe.Output with { Folder = Output },
+        };
+    }
+
+    private T Own<T>(T part)
+        where T : IDisposable
+    {
+        _owned.Add(part);
+        return part;
+    }
+}
