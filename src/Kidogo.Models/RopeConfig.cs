@@ -168,6 +168,14 @@ public sealed record YarnScaling : RopeScaling
 /// <param name="OriginalContext">The context that the model was trained with.</param>
 public sealed record Llama3Scaling(double Factor, double LowFrequencyFactor, double HighFrequencyFactor, int OriginalContext) : RopeScaling
 {
+    /// <summary>What each pair's angle is divided by, as GGUF files store it.</summary>
+    internal float[] Factors(RopeConfig rope)
+    {
+        double[] plain = RopeConfig.Unscaled(rope.Theta, rope.RotaryDims);
+        double[] scaled = Apply(RopeConfig.Unscaled(rope.Theta, rope.RotaryDims), rope, OriginalContext);
+        return [.. plain.Select((angle, i) => (float)(angle / scaled[i]))];
+    }
+
     internal override double[] Apply(double[] angles, RopeConfig rope, int length)
     {
         for (int i = 0; i < angles.Length; i++)

@@ -38,6 +38,9 @@ internal sealed class TensorSource : IWeightSource
     /// <summary>How the rows of fused queries, keys and values lie.</summary>
     public FusedOrder FusedOrder { get; }
 
+    /// <summary>All tensors with their canonical names.</summary>
+    public IEnumerable<KeyValuePair<string, StoredTensor>> All => _tensors;
+
     /// <summary>The tensor of this canonical name, or null.</summary>
     public StoredTensor? Find(string name) => _tensors.GetValueOrDefault(name);
 
@@ -71,7 +74,7 @@ internal sealed class TensorSource : IWeightSource
     }
 
     /// <summary>The one scale that NVFP4 files keep for a whole matrix, in a tensor beside it; 1 where there is none. That of its inputs serves integer units that are not used here.</summary>
-    private float ScaleOf(string matrix)
+    internal float ScaleOf(string matrix)
     {
         if (Find(Beside(matrix, "scale")) is not { } tensor)
         {

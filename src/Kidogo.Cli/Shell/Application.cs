@@ -7,6 +7,7 @@ using Kidogo.Cli.Verbs;
 using Kidogo.Data;
 using Kidogo.Inference.Sampling;
 using Kidogo.Models;
+using Kidogo.Models.Export;
 using Kidogo.Models.Files;
 using Kidogo.Text.ChatTemplates;
 using Kidogo.Text.Tokenizers;
@@ -82,6 +83,8 @@ internal static class Application
         LogitsVerb.Create(session),
         BenchVerb.Create(session),
         EvalVerb.Create(session),
+        ConvertVerb.Create(session),
+        QuantizeVerb.Create(session),
         DoctorVerb.Create(session),
     ];
 
@@ -179,7 +182,7 @@ internal static class Application
         {
             IOException full when AtomicFile.IsDiskFull(full) => (ExitCode.Failed, "The disk is full: standard output could not be written. Free some space, or send it elsewhere."),
             UsageException => (ExitCode.WrongUse, failure.Message),
-            FailureException or DamagedLogitsException or ModelFormatException or DataFormatException or TokenizerException or ChatTemplateException or IOException or NotSupportedException => (ExitCode.Failed, failure.Message),
+            FailureException or DamagedLogitsException or ModelFormatException or ModelTensorException or DataFormatException or TokenizerException or ChatTemplateException or IOException or NotSupportedException => (ExitCode.Failed, failure.Message),
             UnauthorizedAccessException => (ExitCode.Failed, $"{failure.Message.TrimEnd('.')}. Check the permissions of the file and its folder."),
             ArgumentException argument => (ExitCode.Failed, WithoutParameter(argument)),
             OutOfMemoryException => (ExitCode.Failed, "There is not enough memory. Try a smaller model, a shorter --context or --kv-cache q8_0; kidogo doctor shows what fits."),

@@ -80,6 +80,9 @@ internal static class Opt
     /// <summary>A model that must be named.</summary>
     public static Argument<string> Model() => new("MODEL") { Description = "A .gguf file, a Hugging Face folder, a checkpoint folder, or org/name of the model cache" };
 
+    /// <summary>Where a model is written.</summary>
+    public static Argument<string> Out() => new("OUT") { Description = "What is written: a name that ends in .gguf is a GGUF file, any other a Hugging Face folder" };
+
     /// <summary>A model that may be left out: then the default one in models/.</summary>
     public static Argument<string?> OptionalModel() => new("MODEL")
     {

@@ -4,7 +4,7 @@ using System.Globalization;
 namespace Kidogo.Models.Families;
 
 /// <summary>The shape of canonical tensor names: <c>token_embd.weight</c>, <c>blk.3.attn_q.weight</c>.</summary>
-internal static class CanonicalNames
+public static class CanonicalNames
 {
     private const string Block = "blk.";
 

@@ -29,6 +29,9 @@ public sealed class Gemma : ModelFamily
         return WithUnitOffset(Common(HuggingFaceDefaults.Read(config, defaults)));
     }
 
+    /// <inheritdoc/>
+    public override HuggingFaceConfig WriteHuggingFace(DecoderConfig config) => HuggingFaceWriting.Fields(config, new HuggingFaceSpelling { AlwaysHeadDim = true, AttentionBias = true });
+
     /// <summary>What all Gemmas do, whatever the file. Their first files name the exact GELU, but they were trained with the other one.</summary>
     internal static DecoderConfig Common(DecoderConfig decoder) =>
         (decoder with { EmbeddingScale = MathF.Sqrt(decoder.HiddenSize) }).WithLayers((layer, _) => layer with { Activation = Activation.GeluTanh });

@@ -65,6 +65,29 @@ public sealed class Gemma2 : ModelFamily
         };
     }
 
+    /// <inheritdoc/>
+    public override HuggingFaceConfig WriteHuggingFace(DecoderConfig config)
+    {
+        HuggingFaceConfig fields = HuggingFaceWriting.Fields(config, Spelling);
+        SetCapsAndWindows(fields, config);
+        return fields;
+    }
+
+    /// <summary>How Gemma 2 and 3 spell what others have too.</summary>
+    internal static HuggingFaceSpelling Spelling => new() { ActivationKey = "hidden_activation", AlwaysHeadDim = true, AttentionBias = true };
+
+    /// <summary>The fields of Gemma 2 and 3 alone.</summary>
+    internal static void SetCapsAndWindows(HuggingFaceConfig fields, DecoderConfig config)
+    {
+        LayerConfig layer = config.Layers[0];
+        int window = HuggingFaceWriting.Window(config);
+        fields.SetOrNull("attn_logit_softcapping", layer.AttentionSoftcap == 0 ? null : layer.AttentionSoftcap);
+        fields.SetOrNull("final_logit_softcapping", config.LogitSoftcap == 0 ? null : config.LogitSoftcap);
+        fields.SetOrNull("sliding_window", window == 0 ? null : window);
+        fields.Set("layer_types", HuggingFaceWriting.LayerTypes(config));
+        HuggingFaceWriting.SetScoreScalar(fields, layer.AttentionScale);
+    }
+
     /// <summary>A cap that an explicit null turns off; 0 for none.</summary>
     internal static float Cap(JsonFields config, string name, double whenAbsent) =>
         (float)config.GetFloat(name, 0, ConfigLimits.Cap, config.Mentions(name) ? 0 : whenAbsent);
@@ -73,4 +96,29 @@ public sealed class Gemma2 : ModelFamily
     internal static DecoderConfig WithGgufScale(GgufModel model, DecoderConfig decoder, int layersOfTheException) => model.HasKey("attention.scale") || decoder.NumLayers != layersOfTheException
         ? decoder
         : decoder.WithLayers((layer, _) => layer with { AttentionScale = (float)(1 / Math.Sqrt((double)decoder.HiddenSize / layer.NumHeads)) });
+
+    /// <inheritdoc/>
+    public override void WriteGguf(DecoderConfig config, GgufMetadata metadata)
+    {
+        base.WriteGguf(config, metadata);
+        SetGguf(metadata, WrittenGgufArchitecture, config);
+        GgufWriting.SetWindowPattern(metadata, WrittenGgufArchitecture, config, usualPeriod: 2);
+    }
+
+    /// <summary>The keys of Gemma 2 and 3 alone.</summary>
+    internal static void SetGguf(GgufMetadata metadata, string architecture, DecoderConfig config)
+    {
+        // The size of heads is no quotient here, so converters write it always; a cap of 0 is none, but an absent one is Gemma 2's own.
+        metadata.Set($"{architecture}.attention.key_length", (uint)config.Layers[0].HeadDim);
+        metadata.Set($"{architecture}.attention.value_length", (uint)config.Layers[0].HeadDim);
+        if (config.Layers[0].AttentionSoftcap > 0 || architecture == "gemma2")
+        {
+            metadata.Set($"{architecture}.attn_logit_softcapping", config.Layers[0].AttentionSoftcap);
+        }
+
+        if (config.LogitSoftcap > 0 || architecture == "gemma2")
+        {
+            metadata.Set($"{architecture}.final_logit_softcapping", config.LogitSoftcap);
+        }
+    }
 }

@@ -77,6 +77,21 @@ public sealed class Gemma3 : ModelFamily
         return decoder with { PostNorms = true, LogitSoftcap = Gemma2.Cap(text, "final_logit_softcapping", 0) };
     }
 
+    /// <inheritdoc/>
+    public override HuggingFaceConfig WriteHuggingFace(DecoderConfig config)
+    {
+        HuggingFaceConfig fields = HuggingFaceWriting.Fields(config, Gemma2.Spelling);
+        Gemma2.SetCapsAndWindows(fields, config);
+        LayerConfig? windowed = config.Layers.FirstOrDefault(layer => layer.SlidingWindow > 0);
+        LayerConfig? full = config.Layers.FirstOrDefault(layer => layer.SlidingWindow == 0);
+        HuggingFaceConfig rope = new();
+        rope.Set("sliding_attention", HuggingFaceWriting.Rope((windowed ?? full)!.Rope!, config.Layers[0].HeadDim, config.ContextLength, alwaysPartial: false));
+        rope.Set("full_attention", HuggingFaceWriting.Rope((full ?? windowed)!.Rope!, config.Layers[0].HeadDim, config.ContextLength, alwaysPartial: false));
+        fields.Set("rope_parameters", rope);
+        fields.Set("_sliding_window_pattern", FullLayerEvery);
+        return fields;
+    }
+
     /// <summary>The configuration class's own values: the text part of a file that also sees images states only what differs.</summary>
     private static HuggingFaceDefaults Defaults => new()
     {
@@ -120,4 +135,16 @@ public sealed class Gemma3 : ModelFamily
         AttentionSoftcap = cap,
         QkNorm = QkNorm.PerHead,
     }) with { PostNorms = true };
+
+    /// <inheritdoc/>
+    public override void WriteGguf(DecoderConfig config, GgufMetadata metadata)
+    {
+        base.WriteGguf(config, metadata);
+        Gemma2.SetGguf(metadata, WrittenGgufArchitecture, config);
+        GgufWriting.SetWindowPattern(metadata, WrittenGgufArchitecture, config, FullLayerEvery);
+        if (config.Layers.FirstOrDefault(layer => layer.SlidingWindow > 0)?.Rope is { } local && local.Theta != LocalTheta)
+        {
+            metadata.Set($"{WrittenGgufArchitecture}.rope.freq_base_swa", (float)local.Theta);
+        }
+    }
 }

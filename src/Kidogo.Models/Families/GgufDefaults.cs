@@ -126,6 +126,11 @@ internal static class GgufDefaults
 
     private static RopeScaling? ReadScaling(GgufModel model, int dims, int context)
     {
+        if (model.Metadata.Contains(GgufWriting.DynamicFactorKey))
+        {
+            return new DynamicNtkScaling(model.Metadata.GetFloat(GgufWriting.DynamicFactorKey, 1, ConfigLimits.Factor), context);
+        }
+
         // The key before scaling had types.
         if (!model.HasKey("rope.scaling.type") && model.HasKey("rope.scale_linear"))
         {

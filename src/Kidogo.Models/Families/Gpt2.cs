@@ -20,6 +20,9 @@ public sealed class Gpt2 : ModelFamily
     public override IReadOnlyList<string> HuggingFaceModelTypes => ["gpt2"];
 
     /// <inheritdoc/>
+    public override bool FusesQkv => true;
+
+    /// <inheritdoc/>
     protected override string BasePrefix => "transformer.";
 
     /// <inheritdoc/>
@@ -90,5 +93,24 @@ public sealed class Gpt2 : ModelFamily
             TiedHead = config.GetBool("tie_word_embeddings", true),
         };
         return byLayer ? decoder.WithLayers((each, i) => each with { AttentionScale = (float)(scale / (i + 1)) }) : decoder;
+    }
+
+    /// <inheritdoc/>
+    public override HuggingFaceConfig WriteHuggingFace(DecoderConfig config)
+    {
+        LayerConfig layer = config.Layers[0];
+        HuggingFaceConfig fields = new();
+        fields.Set("vocab_size", config.VocabSize);
+        fields.Set("n_embd", config.HiddenSize);
+        fields.Set("n_head", layer.NumHeads);
+        fields.Set("n_layer", config.NumLayers);
+        fields.Set("n_positions", config.ContextLength);
+        fields.SetOrNull("n_inner", layer.IntermediateSize == 4 * config.HiddenSize ? null : layer.IntermediateSize);
+        fields.Set("activation_function", HuggingFaceWriting.ActivationName(layer.Activation, "gelu_new"));
+        fields.Set("layer_norm_epsilon", config.Norm.Epsilon);
+        fields.Set("scale_attn_weights", config.HiddenSize == layer.NumHeads || layer.AttentionScale != 1);
+        fields.Set("scale_attn_by_inverse_layer_idx", config.Layers.Any(each => each.AttentionScale != layer.AttentionScale));
+        fields.Set("tie_word_embeddings", config.TiedHead);
+        return fields;
     }
 }

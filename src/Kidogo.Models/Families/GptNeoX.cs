@@ -25,6 +25,12 @@ public sealed class GptNeoX : ModelFamily
     public override FusedOrder HuggingFaceFusedOrder => FusedOrder.PerHead;
 
     /// <inheritdoc/>
+    public override bool FusesQkv => true;
+
+    /// <inheritdoc/>
+    protected override string HeadModule => "embed_out";
+
+    /// <inheritdoc/>
     protected override string BasePrefix => "gpt_neox.";
 
     /// <inheritdoc/>
@@ -70,5 +76,21 @@ public sealed class GptNeoX : ModelFamily
         };
     }
 
+    /// <inheritdoc/>
+    public override HuggingFaceConfig WriteHuggingFace(DecoderConfig config)
+    {
+        HuggingFaceSpelling spelling = new() { EpsilonKey = "layer_norm_eps", GeluTanh = "gelu_new", AttentionBias = true, KvHeads = false, AlwaysPartialRotary = true };
+        HuggingFaceConfig fields = HuggingFaceWriting.Fields(config, spelling);
+        fields.Set("use_parallel_residual", config.Residual == ResidualKind.ParallelTwoNorms);
+        return fields;
+    }
+
     private static ResidualKind Residual(bool parallel) => parallel ? ResidualKind.ParallelTwoNorms : ResidualKind.Sequential;
+
+    /// <inheritdoc/>
+    public override void WriteGguf(DecoderConfig config, GgufMetadata metadata)
+    {
+        base.WriteGguf(config, metadata);
+        metadata.Set($"{WrittenGgufArchitecture}.use_parallel_residual", config.Residual == ResidualKind.ParallelTwoNorms);
+    }
 }

@@ -31,5 +31,9 @@ public sealed class Llama : ModelFamily
     }
 
     /// <inheritdoc/>
+    /// <remarks>Only Mistral's can have windows.</remarks>
+    public override ModelFamily ForHuggingFace(DecoderConfig config) => HuggingFaceWriting.Window(config) > 0 ? new Mistral() : this;
+
+    /// <inheritdoc/>
     public override DecoderConfig ReadHuggingFace(JsonFields config) => HuggingFaceDefaults.Read(config, new HuggingFaceDefaults());
 }

@@ -30,4 +30,21 @@ public sealed class Mistral : ModelFamily
         bool[] windowed = HuggingFaceDefaults.WindowedLayers(config, decoder.NumLayers, _ => true);
         return decoder.WithLayers((layer, i) => windowed[i] ? layer with { SlidingWindow = window } : layer);
     }
+
+    /// <inheritdoc/>
+    public override HuggingFaceConfig WriteHuggingFace(DecoderConfig config)
+    {
+        HuggingFaceConfig fields = HuggingFaceWriting.Fields(config, new HuggingFaceSpelling { AlwaysHeadDim = true });
+        int window = HuggingFaceWriting.Window(config);
+        fields.SetOrNull("sliding_window", window == 0 ? null : window);
+        if (window > 0 && config.Layers.Any(layer => layer.SlidingWindow == 0))
+        {
+            fields.Set("layer_types", HuggingFaceWriting.LayerTypes(config));
+        }
+
+        return fields;
+    }
+
+    /// <inheritdoc/>
+    public override string WrittenGgufArchitecture => "llama";
 }

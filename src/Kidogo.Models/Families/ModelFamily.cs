@@ -76,6 +76,50 @@ public abstract class ModelFamily
     /// <exception cref="ModelFormatException">A value is absent, out of range, or asks for what the family cannot do.</exception>
     public virtual DecoderConfig ReadHuggingFace(JsonFields config) => HuggingFaceDefaults.Read(config, new HuggingFaceDefaults());
 
+    /// <summary>Whether files of this family have queries, keys and values in one tensor, in both kinds of files.</summary>
+    public virtual bool FusesQkv => false;
+
+    /// <summary>Whether files of this family have the gate and the other half of the feed-forward in one tensor, in both kinds of files.</summary>
+    public virtual bool FusesGate => false;
+
+    /// <summary>The family whose Hugging Face files can say what this configuration does, which came from a file of this family.</summary>
+    public virtual ModelFamily ForHuggingFace(DecoderConfig config) => this;
+
+    /// <summary>What <c>general.architecture</c> says in GGUF files that are written of this family.</summary>
+    public virtual string WrittenGgufArchitecture => GgufArchitectures[0];
+
+    /// <summary>Sets the metadata under the architecture: what <see cref="ReadGguf"/> reads.</summary>
+    /// <remarks>A family says what it can. Whether that is all is found by reading it back.</remarks>
+    /// <exception cref="NotSupportedException">There is no key for something that the model does.</exception>
+    public virtual void WriteGguf(DecoderConfig config, GgufMetadata metadata) => GgufWriting.Set(metadata, WrittenGgufArchitecture, config);
+
+    /// <summary>The fields of a config.json, but for the tokens and what files call themselves: what <see cref="ReadHuggingFace"/> reads.</summary>
+    /// <remarks>A family says what it can. Whether that is all is found by reading it back.</remarks>
+    /// <exception cref="NotSupportedException">There is no name for something that the model does.</exception>
+    public virtual HuggingFaceConfig WriteHuggingFace(DecoderConfig config) =>
+        HuggingFaceWriting.Fields(config, new HuggingFaceSpelling { AlwaysHeadDim = true, AttentionBias = true, MlpBias = true });
+
+    /// <summary>From GGUF's name of a tensor to that in a Hugging Face file: the reverse of <see cref="CanonicalName"/>.</summary>
+    /// <exception cref="NotSupportedException">Hugging Face files of this family have no such tensor.</exception>
+    public virtual string HuggingFaceName(string canonicalName)
+    {
+        bool isInLayer = CanonicalNames.TrySplitLayer(canonicalName, out int layer, out string rest);
+        rest = isInLayer ? rest : canonicalName;
+        int dot = rest.LastIndexOf('.');
+        string module = HuggingFaceModule(rest[..Math.Max(dot, 0)])
+            ?? throw new NotSupportedException($"Hugging Face files of the family {Name} have no name for the tensor {canonicalName}.");
+        string suffix = rest[dot..];
+        return isInLayer ? string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{BasePrefix}{LayerPrefix}{layer}.{module}{suffix}")
+            : module == HeadModule ? module + suffix
+            : BasePrefix + module + suffix;
+    }
+
+    /// <summary>The module of the head, which stands outside of the base model.</summary>
+    protected virtual string HeadModule => "lm_head";
+
+    /// <summary>From the canonical name of a module to Hugging Face's: of several that are read the last, which a family adds to those of Llama.</summary>
+    private string? HuggingFaceModule(string canonicalModule) => canonicalModule == "output" ? HeadModule : ModuleNames.LastOrDefault(pair => pair.Value == canonicalModule).Key;
+
     /// <summary>Whether a Hugging Face file stores the matrix of this canonical name as [inputs, outputs].</summary>
     public virtual bool IsInputMajor(string canonicalName) => false;
 

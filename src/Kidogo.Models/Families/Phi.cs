@@ -46,4 +46,12 @@ public sealed class Phi : ModelFamily
             HeadBias = true,
         };
     }
+
+    /// <inheritdoc/>
+    public override HuggingFaceConfig WriteHuggingFace(DecoderConfig config)
+    {
+        HuggingFaceConfig fields = HuggingFaceWriting.Fields(config, new HuggingFaceSpelling { EpsilonKey = "layer_norm_eps", GeluTanh = "gelu_new", AlwaysPartialRotary = true });
+        fields.Set("qk_layernorm", false);
+        return fields;
+    }
 }

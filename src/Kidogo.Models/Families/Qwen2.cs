@@ -24,4 +24,12 @@ public sealed class Qwen2 : ModelFamily
         DecoderConfig decoder = HuggingFaceDefaults.Read(config, new HuggingFaceDefaults { ContextLength = 32_768 });
         return HuggingFaceDefaults.WithUsedWindow(decoder, config).WithLayers((layer, _) => layer with { QkvBias = true, OutputBias = false });
     }
+
+    /// <inheritdoc/>
+    public override HuggingFaceConfig WriteHuggingFace(DecoderConfig config)
+    {
+        HuggingFaceConfig fields = HuggingFaceWriting.Fields(config, new HuggingFaceSpelling());
+        HuggingFaceWriting.SetUsedWindow(fields, config);
+        return fields;
+    }
 }

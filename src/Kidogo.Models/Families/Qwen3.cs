@@ -30,4 +30,12 @@ public sealed class Qwen3 : ModelFamily
         DecoderConfig decoder = HuggingFaceDefaults.Read(config, new HuggingFaceDefaults { HeadDim = 128, ContextLength = 32_768 });
         return HuggingFaceDefaults.WithUsedWindow(decoder, config).WithLayers((layer, _) => layer with { QkNorm = QkNorm.PerHead });
     }
+
+    /// <inheritdoc/>
+    public override HuggingFaceConfig WriteHuggingFace(DecoderConfig config)
+    {
+        HuggingFaceConfig fields = HuggingFaceWriting.Fields(config, new HuggingFaceSpelling { AlwaysHeadDim = true, AttentionBias = true });
+        HuggingFaceWriting.SetUsedWindow(fields, config);
+        return fields;
+    }
 }

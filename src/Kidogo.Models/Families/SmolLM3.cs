@@ -8,6 +8,7 @@ namespace Kidogo.Models.Families;
 public sealed class SmolLM3 : ModelFamily
 {
     private const int NoRopeEvery = 4;
+    private const string RopeLayersKey = "kidogo.rope_layers";
 
     /// <inheritdoc/>
     public override string Name => "SmolLM3";
@@ -26,7 +27,30 @@ public sealed class SmolLM3 : ModelFamily
     public override RotaryLayout GgufRotaryLayout => RotaryLayout.Interleaved;
 
     /// <inheritdoc/>
-    public override DecoderConfig ReadGguf(GgufModel model) => base.ReadGguf(model).WithLayers((layer, i) => (i + 1) % NoRopeEvery == 0 ? layer with { Rope = null } : layer);
+    /// <remarks>GGUF has no key for which layers have a rotation: it is three of four, unless a key of Kidogo's own says otherwise.</remarks>
+    public override DecoderConfig ReadGguf(GgufModel model)
+    {
+        DecoderConfig decoder = base.ReadGguf(model);
+        if (!model.Metadata.TryGetBools(RopeLayersKey, out bool[] hasRope))
+        {
+            hasRope = [.. Enumerable.Range(0, decoder.NumLayers).Select(i => (i + 1) % NoRopeEvery != 0)];
+        }
+
+        return hasRope.Length == decoder.NumLayers
+            ? decoder.WithLayers((layer, i) => hasRope[i] ? layer : layer with { Rope = null })
+            : throw model.Metadata.Refuse(RopeLayersKey, $"holds {hasRope.Length} values; expected one for each of the {decoder.NumLayers} layers.");
+    }
+
+    /// <inheritdoc/>
+    public override void WriteGguf(DecoderConfig config, GgufMetadata metadata)
+    {
+        base.WriteGguf(config, metadata);
+        bool[] hasRope = [.. config.Layers.Select(layer => layer.Rope is not null)];
+        if (hasRope.Where((has, i) => has != ((i + 1) % NoRopeEvery != 0)).Any())
+        {
+            metadata.Set(RopeLayersKey, hasRope); // llama.cpp goes by its rule and would give other logits: nothing can be written that it understands
+        }
+    }
 
     /// <inheritdoc/>
     public override DecoderConfig ReadHuggingFace(JsonFields config)
@@ -43,5 +67,14 @@ public sealed class SmolLM3 : ModelFamily
 
         int every = config.GetInt("no_rope_layer_interval", 1, int.MaxValue, NoRopeEvery);
         return decoder.WithLayers((layer, i) => (i + 1) % every == 0 ? layer with { Rope = null } : layer);
+    }
+
+    /// <inheritdoc/>
+    public override HuggingFaceConfig WriteHuggingFace(DecoderConfig config)
+    {
+        HuggingFaceConfig fields = HuggingFaceWriting.Fields(config, new HuggingFaceSpelling { AttentionBias = true, MlpBias = true });
+        HuggingFaceWriting.SetUsedWindow(fields, config);
+        fields.Set("no_rope_layers", config.Layers.Select(layer => layer.Rope is null ? 0 : 1));
+        return fields;
     }
 }

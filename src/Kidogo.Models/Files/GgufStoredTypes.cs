@@ -6,6 +6,17 @@ namespace Kidogo.Models.Files;
 /// <summary>What a tensor type of GGUF is called and how many bytes it takes.</summary>
 internal readonly record struct GgufStoredType(string Name, int BlockSize, int BlockBytes, WeightFormat? Format)
 {
+    /// <summary>The number of the type of this name, or null where GGUF has none.</summary>
+    public static uint? IdOf(string name) => WeightFormats.All.FirstOrDefault(format => format.Name == name)?.GgufTypeId ?? name switch
+    {
+        "I8" => 24,
+        "I16" => 25,
+        "I32" => 26,
+        "I64" => 27,
+        "F64" => 28,
+        _ => null,
+    };
+
     /// <summary>The type with this number, or null where nobody has defined it.</summary>
     public static GgufStoredType? For(uint id)
     {

@@ -52,9 +52,14 @@ public sealed class JsonFields
     /// <param name="maxBytes">Longer files are refused unread.</param>
     /// <exception cref="ModelFormatException">The file is too long, no JSON, nested too deep, has a field twice, or holds something else than an object.</exception>
     /// <exception cref="IOException">The file is absent or cannot be read.</exception>
-    public static JsonFields Load(string path, int maxBytes)
+    public static JsonFields Load(string path, int maxBytes) => Parse(path, SmallFile.Read(path, maxBytes));
+
+    /// <summary>Reads one JSON object.</summary>
+    /// <param name="path">What messages call the file.</param>
+    /// <param name="bytes">The file.</param>
+    /// <exception cref="ModelFormatException">It is no JSON, nested too deep, has a field twice, or holds something else than an object.</exception>
+    public static JsonFields Parse(string path, byte[] bytes)
     {
-        byte[] bytes = SmallFile.Read(path, maxBytes);
         try
         {
             JsonElement root = JsonDocument.Parse(bytes, new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false }).RootElement;

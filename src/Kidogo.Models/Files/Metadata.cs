@@ -312,6 +312,15 @@ public sealed class Metadata
     public ModelFormatException Refuse(string key, string problem) =>
         new(File, Entry(key)?.Offset ?? -1, $"The metadata {ModelFormatException.Quote(key)} {problem}");
 
+    /// <summary>The value of <paramref name="key"/> as it lies in the file, for those who pass it on.</summary>
+    internal GgufMetadata.Value ReadValue(string key)
+    {
+        MetadataEntry entry = Entry(key) ?? throw Missing(key, "a value");
+        byte[] bytes = new byte[checked((int)(entry.End - entry.Offset))];
+        _file.CopyTo(entry.Offset, bytes);
+        return new GgufMetadata.Value(entry.Kind, entry.ElementKind, entry.Kind is MetadataKind.String or MetadataKind.Array ? entry.Count : 1, bytes);
+    }
+
     internal void EnsureCapacity(int pairs)
     {
         _keys.EnsureCapacity(pairs);

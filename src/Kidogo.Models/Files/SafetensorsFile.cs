@@ -302,7 +302,11 @@ public sealed class SafetensorsFile : IDisposable
         }
     }
 
-    private static int BitsOf(string type) => type switch
+    /// <summary>Whether the format has a type of this name.</summary>
+    internal static bool IsKnownType(string type) => s_types.Contains(type);
+
+    /// <summary>Bits of an element of a type of the format.</summary>
+    internal static int BitsOf(string type) => type switch
     {
         "F4" => 4,
         "F6_E2M3" or "F6_E3M2" => 6,

@@ -25,9 +25,9 @@ internal static class TokenizerJson
         }
     }
 
-    private sealed record Entry(int Id, string Content, bool SingleWord, bool StripLeft, bool StripRight, bool Normalized, bool Special);
+    internal sealed record Entry(int Id, string Content, bool SingleWord, bool StripLeft, bool StripRight, bool Normalized, bool Special);
 
-    private static JsonElement ReadConfig(ReadOnlyMemory<byte> json)
+    internal static JsonElement ReadConfig(ReadOnlyMemory<byte> json)
     {
         using JsonDocument document = JsonDocument.Parse(json.IsEmpty ? "{}"u8.ToArray() : json.Span.StartsWith("\uFEFF"u8) ? json[3..] : json, new JsonDocumentOptions { MaxDepth = MaxConfigDepth });
         JsonElement root = document.RootElement.Clone();
@@ -96,7 +96,7 @@ internal static class TokenizerJson
     }
 
     // Old files do not name the type; then what else is there tells.
-    private static string ModelType(JsonVocabulary file) => Text(file, "type") switch
+    internal static string ModelType(JsonVocabulary file) => Text(file, "type") switch
     {
         "BPE" or "Unigram" or "WordPiece" or "WordLevel" => Text(file, "type")!,
         null => file.Merges is not null || file.Model.ContainsKey("merges") ? "BPE" : file.Scores is not null ? "Unigram" : file.Model.ContainsKey("max_input_chars_per_word") ? "WordPiece" : "WordLevel",
@@ -143,14 +143,14 @@ internal static class TokenizerJson
         }
     }
 
-    private static JsonElement? Element(Dictionary<string, JsonElement> members, string name) =>
+    internal static JsonElement? Element(Dictionary<string, JsonElement> members, string name) =>
         members.TryGetValue(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
-    private static string? Text(JsonVocabulary file, string name) => Element(file.Model, name)?.AsText(name);
+    internal static string? Text(JsonVocabulary file, string name) => Element(file.Model, name)?.AsText(name);
 
-    private static bool Flag(JsonVocabulary file, string name) => Element(file.Model, name)?.ValueKind == JsonValueKind.True;
+    internal static bool Flag(JsonVocabulary file, string name) => Element(file.Model, name)?.ValueKind == JsonValueKind.True;
 
-    private static List<Entry> ReadEntries(JsonVocabulary file, JsonElement config)
+    internal static List<Entry> ReadEntries(JsonVocabulary file, JsonElement config)
     {
         List<Entry> entries = [];
         HashSet<int> ids = [];
@@ -195,7 +195,7 @@ internal static class TokenizerJson
     }
 
     // Pieces and added tokens in the order of their ids. An added token that is a piece has the piece's id, whatever it says.
-    private static Vocabulary NumberPieces(JsonVocabulary file, List<Entry> entries, out double[] scores)
+    internal static Vocabulary NumberPieces(JsonVocabulary file, List<Entry> entries, out double[] scores)
     {
         int count = file.Pieces.Count;
         int size = count;

@@ -1,0 +1,119 @@
+// From a model to a smaller file of it. Knows which tensor gets which format; how weights are rounded is the method's.
+using Kidogo.Models;
+using Kidogo.Models.Export;
+using Kidogo.Tensors.Formats;
+
+namespace Kidogo.Compression.Quantization;
+
+/// <summary>How a model is made smaller.</summary>
+public sealed record QuantizeOptions
+{
+    /// <summary>Which tensor gets which format.</summary>
+    public required FormatMix Mix { get; init; }
+
+    /// <summary>Formats of tensors whose name holds a pattern, in which <c>*</c> stands for anything; the first that fits counts. Default none.</summary>
+    public IReadOnlyList<(string Pattern, WeightFormat Format)> Tensors { get; init; } = [];
+
+    /// <summary>The importance of the columns of a tensor, by canonical name: null for one that has none, in all for no importance.</summary>
+    public Func<string, float[]?>? Importance { get; init; }
+}
+
+/// <summary>What quantising did.</summary>
+/// <param name="Bytes">Bytes of the file.</param>
+/// <param name="BitsPerWeight">Bits that a weight takes on average, over all tensors.</param>
+/// <param name="Tensors">What became of each tensor.</param>
+/// <param name="Remarks">Fallbacks and other things that one should know, in sentences.</param>
+public sealed record QuantizeReport(long Bytes, double BitsPerWeight, IReadOnlyList<TensorOutcome> Tensors, IReadOnlyList<string> Remarks);
+
+/// <summary>Quantises models.</summary>
+public static class Quantizer
+{
+    /// <summary>Writes a quantised GGUF file of a GGUF file or a folder.</summary>
+    /// <param name="header">The model.</param>
+    /// <param name="path">What the file will be called.</param>
+    /// <param name="options">Which formats.</param>
+    /// <param name="write">How it is written; null for the defaults.</param>
+    /// <exception cref="ModelTensorException">A weight is not finite, or cannot be stored.</exception>
+    /// <exception cref="NotSupportedException">A format needs importance that is not there, or a GGUF file cannot say what the model does.</exception>
+    /// <exception cref="IOException">It cannot be written, or a file of the model became shorter meanwhile.</exception>
+    public static QuantizeReport Run(ModelHeader header, string path, QuantizeOptions options, ModelWriteOptions? write = null)
+    {
+        GgufContent content = GgufContent.Of(header);
+        List<string> remarks = [.. content.Warnings];
+        Dictionary<string, TensorChoice> choices = Choose(header, content, options, remarks);
+        (long bytes, IReadOnlyList<TensorOutcome> tensors) =
+            GgufModelWriter.Write(path, header, content, tensor => choices.GetValueOrDefault(tensor.Name), (write ?? new ModelWriteOptions()) with { MeasuresErrors = true, FileType = options.Mix.FileType });
+        double bits = 8.0 * tensors.Sum(tensor => tensor.Bytes) / tensors.Sum(tensor => tensor.Elements);
+        return new QuantizeReport(bytes, bits, tensors, remarks);
+    }
+
+    /// <summary>The format of every tensor that is quantised, by name.</summary>
+    public static Dictionary<string, TensorChoice> Choose(ModelHeader header, GgufContent content, QuantizeOptions options, List<string> remarks)
+    {
+        LayerConfig layer = header.Config.Layers[0];
+        bool hasOutput = content.Tensors.Any(tensor => tensor.Name == "output.weight");
+        MixModel model = new(header.Gguf is null ? header.Family.WrittenGgufArchitecture : header.Architecture, header.Config.NumLayers, layer.NumHeads / layer.NumKvHeads, hasOutput, options.Importance is not null);
+        Dictionary<string, TensorChoice> choices = new(StringComparer.Ordinal);
+        Dictionary<(string Wanted, string Format), List<string>> fallbacks = [];
+        int requantised = 0;
+        foreach (ModelTensor tensor in content.Tensors.Where(tensor => FormatMix.Quantizes(tensor.Name, tensor.IsVector)))
+        {
+            WeightFormat? given = options.Tensors.FirstOrDefault(each => Fits(each.Pattern, tensor.Name)).Format;
+            MixedFormat mixed = given is null ? options.Mix.Choose(tensor.Name, tensor.Columns, model) : FormatMix.Fitting(given, tensor.Columns);
+            if (mixed.Wanted is { } wanted)
+            {
+                (string, string) key = (wanted.Name, mixed.Format.Name);
+                fallbacks.TryAdd(key, []);
+                fallbacks[key].Add($"{tensor.Name} (rows of {tensor.Columns})");
+            }
+
+            float[] importance = options.Importance?.Invoke(tensor.Name) ?? [];
+            RefuseMissing(tensor, mixed.Format, importance);
+            requantised += tensor.Format.BlockSize > 1 && tensor.Format != mixed.Format ? 1 : 0;
+            choices.Add(tensor.Name, new TensorChoice(mixed.Format, importance));
+        }
+
+        foreach (((string wanted, string format), List<string> names) in fallbacks)
+        {
+            remarks.Add($"{names.Count} tensors have rows that are no whole {wanted} blocks of {WeightFormats.ForName(wanted)!.BlockSize} and get {format} instead: {names[0]}{(names.Count > 1 ? " and others" : "")}.");
+        }
+
+        if (requantised > 0)
+        {
+            remarks.Add($"{requantised} tensors were quantised already and are rounded a second time: the errors below are only what this adds. Quantise the original model for less loss.");
+        }
+
+        return choices;
+    }
+
+    private static void RefuseMissing(ModelTensor tensor, WeightFormat format, float[] importance)
+    {
+        if (format.Importance == ImportanceUse.Required && importance.Length == 0)
+        {
+            throw new NotSupportedException($"{format.Name}, which {tensor.Name} would get, is too coarse to be rounded to without importance. Give --calibration FILE, or choose a larger format.");
+        }
+
+        if (importance.Length != 0 && importance.Length != tensor.Columns)
+        {
+            throw new NotSupportedException($"The importance of {tensor.Name} has {importance.Length} columns, the tensor {tensor.Columns}. The calibration is of another model.");
+        }
+    }
+
+    /// <summary>Whether a name holds a pattern, in which <c>*</c> stands for anything.</summary>
+    private static bool Fits(string pattern, string name)
+    {
+        int at = 0;
+        foreach (string part in pattern.Split('*'))
+        {
+            int found = name.IndexOf(part, at, StringComparison.Ordinal);
+            if (found < 0)
+            {
+                return false;
+            }
+
+            at = found + part.Length;
+        }
+
+        return true;
+    }
+}

@@ -1,0 +1,151 @@
+// Between GGUF files and Hugging Face folders. Knows what each keeps of the other; arithmetic and names are elsewhere.
+using Kidogo.Models.Files;
+using Kidogo.Tensors.Formats;
+
+namespace Kidogo.Models.Export;
+
+/// <summary>What a conversion did.</summary>
+/// <param name="Bytes">Bytes of all files that were written.</param>
+/// <param name="Warnings">What could not be said in the new form, in sentences.</param>
+public sealed record ConversionReport(long Bytes, IReadOnlyList<string> Warnings);
+
+/// <summary>Converts models.</summary>
+public static class ModelConverter
+{
+    /// <summary>Writes a model as a GGUF file if the path ends in <c>.gguf</c>, else as a Hugging Face folder.</summary>
+    /// <param name="header">The model.</param>
+    /// <param name="path">What the result will be called; a folder must be new or empty.</param>
+    /// <param name="format">F32, F16 or BF16 for all weights; null to keep them as they are (in a folder block formats become F32, which holds them exactly).</param>
+    /// <param name="options">How it is written; null for the defaults.</param>
+    /// <exception cref="ModelTensorException">A weight cannot be stored as was asked.</exception>
+    /// <exception cref="NotSupportedException">The new form cannot say what the model does.</exception>
+    /// <exception cref="IOException">It cannot be written, or a file of the model became shorter meanwhile.</exception>
+    public static ConversionReport Convert(ModelHeader header, string path, WeightFormat? format = null, ModelWriteOptions? options = null) =>
+        path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? ToGguf(header, path, format, options) : ToFolder(header, path, format, options ?? new ModelWriteOptions());
+
+    private static ConversionReport ToGguf(ModelHeader header, string path, WeightFormat? format, ModelWriteOptions? options)
+    {
+        GgufContent content = GgufContent.Of(header);
+        TensorChoice? Choose(ModelTensor tensor) => format is null || tensor.IsVector || tensor.Name == "position_embd.weight" ? null : new TensorChoice(format);
+        (long bytes, _) = GgufModelWriter.Write(path, header, content, Choose, options);
+        return new ConversionReport(bytes, content.Warnings);
+    }
+
+    private static ConversionReport ToFolder(ModelHeader header, string path, WeightFormat? format, ModelWriteOptions options)
+    {
+        if (Directory.Exists(path) && Directory.EnumerateFileSystemEntries(path).Any())
+        {
+            throw new IOException($"The folder {path} is there already and not empty. Name a new one, so that no files of two models are mixed up.");
+        }
+
+        List<string> warnings = [];
+        GgufMetadata kept = new();
+        Dictionary<string, ReadOnlyMemory<byte>> files = header.Folder is { } source ? KeptFiles.Of(source) : KeptFiles.Of(header.Gguf!.Metadata);
+        Dictionary<string, string> weightMetadata = new(StringComparer.Ordinal);
+        Dictionary<string, WeightFormat> formats = [];
+        Dictionary<string, float[]>? lost = null;
+        ReadOnlyMemory<byte>? earlier = null;
+        if (header.Gguf is { } gguf)
+        {
+            Metadata metadata = gguf.Metadata;
+            foreach (string key in metadata.Keys.Where(key => !KeptFiles.IsKey(key) && key != KeptFiles.FormatsKey && !key.StartsWith(KeptFiles.LostPrefix, StringComparison.Ordinal)))
+            {
+                kept.Copy(key, metadata);
+                if (key.StartsWith(KeptFiles.WeightsPrefix, StringComparison.Ordinal))
+                {
+                    weightMetadata[key[KeptFiles.WeightsPrefix.Length..]] = metadata.GetString(key);
+                }
+            }
+
+            earlier = files.Remove("config.json", out ReadOnlyMemory<byte> config) ? config : null;
+            formats = GgufContent.Formats(metadata);
+            lost = GgufContent.Lost(metadata);
+            if (GgufVocabulary.AddFiles(header, files, kept) is { } warning)
+            {
+                warnings.Add(warning);
+            }
+        }
+        else
+        {
+            earlier = SmallFile.Read(header.Folder!.FindFile("config.json")!, 1 << 20);
+            weightMetadata = header.Folder.WeightMetadata.ToDictionary();
+            using GgufFile? keptFile = header.Folder.FindFile(HuggingFaceFolderWriter.KeptMetadataName) is { } keptPath ? GgufFile.Open(keptPath) : null;
+            keptFile?.Metadata.Keys.ToList().ForEach(key => kept.Copy(key, keptFile.Metadata));
+        }
+
+        (int? bos, IReadOnlyList<int> eos, int? pad) = Ids(header);
+        HuggingFaceFolderContent content = new()
+        {
+            Config = header.Config,
+            Family = header.Family,
+            Tensors = StoredModelTensors.Of(header),
+            Format = format,
+            Files = files,
+            BosId = bos,
+            EosIds = eos,
+            PadId = pad,
+            EarlierConfig = earlier,
+            Metadata = weightMetadata,
+            Residuals = lost,
+            FormatOf = tensor => formats.TryGetValue(tensor.Name, out WeightFormat? was) && Holds(was, tensor) ? was : null,
+            KeptMetadata = kept.Keys.Count > 0 ? kept : null,
+        };
+        using NewFolder folder = NewFolder.Create(path);
+        options.Began?.Invoke(folder.TemporaryPath);
+        long bytes = HuggingFaceFolderWriter.Write(folder, content, options.Progress);
+        if (Directory.Exists(path))
+        {
+            Directory.Delete(path); // it is empty
+        }
+
+        folder.Commit();
+        if (header.Gguf is not null && content.Tensors.Any(tensor => tensor.Format.BlockSize > 1) && format is null)
+        {
+            warnings.Add("Folders hold no block formats: quantised tensors were written as F32, which holds them exactly and takes more room. --format F16 halves it.");
+        }
+
+        return new ConversionReport(bytes, warnings);
+    }
+
+    /// <summary>Whether a format holds every value of a tensor as it is.</summary>
+    private static bool Holds(WeightFormat format, ModelTensor tensor)
+    {
+        const int Largest = 1 << 26; // vectors and tables of positions
+        if (tensor.Elements > Largest)
+        {
+            return false;
+        }
+
+        float[] values = tensor.ReadFloats();
+        byte[] stored = new byte[format.RowBytes(values.Length)];
+        float[] again = new float[values.Length];
+        if (!values.All(float.IsFinite))
+        {
+            return false;
+        }
+
+        try
+        {
+            format.Encode(values, [], stored);
+        }
+        catch (WeightEncodingException)
+        {
+            return false;
+        }
+
+        format.Decode(stored, again);
+        return values.AsSpan().SequenceEqual(again);
+    }
+
+    private static (int? Bos, IReadOnlyList<int> Eos, int? Pad) Ids(ModelHeader header)
+    {
+        ModelText text = ModelText.Of(header);
+        IReadOnlyList<int> ends = header.Generation.EndTokens;
+        if (!text.HasTokenizer)
+        {
+            return (null, ends, null);
+        }
+
+        return (text.Tokenizer.BosId, ends.Count > 0 ? ends : text.Tokenizer.EosId is { } eos ? [eos] : [], text.Tokenizer.PadId);
+    }
+}
