@@ -4,6 +4,7 @@ using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using System.Reflection;
 using Kidogo.Cli.Verbs;
+using Kidogo.Compression.Calibration;
 using Kidogo.Data;
 using Kidogo.Inference.Sampling;
 using Kidogo.Models;
@@ -84,6 +85,7 @@ internal static class Application
         BenchVerb.Create(session),
         EvalVerb.Create(session),
         ConvertVerb.Create(session),
+        CalibrateVerb.Create(session),
         QuantizeVerb.Create(session),
         DoctorVerb.Create(session),
     ];
@@ -182,7 +184,7 @@ internal static class Application
         {
             IOException full when AtomicFile.IsDiskFull(full) => (ExitCode.Failed, "The disk is full: standard output could not be written. Free some space, or send it elsewhere."),
             UsageException => (ExitCode.WrongUse, failure.Message),
-            FailureException or DamagedLogitsException or ModelFormatException or ModelTensorException or DataFormatException or TokenizerException or ChatTemplateException or IOException or NotSupportedException => (ExitCode.Failed, failure.Message),
+            FailureException or DamagedLogitsException or ModelFormatException or ModelTensorException or CalibrationException or DataFormatException or TokenizerException or ChatTemplateException or IOException or NotSupportedException => (ExitCode.Failed, failure.Message),
             UnauthorizedAccessException => (ExitCode.Failed, $"{failure.Message.TrimEnd('.')}. Check the permissions of the file and its folder."),
             ArgumentException argument => (ExitCode.Failed, WithoutParameter(argument)),
             OutOfMemoryException => (ExitCode.Failed, "There is not enough memory. Try a smaller model, a shorter --context or --kv-cache q8_0; kidogo doctor shows what fits."),

@@ -16,6 +16,9 @@ public sealed record QuantizeOptions
 
     /// <summary>The importance of the columns of a tensor, by canonical name: null for one that has none, in all for no importance.</summary>
     public Func<string, float[]?>? Importance { get; init; }
+
+    /// <summary>Chooses codes before the file is written: gets the format of every tensor that is quantised, and gives the same with encoders of its own. Null to round to nearest.</summary>
+    public Func<Dictionary<string, TensorChoice>, Dictionary<string, TensorChoice>>? Method { get; init; }
 }
 
 /// <summary>What quantising did.</summary>
@@ -41,6 +44,7 @@ public static class Quantizer
         GgufContent content = GgufContent.Of(header);
         List<string> remarks = [.. content.Warnings];
         Dictionary<string, TensorChoice> choices = Choose(header, content, options, remarks);
+        choices = options.Method?.Invoke(choices) ?? choices;
         (long bytes, IReadOnlyList<TensorOutcome> tensors) =
             GgufModelWriter.Write(path, header, content, tensor => choices.GetValueOrDefault(tensor.Name), (write ?? new ModelWriteOptions()) with { MeasuresErrors = true, FileType = options.Mix.FileType });
         double bits = 8.0 * tensors.Sum(tensor => tensor.Bytes) / tensors.Sum(tensor => tensor.Elements);
