@@ -105,21 +105,22 @@ public sealed class QuantizedRows : IDisposable
     {
         using (NewFile file = NewFile.Create(PathOf(block)))
         {
-            using BinaryWriter writer = new(file.Stream, Encoding.UTF8, leaveOpen: true);
-            writer.Write(s_magic);
-            writer.Write(key);
-            writer.Write(matrices.Count);
-            foreach (QuantizedMatrix matrix in matrices)
+            using (BinaryWriter writer = new(file.Stream, Encoding.UTF8, leaveOpen: true))
             {
-                writer.Write(matrix.Slot);
-                writer.Write(matrix.Format.GgufTypeId);
-                writer.Write(matrix.Columns);
-                writer.Write(matrix.Keys.Length);
-                writer.Write(MemoryMarshal.AsBytes<UInt128>(matrix.Keys));
-                writer.Write(matrix.Bytes);
+                writer.Write(s_magic);
+                writer.Write(key);
+                writer.Write(matrices.Count);
+                foreach (QuantizedMatrix matrix in matrices)
+                {
+                    writer.Write(matrix.Slot);
+                    writer.Write(matrix.Format.GgufTypeId);
+                    writer.Write(matrix.Columns);
+                    writer.Write(matrix.Keys.Length);
+                    writer.Write(MemoryMarshal.AsBytes<UInt128>(matrix.Keys));
+                    writer.Write(matrix.Bytes);
+                }
             }
 
-            writer.Flush();
             file.Commit();
         }
 
