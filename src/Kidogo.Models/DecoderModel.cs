@@ -45,6 +45,9 @@ public sealed class DecoderModel : IDisposable
 
     internal IReadOnlyList<DecoderBlock> Blocks => _blocks;
 
+    /// <summary>The norm before the head.</summary>
+    internal Norm FinalNorm => _norm;
+
     /// <summary>An empty cache for one sequence.</summary>
     /// <param name="contextLength">Positions that may be cached, where positions are learned no more than those; 0 for the model's own context. Rotations that depend on the length go by it.</param>
     /// <param name="format">How keys and values are stored.</param>
@@ -197,7 +200,8 @@ public sealed class DecoderModel : IDisposable
         return logits;
     }
 
-    private Tensor ForwardSelected(ComputeContext context, SequenceBatch batch)
+    /// <summary>What goes into the first block.</summary>
+    internal Tensor Embed(ComputeContext context, SequenceBatch batch)
     {
         if (batch.SelectedLogitRows.Length == 0)
         {
@@ -227,11 +231,12 @@ public sealed class DecoderModel : IDisposable
     private Tensor Hidden(ComputeContext context, SequenceBatch batch)
     {
         Tensor x = _embedding.Forward(context, batch.Tokens);
-        if (_positions is not null)
-        {
-            x = AddOp.Apply(context, x, _positions.Forward(context, batch.Positions));
-        }
+        return _positions is null ? x : AddOp.Apply(context, x, _positions.Forward(context, batch.Positions));
+    }
 
+    private Tensor ForwardSelected(ComputeContext context, SequenceBatch batch)
+    {
+        Tensor x = Embed(context, batch);
         foreach (DecoderBlock block in _blocks)
         {
             x = context.CheckpointActivations ? Recomputed(context, block, x, batch) : block.Forward(context, x, batch);

@@ -36,7 +36,8 @@ public static class Awq
     /// <param name="grid">A new grid for a row.</param>
     /// <param name="weighting">How columns are weighed.</param>
     /// <param name="threads">Threads.</param>
-    public static AwqScales SearchScales(Tensor weights, Tensor inputs, Func<IRowGrid> grid, AwqWeighting weighting, int threads)
+    /// <param name="meanSquares">[C] The mean squares of the inputs, for grids that weigh errors by importance: it is divided by s². Empty: all columns alike.</param>
+    public static AwqScales SearchScales(Tensor weights, Tensor inputs, Func<IRowGrid> grid, AwqWeighting weighting, int threads, float[]? meanSquares = null)
     {
         if (inputs.Columns != weights.Columns || inputs.Rows == 0)
         {
@@ -46,12 +47,13 @@ public static class Awq
         double[] activation = MeanMagnitudes(inputs);
         double[] weight = weighting == AwqWeighting.Activations ? [] : WeightShares(weights, grid().GroupColumns);
         double[] losses = new double[Ratios];
+        double[] wide = Wide(inputs);
         AwqScales? best = null;
         for (int i = 0; i < Ratios; i++)
         {
             double ratio = (double)i / Ratios;
             float[] scales = Scales(activation, weight, ratio);
-            losses[i] = Loss(weights, inputs, scales, grid, threads);
+            losses[i] = Loss(weights, wide, scales, grid, threads, Scaled(meanSquares, scales));
             if (best is null || losses[i] < best.Loss)
             {
                 best = new AwqScales(scales, ratio, losses[i], losses);
@@ -69,7 +71,7 @@ public static class Awq
     {
         for (int r = 0; r < weights.Rows; r++)
         {
-            RoundScaled(weights.Row(r), scales, grids[r], weights.Row(r));
+            RoundScaled(weights.Row(r), scales, grids[r], weights.Row(r), []);
         }
     }
 
@@ -84,6 +86,7 @@ public static class Awq
         int group = grid().GroupColumns;
         int groups = (weights.Columns + group - 1) / group;
         Tensor limits = new(weights.Rows, groups);
+        double[] wide = Wide(inputs);
         Parallel.For(0, weights.Rows, new ParallelOptions { MaxDegreeOfParallelism = threads }, r =>
         {
             IRowGrid own = grid();
@@ -105,7 +108,7 @@ public static class Awq
                         difference[c] = (double)row[c] - own.Round(g, (g * group) + c, part[c]);
                     }
 
-                    double error = MeanSquare(inputs, g * group, difference.AsSpan(0, row.Length));
+                    double error = MeanSquare(wide, inputs.Columns, g * group, difference.AsSpan(0, row.Length));
                     if (error < least)
                     {
                         least = error;
@@ -188,7 +191,7 @@ public static class Awq
         return Array.ConvertAll(scales, scale => (float)(scale / middle));
     }
 
-    private static double Loss(Tensor weights, Tensor inputs, float[] scales, Func<IRowGrid> grid, int threads)
+    private static double Loss(Tensor weights, double[] inputs, float[] scales, Func<IRowGrid> grid, int threads, float[] importance)
     {
         double[] losses = new double[weights.Rows]; // added up in the order of rows, whoever found them
         int items = (weights.Rows + RowsPerItem - 1) / RowsPerItem;
@@ -200,26 +203,26 @@ public static class Awq
             for (int r = item * RowsPerItem; r < Math.Min((item + 1) * RowsPerItem, weights.Rows); r++)
             {
                 ReadOnlySpan<float> row = weights.Row(r);
-                RoundScaled(row, scales, own, rounded);
+                RoundScaled(row, scales, own, rounded, importance);
                 for (int c = 0; c < row.Length; c++)
                 {
                     difference[c] = (double)row[c] - rounded[c];
                 }
 
-                losses[r] = MeanSquare(inputs, 0, difference);
+                losses[r] = MeanSquare(inputs, weights.Columns, 0, difference);
             }
         });
         return losses.Sum() / weights.Rows;
     }
 
-    private static void RoundScaled(ReadOnlySpan<float> weights, ReadOnlySpan<float> scales, IRowGrid grid, Span<float> destination)
+    private static void RoundScaled(ReadOnlySpan<float> weights, ReadOnlySpan<float> scales, IRowGrid grid, Span<float> destination, ReadOnlySpan<float> importance)
     {
         TensorPrimitives.Multiply(weights, scales, destination);
         for (int start = 0; start < destination.Length; start += grid.GroupColumns)
         {
             Span<float> part = destination.Slice(start, Math.Min(grid.GroupColumns, destination.Length - start));
             int group = start / grid.GroupColumns;
-            grid.Fit(group, part, []);
+            grid.Fit(group, part, importance.IsEmpty ? importance : importance.Slice(start, part.Length));
             for (int c = 0; c < part.Length; c++)
             {
                 part[c] = grid.Round(group, start + c, part[c]);
@@ -229,22 +232,27 @@ public static class Awq
         TensorPrimitives.Divide(destination, scales, destination);
     }
 
+    private static double[] Wide(Tensor inputs)
+    {
+        double[] wide = new double[inputs.Length];
+        TensorPrimitives.ConvertTruncating<float, double>(inputs.Span, wide);
+        return wide;
+    }
+
+    /// <summary>What importance becomes where inputs are divided by their scales.</summary>
+    private static float[] Scaled(float[]? meanSquares, float[] scales) => meanSquares is null ? [] : [.. meanSquares.Select((mean, c) => mean / (scales[c] * scales[c]))];
+
     /// <summary>The mean over inputs of (x · difference)², over some columns.</summary>
-    private static double MeanSquare(Tensor inputs, int firstColumn, ReadOnlySpan<double> difference)
+    private static double MeanSquare(ReadOnlySpan<double> inputs, int columns, int firstColumn, ReadOnlySpan<double> difference)
     {
         double sum = 0;
-        for (int t = 0; t < inputs.Rows; t++)
+        int rows = inputs.Length / columns;
+        for (int t = 0; t < rows; t++)
         {
-            ReadOnlySpan<float> row = inputs.Row(t).Slice(firstColumn, difference.Length);
-            double output = 0;
-            for (int c = 0; c < row.Length; c++)
-            {
-                output += row[c] * difference[c];
-            }
-
+            double output = TensorPrimitives.Dot(inputs.Slice((t * columns) + firstColumn, difference.Length), difference);
             sum += output * output;
         }
 
-        return sum / inputs.Rows;
+        return sum / rows;
     }
 }

@@ -56,12 +56,13 @@ public static class Gptq
             isDead[c] = hessian[(c * columns) + c] == 0;
         }
 
+        float[] cost = CostOf(propagation, order);
         int group = grids[0].GroupColumns;
         int items = (weights.Rows + RowsPerItem - 1) / RowsPerItem;
         Parallel.For(0, items, new ParallelOptions { MaxDegreeOfParallelism = options.Threads }, item =>
         {
             int first = item * RowsPerItem;
-            new RowTile(weights, first, Math.Min(RowsPerItem, weights.Rows - first), grids, order, isDead, options).Run(propagation);
+            new RowTile(weights, first, Math.Min(RowsPerItem, weights.Rows - first), grids, order, isDead, cost, options).Run(propagation);
         });
 
         int[] groupOf = new int[columns];
@@ -71,6 +72,20 @@ public static class Gptq
         }
 
         return new GptqResult(order, groupOf, propagation.Damping);
+    }
+
+    /// <summary>What the error of a column costs once those behind it have made good what they can: 1 / U², in shares of the mean (arXiv 2210.17323, equation 2). [C]</summary>
+    private static float[] CostOf(ErrorPropagation propagation, int[] order)
+    {
+        double[] costs = new double[order.Length];
+        for (int position = 0; position < order.Length; position++)
+        {
+            double upper = propagation.Row(position)[0];
+            costs[order[position]] = 1 / (upper * upper);
+        }
+
+        double mean = costs.Average();
+        return Array.ConvertAll(costs, cost => (float)(cost / mean));
     }
 
     private static int[] OrderOf(ReadOnlySpan<float> hessian, int columns, bool byActivation)
@@ -94,15 +109,17 @@ public static class Gptq
         private readonly IReadOnlyList<IRowGrid> _grids;
         private readonly int[] _order;
         private readonly GptqOptions _options;
+        private readonly float[] _cost; // [C] in the order of rounding
         private readonly int _columns;
         private readonly int _group;
         private readonly float[] _weights; // [rows, C] in the order of rounding; before a block what the blocks before it made of them
         private readonly float[] _block; // [C of a block]: the row's weights with the corrections of its own block
         private readonly float[] _errors; // [rows, C of a block]
 
-        public RowTile(Tensor target, int first, int rows, IReadOnlyList<IRowGrid> grids, int[] order, bool[] isDead, GptqOptions options)
+        public RowTile(Tensor target, int first, int rows, IReadOnlyList<IRowGrid> grids, int[] order, bool[] isDead, float[] cost, GptqOptions options)
         {
             (_target, _first, _rows, _grids, _order, _options) = (target, first, rows, grids, order, options);
+            _cost = Array.ConvertAll(order, column => cost[column]);
             _columns = target.Columns;
             _group = grids[0].GroupColumns;
             _weights = new float[rows * _columns];
@@ -113,7 +130,7 @@ public static class Gptq
                 Span<float> row = target.Row(first + r);
                 if (_group >= _columns)
                 {
-                    grids[first + r].Fit(0, row, []); // of the whole row, columns without activations included
+                    grids[first + r].Fit(0, row, cost); // of the whole row, columns without activations included
                 }
 
                 for (int c = 0; c < _columns; c++)
@@ -123,7 +140,7 @@ public static class Gptq
 
                 for (int start = 0; options.StaticGroups && _group < _columns && start < _columns; start += _group)
                 {
-                    grids[first + r].Fit(start / _group, row.Slice(start, Math.Min(_group, _columns - start)), []);
+                    grids[first + r].Fit(start / _group, row.Slice(start, Math.Min(_group, _columns - start)), cost.AsSpan(start, Math.Min(_group, _columns - start)));
                 }
 
                 for (int position = 0; position < _columns; position++)
@@ -168,7 +185,7 @@ public static class Gptq
                 bool isOwn = !_options.StaticGroups && _group < _columns;
                 if (isOwn && position % _group == 0)
                 {
-                    grid.Fit(position / _group, row.Slice(position, Math.Min(_group, _columns - position)), []);
+                    grid.Fit(position / _group, row.Slice(position, Math.Min(_group, _columns - position)), _cost.AsSpan(position, Math.Min(_group, _columns - position)));
                 }
 
                 int column = _order[position];

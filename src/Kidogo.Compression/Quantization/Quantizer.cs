@@ -16,6 +16,9 @@ public sealed record QuantizeOptions
 
     /// <summary>The importance of the columns of a tensor, by canonical name: null for one that has none, in all for no importance.</summary>
     public Func<string, float[]?>? Importance { get; init; }
+
+    /// <summary>Works before the file is written: gets the tensors and the format of every one that is quantised, and gives tensors, and formats with importance or encoders of its own. Null to round to nearest.</summary>
+    public Func<GgufContent, Dictionary<string, TensorChoice>, (GgufContent Content, Dictionary<string, TensorChoice> Choices)>? Method { get; init; }
 }
 
 /// <summary>What quantising did.</summary>
@@ -41,6 +44,7 @@ public static class Quantizer
         GgufContent content = GgufContent.Of(header);
         List<string> remarks = [.. content.Warnings];
         Dictionary<string, TensorChoice> choices = Choose(header, content, options, remarks);
+        (content, choices) = options.Method?.Invoke(content, choices) ?? (content, choices);
         (long bytes, IReadOnlyList<TensorOutcome> tensors) =
             GgufModelWriter.Write(path, header, content, tensor => choices.GetValueOrDefault(tensor.Name), (write ?? new ModelWriteOptions()) with { MeasuresErrors = true, FileType = options.Mix.FileType });
         double bits = 8.0 * tensors.Sum(tensor => tensor.Bytes) / tensors.Sum(tensor => tensor.Elements);

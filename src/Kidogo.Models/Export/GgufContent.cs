@@ -32,6 +32,10 @@ public sealed class GgufContent
     /// <summary>Of a GGUF file the tensors as they lie, for those that are no matrix or vector of weights.</summary>
     internal Dictionary<string, StoredTensor> Stored { get; }
 
+    /// <summary>The same with changed tensors, under the names and in the order they have.</summary>
+    /// <param name="change">From a tensor to what is written in its place.</param>
+    public GgufContent With(Func<ModelTensor, ModelTensor> change) => new(Metadata, [.. Tensors.Select(change)], Stored, [.. Warnings]);
+
     /// <summary>Of a model that is open: a GGUF file as it is, a folder in the conventions of GGUF.</summary>
     /// <exception cref="NotSupportedException">A GGUF file cannot say what the model does.</exception>
     /// <exception cref="ModelFormatException">A file of the model is not what it should be.</exception>

@@ -4,6 +4,11 @@ using Kidogo.Tensors.Formats;
 
 namespace Kidogo.Models.Export;
 
+/// <summary>Writes what was chosen for a row.</summary>
+/// <param name="row">[C] The row as the model has it.</param>
+/// <param name="destination">Its bytes in the format of choice.</param>
+public delegate void RowEncoder(ReadOnlySpan<float> row, Span<byte> destination);
+
 /// <summary>How a tensor is to be stored.</summary>
 /// <param name="Format">The format.</param>
 /// <param name="Importance">How much the squared error of each column counts; empty: all alike.</param>
@@ -14,6 +19,9 @@ public sealed record TensorChoice(WeightFormat Format, float[] Importance)
         : this(format, [])
     {
     }
+
+    /// <summary>Encodes a row in place of the format's own encoder, where another method has chosen its codes; null for the format's. Called from several threads.</summary>
+    public RowEncoder? Encoder { get; init; }
 }
 
 /// <summary>What became of a tensor.</summary>
@@ -53,7 +61,7 @@ public static class GgufModelWriter
         foreach (ModelTensor tensor in content.Tensors)
         {
             TensorChoice choice = choose?.Invoke(tensor) ?? new TensorChoice(tensor.Format);
-            EncodingRequest request = new() { Importance = choice.Importance, Threads = options.Threads, MeasuresError = options.MeasuresErrors, Advanced = Advance };
+            EncodingRequest request = new() { Importance = choice.Importance, Encoder = choice.Encoder, Threads = options.Threads, MeasuresError = options.MeasuresErrors, Advanced = Advance };
             encoded.Add((tensor, choice.Format, request));
             IReadOnlyList<long> shape = content.Stored.TryGetValue(tensor.Name, out StoredTensor? stored) ? stored.Shape : tensor.Shape;
             all.Add(TensorToWrite.Of(tensor.Name, shape, choice.Format, stream => TensorEncoding.Write(tensor, choice.Format, stream, request)));

@@ -11,6 +11,9 @@ internal sealed class EncodingRequest
     /// <summary>How much the squared error of each column counts [columns]; empty: all alike.</summary>
     public float[] Importance { get; init; } = [];
 
+    /// <summary>Encodes rows in place of the format; null for the format itself.</summary>
+    public RowEncoder? Encoder { get; init; }
+
     /// <summary>Threads that encode; the result is the same with any number.</summary>
     public int Threads { get; init; } = 1;
 
@@ -47,7 +50,7 @@ internal static class TensorEncoding
     /// <exception cref="ModelTensorException">A weight is not finite, or beyond what the format holds.</exception>
     public static void Write(ModelTensor tensor, WeightFormat format, Stream stream, EncodingRequest request)
     {
-        if (format == tensor.Format)
+        if (format == tensor.Format && request.Encoder is null)
         {
             Copy(tensor, stream, request);
             return;
@@ -89,7 +92,14 @@ internal static class TensorEncoding
             tensor.Format.Decode(source.AsSpan(row * tensor.RowBytes, tensor.RowBytes), values);
             try
             {
-                format.Encode(values, request.Importance, encoded);
+                if (request.Encoder is { } encoder)
+                {
+                    encoder(values, encoded);
+                }
+                else
+                {
+                    format.Encode(values, request.Importance, encoded);
+                }
             }
             catch (WeightEncodingException failure)
             {

@@ -41,6 +41,12 @@ public struct IQ4_NL : IWeightBlock<IQ4_NL>
     internal static ReadOnlySpan<sbyte> Levels => [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
     /// <inheritdoc/>
+    public static int CodeCount => 16;
+
+    /// <inheritdoc/>
+    public static void WriteCode(ref IQ4_NL block, int element, int code) => CodePlaces.Write(ref block.Codes[element % 16], element / 16 * 4, 4, code);
+
+    /// <inheritdoc/>
     public static bool CanEncode => true;
 
     /// <inheritdoc/>

@@ -53,6 +53,13 @@ public struct IQ4_XS : IWeightBlock<IQ4_XS>
     }
 
     /// <inheritdoc/>
+    public static int CodeCount => 16;
+
+    /// <inheritdoc/>
+    public static void WriteCode(ref IQ4_XS block, int element, int code) =>
+        CodePlaces.Write(ref block.Codes[(element / 32 * 16) + (element % 16)], element / 16 % 2 * 4, 4, code);
+
+    /// <inheritdoc/>
     public static bool CanEncode => true;
 
     /// <inheritdoc/>

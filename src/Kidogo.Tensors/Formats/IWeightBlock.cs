@@ -36,6 +36,15 @@ public interface IWeightBlock<TSelf>
         }
     }
 
+    /// <summary>How many codes each weight can have while the scales of its block stay; 0 where weights have no codes of their own.</summary>
+    static virtual int CodeCount => 0;
+
+    /// <summary>Changes the code of one weight, and nothing else.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="element">0 to BlockSize - 1.</param>
+    /// <param name="code">0 to <see cref="CodeCount"/> - 1.</param>
+    static virtual void WriteCode(ref TSelf block, int element, int code) => throw new NotSupportedException($"The weights of {TSelf.Name} have no codes of their own.");
+
     /// <summary>Whether <see cref="EncodeRow"/> works.</summary>
     static virtual bool CanEncode => false;
 

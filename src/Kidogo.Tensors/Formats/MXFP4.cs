@@ -39,6 +39,12 @@ public struct MXFP4 : IWeightBlock<MXFP4>
     }
 
     /// <inheritdoc/>
+    public static int CodeCount => 16;
+
+    /// <inheritdoc/>
+    public static void WriteCode(ref MXFP4 block, int element, int code) => CodePlaces.Write(ref block.Codes[element % 16], element / 16 * 4, 4, code);
+
+    /// <inheritdoc/>
     public static bool CanEncode => true;
 
     /// <inheritdoc/>

@@ -59,6 +59,13 @@ public struct NVFP4 : IWeightBlock<NVFP4>
     }
 
     /// <inheritdoc/>
+    public static int CodeCount => 16;
+
+    /// <inheritdoc/>
+    public static void WriteCode(ref NVFP4 block, int element, int code) =>
+        CodePlaces.Write(ref block.Codes[(element / 16 * 8) + (element % 8)], element / 8 % 2 * 4, 4, code);
+
+    /// <inheritdoc/>
     public static bool CanEncode => true;
 
     /// <inheritdoc/>

@@ -1,4 +1,5 @@
 // Q1_0: 128 weights of one bit with one scale. GGUF type 41.
+using Kidogo.Tensors.Formats.Encoding;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -38,6 +39,12 @@ public struct Q1_0 : IWeightBlock<Q1_0>
             CodeWriter.Write(signs, scale, destination.Slice(16 * i, 16));
         }
     }
+
+    /// <inheritdoc/>
+    public static int CodeCount => 2;
+
+    /// <inheritdoc/>
+    public static void WriteCode(ref Q1_0 block, int element, int code) => CodePlaces.Write(ref block.Codes[element / 8], element % 8, 1, code);
 
     /// <inheritdoc/>
     public static bool CanEncode => true;

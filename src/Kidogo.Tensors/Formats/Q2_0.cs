@@ -48,6 +48,12 @@ public struct Q2_0 : IWeightBlock<Q2_0>
     }
 
     /// <inheritdoc/>
+    public static int CodeCount => 3;
+
+    /// <inheritdoc/>
+    public static void WriteCode(ref Q2_0 block, int element, int code) => CodePlaces.Write(ref block.Codes[element / 4], element % 4 * 2, 2, code);
+
+    /// <inheritdoc/>
     public static bool CanEncode => true;
 
     /// <inheritdoc/>

@@ -50,6 +50,13 @@ public struct Q2_K : IWeightBlock<Q2_K>
     }
 
     /// <inheritdoc/>
+    public static int CodeCount => 4;
+
+    /// <inheritdoc/>
+    public static void WriteCode(ref Q2_K block, int element, int code) =>
+        CodePlaces.Write(ref block.Codes[(element / 128 * 32) + (element % 32)], element / 32 % 4 * 2, 2, code);
+
+    /// <inheritdoc/>
     public static bool CanEncode => true;
 
     /// <inheritdoc/>

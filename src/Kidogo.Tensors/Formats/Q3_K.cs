@@ -52,6 +52,16 @@ public struct Q3_K : IWeightBlock<Q3_K>
     }
 
     /// <inheritdoc/>
+    public static int CodeCount => 8;
+
+    /// <inheritdoc/>
+    public static void WriteCode(ref Q3_K block, int element, int code)
+    {
+        CodePlaces.Write(ref block.Codes[(element / 128 * 32) + (element % 32)], element / 32 % 4 * 2, 2, code);
+        CodePlaces.Write(ref block.HighBits[element % 32], element / 32, 1, code >> 2);
+    }
+
+    /// <inheritdoc/>
     public static bool CanEncode => true;
 
     /// <inheritdoc/>

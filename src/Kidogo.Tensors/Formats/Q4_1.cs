@@ -41,6 +41,12 @@ public struct Q4_1 : IWeightBlock<Q4_1>
     }
 
     /// <inheritdoc/>
+    public static int CodeCount => 16;
+
+    /// <inheritdoc/>
+    public static void WriteCode(ref Q4_1 block, int element, int code) => CodePlaces.Write(ref block.Codes[element % 16], element / 16 * 4, 4, code);
+
+    /// <inheritdoc/>
     public static bool CanEncode => true;
 
     /// <inheritdoc/>

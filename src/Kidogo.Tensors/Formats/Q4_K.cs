@@ -54,6 +54,13 @@ public struct Q4_K : IWeightBlock<Q4_K>
     }
 
     /// <inheritdoc/>
+    public static int CodeCount => 16;
+
+    /// <inheritdoc/>
+    public static void WriteCode(ref Q4_K block, int element, int code) =>
+        CodePlaces.Write(ref block.Codes[(element / 64 * 32) + (element % 32)], element / 32 % 2 * 4, 4, code);
+
+    /// <inheritdoc/>
     public static bool CanEncode => true;
 
     /// <inheritdoc/>

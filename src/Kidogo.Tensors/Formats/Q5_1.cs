@@ -46,6 +46,18 @@ public struct Q5_1 : IWeightBlock<Q5_1>
     }
 
     /// <inheritdoc/>
+    public static int CodeCount => 32;
+
+    /// <inheritdoc/>
+    public static void WriteCode(ref Q5_1 block, int element, int code)
+    {
+        CodePlaces.Write(ref block.Codes[element % 16], element / 16 * 4, 4, code);
+        uint high = block.HighBits; // a field of a packed struct cannot be passed by reference
+        CodePlaces.WriteFifth(ref high, element, code);
+        block.HighBits = high;
+    }
+
+    /// <inheritdoc/>
     public static bool CanEncode => true;
 
     /// <inheritdoc/>

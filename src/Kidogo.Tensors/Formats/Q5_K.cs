@@ -60,6 +60,16 @@ public struct Q5_K : IWeightBlock<Q5_K>
     }
 
     /// <inheritdoc/>
+    public static int CodeCount => 32;
+
+    /// <inheritdoc/>
+    public static void WriteCode(ref Q5_K block, int element, int code)
+    {
+        CodePlaces.Write(ref block.Codes[(element / 64 * 32) + (element % 32)], element / 32 % 2 * 4, 4, code);
+        CodePlaces.Write(ref block.HighBits[element % 32], element / 32, 1, code >> 4);
+    }
+
+    /// <inheritdoc/>
     public static bool CanEncode => true;
 
     /// <inheritdoc/>

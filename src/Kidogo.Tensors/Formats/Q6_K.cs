@@ -51,6 +51,16 @@ public struct Q6_K : IWeightBlock<Q6_K>
     }
 
     /// <inheritdoc/>
+    public static int CodeCount => 64;
+
+    /// <inheritdoc/>
+    public static void WriteCode(ref Q6_K block, int element, int code)
+    {
+        CodePlaces.Write(ref block.LowBits[(element / 128 * 64) + (element % 64)], element / 64 % 2 * 4, 4, code);
+        CodePlaces.Write(ref block.HighBits[(element / 128 * 32) + (element % 32)], element / 32 % 4 * 2, 2, code >> 4);
+    }
+
+    /// <inheritdoc/>
     public static bool CanEncode => true;
 
     /// <inheritdoc/>

@@ -37,6 +37,12 @@ public struct Q8_0 : IWeightBlock<Q8_0>
     }
 
     /// <inheritdoc/>
+    public static int CodeCount => 255;
+
+    /// <inheritdoc/>
+    public static void WriteCode(ref Q8_0 block, int element, int code) => block.Codes[element] = (sbyte)(code - 127);
+
+    /// <inheritdoc/>
     public static bool CanEncode => true;
 
     /// <inheritdoc/>

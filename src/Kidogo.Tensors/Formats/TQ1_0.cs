@@ -76,6 +76,23 @@ public struct TQ1_0 : IWeightBlock<TQ1_0>
     }
 
     /// <inheritdoc/>
+    public static int CodeCount => 3;
+
+    /// <inheritdoc/>
+    public static void WriteCode(ref TQ1_0 block, int element, int code)
+    {
+        if (element < 240)
+        {
+            int start = element < 160 ? 0 : 160, stride = element < 160 ? 32 : 16;
+            CodePlaces.WriteTrit(ref block.Codes[(start / 5) + ((element - start) % stride)], (element - start) / stride, code);
+        }
+        else
+        {
+            CodePlaces.WriteTrit(ref block.LastCodes[element % 4], (element - 240) / 4, code);
+        }
+    }
+
+    /// <inheritdoc/>
     public static bool CanEncode => true;
 
     /// <inheritdoc/>

@@ -41,6 +41,13 @@ public struct TQ2_0 : IWeightBlock<TQ2_0>
     }
 
     /// <inheritdoc/>
+    public static int CodeCount => 3;
+
+    /// <inheritdoc/>
+    public static void WriteCode(ref TQ2_0 block, int element, int code) =>
+        CodePlaces.Write(ref block.Codes[(element / 128 * 32) + (element % 32)], element / 32 % 4 * 2, 2, code);
+
+    /// <inheritdoc/>
     public static bool CanEncode => true;
 
     /// <inheritdoc/>

@@ -48,6 +48,24 @@ public abstract class WeightFormat
     /// <exception cref="ArgumentException">The lengths do not belong together.</exception>
     public abstract void Decode(ReadOnlySpan<byte> blocks, Span<float> destination);
 
+    /// <summary>How many codes each weight can have while the scales of its block stay; 0 where weights have no codes of their own, but share points of a codebook or are floating-point numbers.</summary>
+    public abstract int CodeCount { get; }
+
+    /// <summary>Changes the code of one weight, and nothing else: for methods that choose codes themselves. What a code means, <see cref="Decode"/> says.</summary>
+    /// <param name="block">[BlockBytes]</param>
+    /// <param name="element">Which weight of the block.</param>
+    /// <param name="code">0 to <see cref="CodeCount"/> - 1.</param>
+    /// <exception cref="ArgumentException">The block, the weight or the code is none of the format's.</exception>
+    public void WriteCode(Span<byte> block, int element, int code)
+    {
+        if (block.Length != BlockBytes || (uint)element >= (uint)BlockSize || (uint)code >= (uint)CodeCount)
+        {
+            throw new ArgumentException($"Code {code} for weight {element} of a block of {block.Length} bytes; {Name} has {CodeCount} codes for {BlockSize} weights in {BlockBytes} bytes.");
+        }
+
+        WriteCodeTo(block, element, code);
+    }
+
     /// <summary>Whether weights can be encoded to this format.</summary>
     public abstract bool CanEncode { get; }
 
@@ -120,6 +138,9 @@ public abstract class WeightFormat
         }
     }
 
+    /// <summary>Writes a code that was checked.</summary>
+    private protected abstract void WriteCodeTo(Span<byte> block, int element, int code);
+
     /// <summary>Encodes what was checked.</summary>
     private protected abstract void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<byte> destination);
 
@@ -149,6 +170,8 @@ internal sealed class BlockFormat<TBlock>() : WeightFormat(TBlock.Name, TBlock.G
 {
     internal override int StructBytes => Unsafe.SizeOf<TBlock>();
 
+    public override int CodeCount => TBlock.CodeCount;
+
     public override bool CanEncode => TBlock.CanEncode;
 
     public override ImportanceUse Importance => TBlock.Importance;
@@ -163,6 +186,8 @@ internal sealed class BlockFormat<TBlock>() : WeightFormat(TBlock.Name, TBlock.G
 
         TBlock.DecodeAll(MemoryMarshal.Cast<byte, TBlock>(blocks), destination);
     }
+
+    private protected override void WriteCodeTo(Span<byte> block, int element, int code) => TBlock.WriteCode(ref MemoryMarshal.Cast<byte, TBlock>(block)[0], element, code);
 
     private protected override void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<byte> destination) =>
         TBlock.EncodeRow(row, importance, MemoryMarshal.Cast<byte, TBlock>(destination));
