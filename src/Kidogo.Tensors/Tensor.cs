@@ -9,6 +9,8 @@ namespace Kidogo.Tensors;
 public sealed class Tensor
 {
     private const int AlignmentBytes = 64;
+    private const int HugePageBytes = 2 << 20;
+    private const int AdviseHugePages = 14; // MADV_HUGEPAGE of Linux
 
     private float[] _storage = [];
     private int _start;
@@ -120,10 +122,31 @@ public sealed class Tensor
         {
             _storage = GC.AllocateUninitializedArray<float>((int)length + Slack, pinned: true);
             _start = FirstAligned(_storage);
+            if (length >= HugePageBytes / sizeof(float))
+            {
+                AskForHugePages(_storage);
+            }
         }
 
         Rows = rows;
         Columns = columns;
+    }
+
+    // Products write tiles of 12 rows: with small pages each row is another page, and addresses take longer to translate than some values to compute. Advice only: where it is refused,
+    // small pages serve. Rounded outwards, since such arrays lie side by side: what else is on the pages is the collector's, and loses nothing.
+    private static unsafe void AskForHugePages(float[] pinned)
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return;
+        }
+
+        fixed (float* first = pinned)
+        {
+            nuint start = (nuint)first / HugePageBytes * HugePageBytes;
+            nuint end = ((nuint)(first + pinned.Length) + HugePageBytes - 1) / HugePageBytes * HugePageBytes;
+            _ = MemoryAdvice.Advise((nint)start, end - start, AdviseHugePages);
+        }
     }
 
     private static unsafe int FirstAligned(float[] pinned)

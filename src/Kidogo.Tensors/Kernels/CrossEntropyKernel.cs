@@ -78,6 +78,16 @@ internal static class CrossEntropyKernel
             ref float target = ref MemoryMarshal.GetReference(exponentials);
             Vector256<float> shift = Vector256.Create(largest), sum = Vector256<float>.Zero;
             bool isKept = !exponentials.IsEmpty;
+            for (; Vector512.IsHardwareAccelerated && done <= x.Length - (2 * Lanes.Count); done += 2 * Lanes.Count)
+            {
+                Vector512<float> e = ExpVectors.Exp(Vector512.LoadUnsafe(ref source, (nuint)done) - Vector512.Create(largest));
+                sum = sum + e.GetLower() + e.GetUpper(); // in the order of the eight
+                if (isKept)
+                {
+                    e.StoreUnsafe(ref target, (nuint)done);
+                }
+            }
+
             for (; done <= x.Length - Lanes.Count; done += Lanes.Count)
             {
                 Vector256<float> e = ExpVectors.Exp(Vector256.LoadUnsafe(ref source, (nuint)done) - shift);

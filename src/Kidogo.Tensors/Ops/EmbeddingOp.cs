@@ -49,14 +49,21 @@ public static class EmbeddingOp
         return y;
     }
 
-    // In the order of positions: an id that comes again adds up.
+    private const int ColumnsPerItem = 64;
+
+    // In the order of positions: an id that comes again adds up. Threads share the columns, so that the order stays.
     private static void Record(ComputeContext context, Tensor values, int[] ids, float scale, Tensor y) => context.Record(y, () =>
     {
         Tensor gradient = context.GradientOf(values);
-        for (int t = 0; t < ids.Length; t++)
+        UpdateOps.ShareItems(context, (values.Columns + ColumnsPerItem - 1) / ColumnsPerItem, item =>
         {
-            Span<float> target = gradient.Row(ids[t]);
-            TensorPrimitives.MultiplyAdd(y.Gradient!.Row(t), scale, target, target);
-        }
+            int first = item * ColumnsPerItem;
+            int count = Math.Min(ColumnsPerItem, values.Columns - first);
+            for (int t = 0; t < ids.Length; t++)
+            {
+                Span<float> target = gradient.Row(ids[t]).Slice(first, count);
+                TensorPrimitives.MultiplyAdd(y.Gradient!.Row(t).Slice(first, count), scale, target, target);
+            }
+        });
     });
 }

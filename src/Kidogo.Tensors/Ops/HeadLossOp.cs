@@ -19,7 +19,7 @@ public readonly record struct LossHead(Weight Weight, Tensor? Bias = null, float
 /// </remarks>
 public static class HeadLossOp
 {
-    private const int MostLogits = 2 << 20; // 8 MiB stay in a last-level cache
+    private const int MostLogits = 4 << 20; // 16 MiB stay in a last-level cache
     private const int FewestRows = 256; // below, adding to the weight's gradient would be bound by memory
 
     private static readonly CrossEntropyOptions s_plain = new();

@@ -5,8 +5,8 @@ namespace Kidogo.Tensors.Ops;
 
 /// <summary>C = A · B, or C + A · B: the three products of a linear layer (outputs, gradients of inputs, gradients of weights).</summary>
 /// <remarks>
-/// The left side is packed once by all threads as tiles [depth, 12], the right side by whoever multiplies it as panels [depth, 32] (Goto and van de Geijn 2008,
-/// "Anatomy of high-performance matrix multiplication"). The depth comes in blocks whose panel and tile stay in the first-level cache; some tiles and some panels together stay in the second.
+/// The left side is packed once by all threads as tiles [depth, 12]; the right side as panels [depth, 32], by whoever multiplies it, or, where several items use a panel, once too
+/// (Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication"). The depth comes in blocks whose panel and tile stay in the first-level cache; some tiles and some panels together stay in the second.
 /// An output is acc = fma(a, b, acc) over the depth in its order, and goes on from memory between blocks: blocks, threads and the way the work is split never show in a bit,
 /// and adding two products of half the depth each gives the bits of one.
 /// </remarks>
@@ -17,12 +17,15 @@ internal sealed class ProductWork : SharedWork
     private const int PanelColumns = FloatKernel.PanelRows;
     private const int TilesPerBlock = 20; // 240 rows of the left side and 6 panels of the right stay in a second-level cache of 1 MiB
     private const int MostPanelsPerItem = 6;
-    private const int ItemsPerThread = 4; // enough that threads end together
-    private const int FewestTilesPerItem = 40; // what packing a panel costs is divided among its tiles
-    private const int MostPackedFloats = 4 << 20; // of the left side: 16 MiB, whatever the sizes are
+    private const int MostParts = 64;
+    private const int MostPackedFloats = 4 << 20; // of each side: 16 MiB, whatever the sizes are
+
+    // What splitting costs, in multiplications of a tile with a panel (4,608 cycles): reading a panel or a tile from the last-level cache, packing a panel,
+    // and on average half an item a thread, for which the others wait.
+    private const double PanelRead = 0.67, TileRead = 0.25, PanelPacked = 1.7, Unbalanced = 0.5;
     private const int MostOutputs = 4;
 
-    private readonly Tensor _tiles = new();
+    private readonly Tensor _tiles = new(), _panels = new();
     private readonly ProductOperand[] _right = new ProductOperand[MostOutputs];
     private readonly Tensor?[] _outputs = new Tensor?[MostOutputs];
     private readonly int[] _firstGroup = new int[MostOutputs + 1];
@@ -32,8 +35,8 @@ internal sealed class ProductWork : SharedWork
     private int _count, _firstOutputRow;
     private int _firstRow, _rows, _tileCount; // the part of the left side's extent that is packed
     private int _start, _depth, _block; // the part of the depth that is packed, and its blocks
-    private int _tilesPerPack, _panelsPerItem, _tilesPerItem, _groups;
-    private bool _onto;
+    private int _tilesPerPack, _tilePacks, _panelsPerItem, _tilesPerItem, _groups, _panelCount;
+    private bool _onto, _packsPanels;
 
     private enum Step
     {
@@ -80,7 +83,9 @@ internal sealed class ProductWork : SharedWork
         {
             _rows = Math.Min(mostRows, left.Extent - _firstRow);
             _tileCount = (_rows + Tile - 1) / Tile;
-            int mostDepth = Math.Max(1, MostPackedFloats / (_tileCount * Tile) / _block) * _block;
+            Plan(context.Team.Threads);
+            int widest = Math.Max(_tileCount * Tile, _packsPanels ? _panelCount * PanelColumns : 0);
+            int mostDepth = Math.Max(1, MostPackedFloats / widest / _block) * _block;
             for (_start = 0; _start < left.Depth; _start += mostDepth)
             {
                 _depth = Math.Min(mostDepth, left.Depth - _start);
@@ -97,9 +102,13 @@ internal sealed class ProductWork : SharedWork
 
     public override void Do(int item, int worker)
     {
-        if (_step == Step.Pack)
+        if (_step == Step.Pack && item < _tilePacks)
         {
             PackTiles(item);
+        }
+        else if (_step == Step.Pack)
+        {
+            PackPanel(item - _tilePacks);
         }
         else
         {
@@ -112,8 +121,56 @@ internal sealed class ProductWork : SharedWork
         _tiles.Reshape(1, _tileCount * Tile * _depth);
         _step = Step.Pack;
         _tilesPerPack = _left.SumsOverRows ? 16 : 4;
-        Items = (_tileCount + _tilesPerPack - 1) / _tilesPerPack;
+        _tilePacks = (_tileCount + _tilesPerPack - 1) / _tilesPerPack;
+        Items = _tilePacks;
+        if (_packsPanels)
+        {
+            _panels.Reshape(1, _panelCount * PanelColumns * _depth);
+            Items += _panelCount;
+        }
+
         team.Run(this);
+    }
+
+    /// <summary>Decides which panels and tiles make an item. No bit depends on it.</summary>
+    private void Plan(int threads)
+    {
+        _panelCount = 0;
+        for (int i = 0; i < _count; i++)
+        {
+            _panelCount += Panels(i);
+        }
+
+        bool canSplit = threads > 1 && (long)_panelCount * PanelColumns * _block <= MostPackedFloats; // otherwise there are items enough
+        double least = double.MaxValue;
+        for (int panels = MostPanelsPerItem; panels > 0; panels--)
+        {
+            int groups = 0;
+            for (int i = 0; i < _count; i++)
+            {
+                groups += (Panels(i) + panels - 1) / panels;
+            }
+
+            for (int parts = 1; parts <= (canSplit ? Math.Min(MostParts, _tileCount) : 1); parts++)
+            {
+                int tiles = (_tileCount + parts - 1) / parts;
+                int items = groups * ((_tileCount + tiles - 1) / tiles);
+                double cost = (PanelRead / tiles) + (TileRead / panels) + (PanelPacked / (parts == 1 ? tiles : _tileCount)) + (threads == 1 ? 0 : Unbalanced * threads / items);
+                if (cost < least)
+                {
+                    (least, _panelsPerItem, _tilesPerItem, _packsPanels) = (cost, panels, tiles, parts > 1);
+                }
+            }
+        }
+
+        _groups = 0;
+        for (int i = 0; i < _count; i++)
+        {
+            _firstGroup[i] = _groups;
+            _groups += (Panels(i) + _panelsPerItem - 1) / _panelsPerItem;
+        }
+
+        _firstGroup[_count] = _groups;
     }
 
     private void PackTiles(int item)
@@ -137,31 +194,31 @@ internal sealed class ProductWork : SharedWork
         }
     }
 
+    /// <summary>Packs one panel of the right sides, counted through all of them, for all blocks of the depth.</summary>
+    private void PackPanel(int panel)
+    {
+        int index = 0, first = panel;
+        for (; first >= Panels(index); index++)
+        {
+            first -= Panels(index);
+        }
+
+        for (int block = 0; block < _depth; block += _block)
+        {
+            int depth = Math.Min(_block, _depth - block);
+            OperandPacking.Pack(_right[index], first * PanelColumns, PanelColumns, _start + block, depth, PanelsAt(block, depth, panel, 1));
+        }
+    }
+
+    /// <summary>[panels, depth, 32]; the panels of a block of the depth lie one after the other.</summary>
+    private Span<float> PanelsAt(int block, int depth, int panel, int panels) =>
+        _panels.Span.Slice((block * _panelCount * PanelColumns) + (panel * PanelColumns * depth), panels * PanelColumns * depth);
+
     /// <summary>[depth, 12]; the tiles of a block of the depth lie one after the other.</summary>
     private Span<float> TileAt(int block, int depth, int tile, int tiles = 1) => _tiles.Span.Slice((block * _tileCount * Tile) + (tile * Tile * depth), tiles * Tile * depth);
 
     private void Multiply(WorkerTeam team)
     {
-        int panels = 0;
-        for (int i = 0; i < _count; i++)
-        {
-            panels += Panels(i);
-        }
-
-        // As many panels together as leave enough items: each time tiles pass from the last-level cache, all of an item's panels use them.
-        int wanted = team.Threads == 1 ? 1 : team.Threads * ItemsPerThread;
-        int mostParts = Math.Max(1, _tileCount / FewestTilesPerItem);
-        _panelsPerItem = Math.Clamp(panels * mostParts / wanted, 1, MostPanelsPerItem);
-        _groups = 0;
-        for (int i = 0; i < _count; i++)
-        {
-            _firstGroup[i] = _groups;
-            _groups += (Panels(i) + _panelsPerItem - 1) / _panelsPerItem;
-        }
-
-        _firstGroup[_count] = _groups;
-        int parts = Math.Clamp((wanted + _groups - 1) / _groups, 1, mostParts);
-        _tilesPerItem = (_tileCount + parts - 1) / parts;
         _step = Step.Multiply;
         Items = _groups * ((_tileCount + _tilesPerItem - 1) / _tilesPerItem);
         team.Run(this);
@@ -172,10 +229,10 @@ internal sealed class ProductWork : SharedWork
     private void MultiplyItem(int item, KernelScratch scratch)
     {
         int group = item % _groups;
-        int index = 0;
+        int index = 0, before = 0; // panels of the outputs before
         while (group >= _firstGroup[index + 1])
         {
-            index++;
+            before += Panels(index++);
         }
 
         int firstTile = item / _groups * _tilesPerItem;
@@ -187,8 +244,8 @@ internal sealed class ProductWork : SharedWork
         {
             int depth = Math.Min(_block, _depth - block);
             int panelLength = depth * PanelColumns;
-            Span<float> packed = scratch.Panel(panels * panelLength);
-            for (int panel = 0; panel < panels; panel++)
+            Span<float> packed = _packsPanels ? PanelsAt(block, depth, before + firstPanel, panels) : scratch.Panel(panels * panelLength);
+            for (int panel = 0; !_packsPanels && panel < panels; panel++)
             {
                 OperandPacking.Pack(right, (firstPanel + panel) * PanelColumns, PanelColumns, _start + block, depth, packed.Slice(panel * panelLength, panelLength));
             }

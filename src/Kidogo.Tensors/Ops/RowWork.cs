@@ -11,11 +11,12 @@ internal interface IRowOperation
 /// <summary>Rows in groups, shared by the team where there is enough to do.</summary>
 internal sealed class RowWork : SharedWork
 {
-    private const int RowsPerItem = 8;
+    private const int FewestRowsPerItem = 8;
+    private const int ItemsPerThread = 16; // each item that is taken moves a cache line between processors: more than some rows cost
     private const int WorthSharing = 32 * 1024; // values; below this, waking the team costs more than it saves
 
     private IRowOperation? _operation;
-    private int _rows;
+    private int _rows, _rowsPerItem;
 
     /// <summary>Does <paramref name="operation"/> for all rows.</summary>
     public void Run(WorkerTeam team, IRowOperation operation, int rows, int columns)
@@ -32,16 +33,19 @@ internal sealed class RowWork : SharedWork
 
         _operation = operation;
         _rows = rows;
-        Items = (rows + RowsPerItem - 1) / RowsPerItem;
+        _rowsPerItem = Math.Max(FewestRowsPerItem, rows / (team.Threads * ItemsPerThread));
+        Items = (rows + _rowsPerItem - 1) / _rowsPerItem;
         team.Run(this);
         _operation = null;
     }
 
     public override void Do(int item, int worker)
     {
-        for (int row = item * RowsPerItem; row < Math.Min((item + 1) * RowsPerItem, _rows); row++)
+        IRowOperation operation = _operation!;
+        int end = Math.Min((item + 1) * _rowsPerItem, _rows);
+        for (int row = item * _rowsPerItem; row < end; row++)
         {
-            _operation!.Do(row);
+            operation.Do(row);
         }
     }
 }
