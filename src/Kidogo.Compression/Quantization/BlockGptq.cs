@@ -121,7 +121,7 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
         {
             if (InputOf(slot) >= input)
             {
-                watched[name] = new ObservedLinear(slot, name == own[0].Name ? (surroundings, x) => GramOp.Add(surroundings, x, sums) : null, computes: false);
+                watched[name] = new ObservedLinear(slot, name == own[0].Name ? (surroundings, x) => GramSums.Add(surroundings, x, sums) : null, computes: false);
             }
         }
 

@@ -20,5 +20,5 @@ public sealed class Adafactor(AdafactorOptions options) : UpdateRule
 
     /// <inheritdoc/>
     public override void Update(ComputeContext context, TrainedParameter parameter, IReadOnlyList<Tensor> state, UpdateStep step) =>
-        FactoredUpdateOp.Apply(context, parameter.Values, state[0], state.Count > 1 ? state[1] : null, step, options.DecayPower, options.Threshold);
+        FactoredUpdate.Apply(context, parameter.Values, state[0], state.Count > 1 ? state[1] : null, step, options.DecayPower, options.Threshold);
 }

@@ -21,7 +21,7 @@ public sealed class Muon(MuonOptions options) : UpdateRule
 
     /// <inheritdoc/>
     public override long ScratchBytes(TrainedParameter parameter) =>
-        sizeof(float) * (parameter.Values.Length + OrthogonalizeOp.ScratchValues(parameter.Values.Rows, parameter.Values.Columns));
+        sizeof(float) * (parameter.Values.Length + Orthogonalization.ScratchValues(parameter.Values.Rows, parameter.Values.Columns));
 
     /// <inheritdoc/>
     public override void Update(ComputeContext context, TrainedParameter parameter, IReadOnlyList<Tensor> state, UpdateStep step)
@@ -33,7 +33,7 @@ public sealed class Muon(MuonOptions options) : UpdateRule
         }
 
         UpdateOps.Blend(context, w, state[0], _direction, step, options.Momentum);
-        OrthogonalizeOp.Apply(context, _direction);
+        Orthogonalization.Apply(context, _direction);
         double shape = Math.Sqrt(Math.Max(1, (double)w.Rows / w.Columns));
         UpdateOps.Follow(context, w, 1 - (step.LearningRate * step.Decay), step.LearningRate * shape, _direction);
     }

@@ -4,7 +4,7 @@ using Kidogo.Tensors.Kernels;
 namespace Kidogo.Tensors.Ops;
 
 /// <summary>Adafactor (Shazeer and Stern, arXiv 1804.04235, algorithms 4 and 5, without momentum).</summary>
-public static class FactoredUpdateOp
+public static class FactoredUpdate
 {
     private const int RowsPerItem = 8;
     private const int ColumnsPerItem = 64;

@@ -4,7 +4,7 @@ using Kidogo.Tensors.Kernels;
 namespace Kidogo.Tensors.Ops;
 
 /// <summary>S + XᵀX.</summary>
-public static class GramOp
+public static class GramSums
 {
     /// <summary>Adds XᵀX to sums.</summary>
     /// <param name="context">How to compute.</param>

@@ -5,7 +5,7 @@ using System.Runtime.InteropServices;
 namespace Kidogo.Tensors.Ops;
 
 /// <summary>The Newton-Schulz iteration of Muon (Jordan et al. 2024): X ← a X + (b A + c A²) X with A = X Xᵀ, in float32.</summary>
-public static class OrthogonalizeOp
+public static class Orthogonalization
 {
     private const int Iterations = 5;
     private const float A = 3.4445f, B = -4.775f, C = 2.0315f;
