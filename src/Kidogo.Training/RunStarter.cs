@@ -111,6 +111,7 @@ public static class RunStarter
         try
         {
             (Dictionary<string, ReadOnlyMemory<byte>> words, ReadOnlyMemory<byte>? earlier) = WordsOf(header);
+            ModelWords.Complete(words, recipe, header.Config.VocabSize, observer);
             observer.Say($"going on from {located}: {header.Architecture}, {header.Config.ParameterCount} parameters");
             return new FirstModel(header.Config, header.Config.ContextLength, Surroundings(header.Family, words, earlier), (_, resolved) => Decode(path, resolved), header);
         }

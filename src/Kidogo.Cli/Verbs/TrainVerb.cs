@@ -45,6 +45,19 @@ internal static class TrainVerb
 
     private static int Run(Session session, string? file, string? resume, List<KeyValuePair<string, IReadOnlyList<string>>> given, bool json)
     {
+        try
+        {
+            return Train(session, file, resume, given, json);
+        }
+        catch (IOException failure) when (AtomicFile.IsDiskFull(failure))
+        {
+            string go = resume is not null ? $"kidogo train --resume {resume}" : "the same command, or kidogo train --resume OUT if it says that there is a run already";
+            throw new FailureException($"The disk is full ({failure.Message.TrimEnd('.')}). Checkpoints that were written are as they were. Free some space and go on: {go}.");
+        }
+    }
+
+    private static int Train(Session session, string? file, string? resume, List<KeyValuePair<string, IReadOnlyList<string>>> given, bool json)
+    {
         using TrainingScreen screen = new(session, json);
         session.Patience = s_timeToSave;
         string folder;
