@@ -79,10 +79,23 @@ internal static class TrainVerb
             folder = recipe.Output.Folder;
         }
 
-        using TrainingRun run = TrainingRun.Open(folder, threads, screen, session.Interrupted);
+        using TrainingRun run = Open(folder, threads, isNew: resume is null, screen, session);
         TrainingResult result = new Trainer(run, screen).Train(session.Interrupted);
         screen.Finish(run, result);
         return ExitCode.Done;
+    }
+
+    private static TrainingRun Open(string folder, int threads, bool isNew, TrainingScreen screen, Session session)
+    {
+        try
+        {
+            return TrainingRun.Open(folder, threads, screen, session.Interrupted);
+        }
+        catch (Exception failure) when (isNew && failure is not OperationCanceledException)
+        {
+            RunStarter.TakeBack(Path.GetFullPath(folder));
+            throw;
+        }
     }
 
     /// <summary>A run goes on as it was begun; only the threads, which change no bit, may be others.</summary>
