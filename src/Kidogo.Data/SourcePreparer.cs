@@ -73,7 +73,7 @@ internal sealed class SourcePreparer(DataOptions options, Tokenizer tokenizer, C
             }
 
             conversations = new ConversationEncoder(tokenizer, chat ?? throw new DataFormatException(source.Path, 0,
-                "the source holds conversations, and there is no chat template to make text of them; name one with --chat-template, such as chatml"));
+                "the source holds conversations, and there is no chat template to make text of them; name one: chat_template: chatml in a recipe, or --chat-template chatml"));
         }
 
         byte[][] hashes = [.. files.Select(file => SourceFiles.Hash(file, cancellation))];

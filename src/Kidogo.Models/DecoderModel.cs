@@ -168,6 +168,42 @@ public sealed class DecoderModel : IDisposable
         return HeadLossOp.Apply(context, LastRows(context, batch), head, targets, options);
     }
 
+    /// <summary>Where a pass first has a value that is infinite or no number: the slot or the layer whose output it is. The head, whose logits may be large, is left out.</summary>
+    /// <param name="context">A training context; what it recorded is forgotten.</param>
+    /// <param name="batch">As for <see cref="Loss"/>.</param>
+    /// <returns><c>token_embd</c>, <c>blk.N</c> or <c>output_norm</c>; null where all these outputs are finite.</returns>
+    public string? FirstNonFinite(ComputeContext context, SequenceBatch batch)
+    {
+        batch.PrepareWithoutCaches(this);
+        batch.Select(0, batch.Count);
+        try
+        {
+            Tensor x = _embedding.Forward(context, batch.Tokens);
+            if (IsNonFinite(x))
+            {
+                return _embedding.Name;
+            }
+
+            x = _positions is null ? x : AddOp.Apply(context, x, _positions.Forward(context, batch.Positions));
+            for (int i = 0; i < _blocks.Length; i++)
+            {
+                x = context.CheckpointActivations ? Recomputed(context, _blocks[i], x, batch) : _blocks[i].Forward(context, x, batch);
+                if (IsNonFinite(x))
+                {
+                    return string.Create(System.Globalization.CultureInfo.InvariantCulture, $"blk.{i}");
+                }
+            }
+
+            return IsNonFinite(_norm.Forward(context, x)) ? _norm.Name : null;
+        }
+        finally
+        {
+            context.Forget();
+        }
+    }
+
+    private static bool IsNonFinite(Tensor values) => values.Span.ContainsAnyExceptInRange(float.MinValue, float.MaxValue); // no number compares as less than all
+
     private static NotSupportedException LengthsDiffer() =>
         new("Sequences of different lengths cannot be in one training batch of a model whose rotary scaling depends on the length. Train on sequences of one length.");
 

@@ -4,13 +4,14 @@ namespace Kidogo.Tensors;
 /// <summary>Reverse-mode differentiation (Linnainmaa 1970): ops are recorded in the order they ran, and asked for their inputs' gradients in the opposite order.</summary>
 /// <remarks>
 /// When the turn comes to the op that made a tensor, all that used the tensor have had theirs: its gradient is complete, and afterwards neither it nor the
-/// gradient is needed any more. So memory falls while the pass goes back, and the next pass finds storage of the sizes it needs.
+/// gradient is needed any more. So memory falls while the pass goes back, and the next pass finds storage of the sizes it needs, or a little larger ones:
+/// batches of packed documents differ by a few rows from step to step.
 /// </remarks>
 internal sealed class GradientTape(bool storesBFloat16)
 {
     private readonly List<Step> _steps = [];
     private readonly List<Tensor> _rented = [];
-    private readonly Dictionary<int, Stack<float[]>> _free = [];
+    private readonly FreeStorage _free = new();
 
     /// <summary>Whether ops run without being recorded.</summary>
     public bool IsPaused { get; private set; }
@@ -23,12 +24,17 @@ internal sealed class GradientTape(bool storesBFloat16)
     {
         int room = Math.Max(1, checked(rows * columns));
         Tensor tensor;
-        if (_free.TryGetValue(room, out Stack<float[]>? storages) && storages.TryPop(out float[]? storage))
+        if (_free.Take(room) is { } storage)
         {
             tensor = Tensor.InStorage(storage, rows, columns);
         }
         else
         {
+            if (_free.Drop(room) is { } small)
+            {
+                Bytes -= (long)Tensor.RoomOf(small) * sizeof(float);
+            }
+
             tensor = new Tensor();
             tensor.Reshape(rows, columns);
             Bytes += (long)room * sizeof(float);
@@ -41,19 +47,11 @@ internal sealed class GradientTape(bool storesBFloat16)
     /// <summary>Takes the storage of a tensor that nothing needs any more. Once only.</summary>
     public void Return(Tensor tensor)
     {
-        int room = Math.Max(1, tensor.Length);
         float[] storage = tensor.TakeStorage();
-        if (storage.Length == 0)
+        if (storage.Length > 0) // not returned before
         {
-            return; // returned before
+            _free.Add(storage);
         }
-
-        if (!_free.TryGetValue(room, out Stack<float[]>? storages))
-        {
-            _free.Add(room, storages = []);
-        }
-
-        storages.Push(storage);
     }
 
     public void Record(Tensor output, Action backward)

@@ -10,35 +10,63 @@ namespace Kidogo.Training;
 /// <summary>Evaluates on held-out documents: always the same ones, in the same order.</summary>
 internal static class HeldOutEvaluation
 {
+    private const long LeastTokens = 2048; // of a source, so that a small one is judged too
+
     /// <summary>Evaluates.</summary>
     /// <param name="model">The model.</param>
     /// <param name="context">The training context; it keeps nothing of the passes.</param>
     /// <param name="data">The data.</param>
     /// <param name="rows">Rows of a pass.</param>
-    /// <param name="mostTokens">Targets after which no further batch is read.</param>
+    /// <param name="mostTokens">Targets after which no further batch is read; sources have parts of it as large as their held-out text.</param>
     /// <param name="cancellation">Looked at before every pass.</param>
     /// <returns>Null where nothing is held out.</returns>
     public static EvaluationRecord? Run(DecoderModel model, ComputeContext context, PreparedData data, int rows, long mostTokens, CancellationToken cancellation)
     {
-        BatchStream stream = data.OpenHeldOut();
+        long all = data.Sources.Sum(source => source.HeldOutPositions);
+        Sums total = default;
+        List<SourceEvaluation> sources = [];
+        for (int i = 0; i < data.Sources.Count; i++)
+        {
+            PreparedSource source = data.Sources[i];
+            if (source.HeldOutPositions == 0)
+            {
+                continue;
+            }
+
+            long most = Math.Max(Math.Min(LeastTokens, mostTokens), (long)((double)mostTokens * source.HeldOutPositions / all));
+            Sums sums = Run(model, context, data, i, rows, most, cancellation);
+            total = new Sums(total.Loss + sums.Loss, total.Tokens + sums.Tokens, total.Bytes + sums.Bytes);
+            if (sums.Tokens > 0)
+            {
+                sources.Add(new SourceEvaluation(source.Path, sums.Loss / sums.Tokens, sums.BitsPerByte, sums.Tokens));
+            }
+        }
+
+        return total.Tokens == 0 ? null : new EvaluationRecord(total.Loss / total.Tokens, total.BitsPerByte, total.Tokens) { Sources = sources.Count > 1 ? sources : [] };
+    }
+
+    private static Sums Run(DecoderModel model, ComputeContext context, PreparedData data, int source, int rows, long mostTokens, CancellationToken cancellation)
+    {
+        BatchStream stream = data.OpenHeldOut(source);
         TokenBatch batch = new(rows, data.Options.Context);
         using SequenceBatch sequences = new();
         List<int> targets = [];
-        double sum = 0;
-        long tokens = 0;
-        long bytes = 0;
-        while (tokens < mostTokens && stream.Next(batch))
+        Sums sums = default;
+        while (sums.Tokens < mostTokens && stream.Next(batch))
         {
             cancellation.ThrowIfCancellationRequested();
             BatchSequences.Fill(batch, sequences, targets);
             Tensor logits = model.Forward(context, sequences);
             CrossEntropyResult result = CrossEntropyOp.Apply(context, logits, CollectionsMarshal.AsSpan(targets));
             context.Forget();
-            sum += result.CrossEntropy * result.Targets;
-            tokens += result.Targets;
-            bytes += batch.TextBytes;
+            sums = new Sums(sums.Loss + (result.CrossEntropy * result.Targets), sums.Tokens + result.Targets, sums.Bytes + batch.TextBytes);
         }
 
-        return tokens == 0 ? null : new EvaluationRecord(sum / tokens, bytes == 0 ? double.NaN : sum / Math.Log(2) / bytes, tokens);
+        return sums;
+    }
+
+    private readonly record struct Sums(double Loss, long Tokens, long Bytes)
+    {
+        public double BitsPerByte => Bytes == 0 ? double.NaN : Loss / Math.Log(2) / Bytes;
     }
 }

@@ -14,7 +14,7 @@ namespace Kidogo.Training;
 /// <param name="ProgramBytes">The program itself and its buffers.</param>
 public sealed record MemoryPlan(long WeightBytes, long GradientBytes, long OptimizerBytes, long ActivationBytes, long ProgramBytes)
 {
-    private const long Program = 96L << 20; // the runtime, compiled code, tokenizer and batches: measured
+    private const long Program = 88L << 20; // the runtime, compiled code, tokenizer and batches: measured
     private const double MiB = 1024 * 1024;
 
     /// <summary>All together.</summary>
@@ -76,7 +76,7 @@ public sealed record MemoryPlan(long WeightBytes, long GradientBytes, long Optim
 
         long logits = config.VocabSize;
         long peak = Math.Max(logits + (2 * hidden), precision.CheckpointActivations ? 2 * widest : widest);
-        double bytes = precision.IsBFloat16 ? 2.5 : 4;
-        return (long)(bytes * tokens * kept) + (sizeof(float) * tokens * peak);
+        int bytes = precision is { IsBFloat16: true, CheckpointActivations: true } ? sizeof(ushort) : sizeof(float); // values are rounded where they lie; only what is kept for recomputing is packed
+        return (bytes * tokens * kept) + (sizeof(float) * tokens * peak);
     }
 }

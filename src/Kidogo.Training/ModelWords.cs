@@ -3,6 +3,8 @@ using System.Globalization;
 using System.Text;
 using Kidogo.Data;
 using Kidogo.Models;
+using Kidogo.Models.Export;
+using Kidogo.Text.ChatTemplates;
 using Kidogo.Text.Tokenizers;
 using Kidogo.Text.Tokenizers.Training;
 using Kidogo.Training.Checkpoints;
@@ -42,10 +44,17 @@ internal static class ModelWords
     /// <param name="cancellation">Ends it.</param>
     public static Dictionary<string, ReadOnlyMemory<byte>> Find(Recipe recipe, long textBytes, long parameters, TrainingObserver observer, CancellationToken cancellation)
     {
+        Dictionary<string, ReadOnlyMemory<byte>> files = FindTokenizer(recipe, textBytes, parameters, observer, cancellation);
+        Template(files, recipe);
+        return files;
+    }
+
+    private static Dictionary<string, ReadOnlyMemory<byte>> FindTokenizer(Recipe recipe, long textBytes, long parameters, TrainingObserver observer, CancellationToken cancellation)
+    {
         TokenizerRecipe tokenizer = recipe.Tokenizer ?? new TokenizerRecipe();
         if (tokenizer.Path is { } path)
         {
-            return Named(path);
+            return Named(path, observer);
         }
 
         if (recipe.IsRandom)
@@ -67,12 +76,72 @@ internal static class ModelWords
         return files;
     }
 
+    /// <summary>Adds what a model gone on from lacks and the recipe gives: a tokenizer, a chat template.</summary>
+    /// <param name="words">The model's own files.</param>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="vocabulary">Entries of the model's embedding.</param>
+    /// <param name="observer">Told what is going on.</param>
+    /// <exception cref="RecipeException">The model has a tokenizer and the recipe another, or there is none, or it has more entries than the model.</exception>
+    public static void Complete(Dictionary<string, ReadOnlyMemory<byte>> words, Recipe recipe, int vocabulary, TrainingObserver observer)
+    {
+        bool hasTokenizer = words.ContainsKey("tokenizer.json");
+        if (hasTokenizer && recipe.Tokenizer is not null)
+        {
+            throw new RecipeException($"from and tokenizer contradict each other: {recipe.Model.From} goes on with its own tokenizer. Leave tokenizer out.");
+        }
+
+        if (recipe.Tokenizer is { Path: null })
+        {
+            throw new RecipeException($"from and tokenizer contradict each other: the weights of {recipe.Model.From} belong to a vocabulary, so none is trained. Name the folder, file or model that has its tokenizer.");
+        }
+
+        if (!hasTokenizer)
+        {
+            Dictionary<string, ReadOnlyMemory<byte>> added = recipe.Tokenizer?.Path is { } path ? Named(path, observer)
+                : recipe.IsRandom ? new Dictionary<string, ReadOnlyMemory<byte>> { ["tokenizer.json"] = Placeholder(vocabulary) }
+                : throw new RecipeException($"{recipe.Model.From} has no tokenizer, so texts cannot be made into tokens. Name the folder, file or model that has it: --tokenizer PATH.");
+            foreach ((string name, ReadOnlyMemory<byte> file) in added)
+            {
+                words.TryAdd(name, file);
+            }
+        }
+
+        int entries = Read(words).VocabularySize;
+        if (entries > vocabulary)
+        {
+            throw new RecipeException($"The tokenizer has {entries} entries, but {recipe.Model.From} was made for {vocabulary}. It is that of another model: name its own.");
+        }
+
+        Template(words, recipe);
+    }
+
+    /// <summary>Puts the recipe's chat template, if it names one, in the place of that of such files.</summary>
+    private static void Template(Dictionary<string, ReadOnlyMemory<byte>> files, Recipe recipe)
+    {
+        if (recipe.Data.ChatTemplate is not { } given)
+        {
+            return;
+        }
+
+        try
+        {
+            bool isFile = File.Exists(given) && new FileInfo(given).Length <= ChatTemplateLimits.MaxTemplateBytes;
+            ChatTemplate? template = isFile ? ChatTemplate.Parse(File.ReadAllText(given)) : ChatTemplate.BuiltIn(given);
+            files[TrainedTokenizer.ChatTemplateFile] = Encoding.UTF8.GetBytes(template?.Source ?? throw new RecipeException(
+                $"chat_template: there is no chat template {given}, neither as a file nor by name.{(NearestName.Likely(given, ChatTemplate.BuiltInNames) is { } nearest ? $" The nearest is {nearest}." : "")} Names: {string.Join(", ", ChatTemplate.BuiltInNames)}."));
+        }
+        catch (ChatTemplateException failure)
+        {
+            throw new RecipeException($"chat_template: {given}: {failure.Message}", failure);
+        }
+    }
+
     /// <summary>The tokenizer of such files.</summary>
     public static Tokenizer Read(Dictionary<string, ReadOnlyMemory<byte>> files) => files.TryGetValue("tokenizer.json", out ReadOnlyMemory<byte> json)
         ? Tokenizer.FromJson(json, files.GetValueOrDefault("tokenizer_config.json"))
         : throw new TrainingFailedException("There is no tokenizer.json, so texts cannot be made into tokens. Name a tokenizer: tokenizer: FOLDER.");
 
-    private static Dictionary<string, ReadOnlyMemory<byte>> Named(string path)
+    private static Dictionary<string, ReadOnlyMemory<byte>> Named(string path, TrainingObserver observer)
     {
         if (File.Exists(path) && Path.GetExtension(path) == ".json")
         {
@@ -87,9 +156,19 @@ internal static class ModelWords
         }
 
         string located = Directory.Exists(path) ? path : new ModelLocator(ModelPlaces.FromEnvironment()).Locate(path);
-        return Directory.Exists(located)
-            ? OfFolder(located)
-            : throw new TrainingFailedException($"{located} is a GGUF file, whose vocabulary cannot be taken alone. Name a folder with tokenizer.json, or convert it first: kidogo convert {located} FOLDER.");
+        if (Directory.Exists(located))
+        {
+            return OfFolder(located);
+        }
+
+        using ModelHeader header = ModelHeader.Open(located);
+        IReadOnlyDictionary<string, ReadOnlyMemory<byte>> words = ModelConverter.TokenizerFiles(header, out string? warning);
+        if (warning is not null)
+        {
+            observer.Warn(warning);
+        }
+
+        return words.Where(file => !file.Key.Contains('/')).ToDictionary(StringComparer.Ordinal);
     }
 
     private static TrainedTokenizer Train(Recipe recipe, TokenizerRecipe tokenizer, long textBytes, long parameters, TrainingObserver observer, CancellationToken cancellation)
@@ -152,7 +231,7 @@ internal static class ModelWords
             json.WriteString("type", "BPE");
             json.WriteStartObject("vocab");
             int id = 0;
-            for (int value = 0, moved = 256; value < 256; value++)
+            for (int value = 0, moved = 256; value < Math.Min(256, vocabulary); value++)
             {
                 bool isPrintable = value is >= '!' and <= '~' or >= 0xA1 and <= 0xAC or >= 0xAE and <= 0xFF; // GPT-2's alphabet of bytes
                 json.WriteNumber(((char)(isPrintable ? value : moved++)).ToString(), id++);

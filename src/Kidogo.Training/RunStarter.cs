@@ -39,6 +39,7 @@ public static class RunStarter
             throw new TrainingFailedException($"{output} holds a model or a run already. To go on with the run: kidogo train --resume {recipe.Output.Folder}. To begin another: give another --out, or remove the folder.");
         }
 
+        RefuseForeign(output, recipe);
         Directory.CreateDirectory(output);
         Recipe kept = recipe with { Output = recipe.Output with { Folder = output } };
         NewFile.Write(Path.Combine(output, RunName), new TrainingState { Step = 0, Tokens = 0, Recipe = kept }.ToBytes());
@@ -58,6 +59,42 @@ public static class RunStarter
 
             throw;
         }
+    }
+
+    /// <summary>Refuses folders whose files would be written over, or read as texts.</summary>
+    private static void RefuseForeign(string output, Recipe recipe)
+    {
+        string[] written = ["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja", "model.safetensors.index.json", TrainingLog.FileName, Trainer.CurveName, "checkpoints"];
+        if (written.FirstOrDefault(name => Path.Exists(Path.Combine(output, name))) is { } there && new DirectoryInfo(Path.Combine(output, there)) is { } found && (!found.Exists || found.EnumerateFileSystemInfos().Any()))
+        {
+            throw new TrainingFailedException($"{output} is something else already: it has {there}, which would be written over. Give another --out.");
+        }
+
+        foreach (string source in recipe.Data.Sources.Where(source => Directory.Exists(source.Path)).Select(source => Path.TrimEndingDirectorySeparator(Path.GetFullPath(source.Path))))
+        {
+            if ((output + Path.DirectorySeparatorChar).StartsWith(source + Path.DirectorySeparatorChar, StringComparison.Ordinal))
+            {
+                throw new TrainingFailedException($"{output} lies in {source}, whose files are the data: what is written there would be read as texts. Give an --out beside it.");
+            }
+        }
+    }
+
+    /// <summary>Takes back a run that made no step, since its data or its plan turned out to be impossible: the same command may be given again. Tokenised texts stay.</summary>
+    /// <param name="output">OUT.</param>
+    public static void TakeBack(string output)
+    {
+        CheckpointFolder checkpoints = new(output);
+        if (File.Exists(Path.Combine(output, TrainingLog.FileName)) || checkpoints.Steps().Any(step => step > 0))
+        {
+            return;
+        }
+
+        if (Directory.Exists(checkpoints.Path))
+        {
+            Directory.Delete(checkpoints.Path, recursive: true);
+        }
+
+        File.Delete(Path.Combine(output, RunName));
     }
 
     /// <summary>Makes the checkpoint of step 0.</summary>
@@ -111,6 +148,7 @@ public static class RunStarter
         try
         {
             (Dictionary<string, ReadOnlyMemory<byte>> words, ReadOnlyMemory<byte>? earlier) = WordsOf(header);
+            ModelWords.Complete(words, recipe, header.Config.VocabSize, observer);
             observer.Say($"going on from {located}: {header.Architecture}, {header.Config.ParameterCount} parameters");
             return new FirstModel(header.Config, header.Config.ContextLength, Surroundings(header.Family, words, earlier), (_, resolved) => Decode(path, resolved), header);
         }

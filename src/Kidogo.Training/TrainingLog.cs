@@ -51,7 +51,7 @@ public sealed class TrainingLog : IDisposable
             double Number(string name) => json.RootElement.TryGetProperty(name, out JsonElement value) && value.TryGetDouble(out double number) ? number : double.NaN;
             double evalLoss = Number("eval_loss");
             records.Add(new StepRecord((long)Number("step"), Number("loss"), Number("learning_rate"), Number("gradient_norm"), (long)Number("tokens"), Number("tokens_per_second"),
-                double.IsNaN(evalLoss) ? null : new EvaluationRecord(evalLoss, Number("eval_bits_per_byte"), 0)));
+                double.IsNaN(evalLoss) ? null : new EvaluationRecord(evalLoss, Number("eval_bits_per_byte"), 0) { Sources = Sources(json.RootElement) }));
         }
 
         return records;
@@ -74,9 +74,35 @@ public sealed class TrainingLog : IDisposable
             {
                 json.WriteNumber("eval_bits_per_byte", evaluation.BitsPerByte);
             }
+
+            WriteSources(json, evaluation.Sources);
         }
 
         json.WriteEndObject();
+    }
+
+    private static void WriteSources(Utf8JsonWriter json, IReadOnlyList<SourceEvaluation> sources)
+    {
+        if (sources.Count == 0)
+        {
+            return;
+        }
+
+        json.WriteStartArray("eval_sources");
+        foreach (SourceEvaluation source in sources)
+        {
+            json.WriteStartObject();
+            json.WriteString("path", source.Path);
+            json.WriteNumber("loss", source.Loss);
+            if (double.IsFinite(source.BitsPerByte))
+            {
+                json.WriteNumber("bits_per_byte", source.BitsPerByte);
+            }
+
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
     }
 
     /// <summary>Adds a line, which the system has at once: a process that is killed loses none.</summary>
@@ -98,6 +124,21 @@ public sealed class TrainingLog : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _stream.Dispose();
+
+    private static List<SourceEvaluation> Sources(JsonElement line)
+    {
+        List<SourceEvaluation> sources = [];
+        foreach (JsonElement source in line.TryGetProperty("eval_sources", out JsonElement all) && all.ValueKind == JsonValueKind.Array ? all.EnumerateArray() : default)
+        {
+            if (source.ValueKind == JsonValueKind.Object && source.TryGetProperty("path", out JsonElement path) && path.ValueKind == JsonValueKind.String)
+            {
+                double Of(string name) => source.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.Number ? value.GetDouble() : double.NaN;
+                sources.Add(new SourceEvaluation(path.GetString()!, Of("loss"), Of("bits_per_byte"), 0));
+            }
+        }
+
+        return sources;
+    }
 
     private static long? StepOf(string line)
     {

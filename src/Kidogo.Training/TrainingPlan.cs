@@ -41,4 +41,15 @@ public sealed record StepRecord(long Step, double Loss, double LearningRate, dou
 /// <param name="Loss">Nats a token.</param>
 /// <param name="BitsPerByte">Bits for each byte of the text.</param>
 /// <param name="Tokens">Tokens that were predicted.</param>
-public sealed record EvaluationRecord(double Loss, double BitsPerByte, long Tokens);
+public sealed record EvaluationRecord(double Loss, double BitsPerByte, long Tokens)
+{
+    /// <summary>The same of each source of the data that has held-out text, in their order; empty where only one has.</summary>
+    public IReadOnlyList<SourceEvaluation> Sources { get; init; } = [];
+}
+
+/// <summary>What the held-out text of one source gave.</summary>
+/// <param name="Path">The source, as the recipe names it.</param>
+/// <param name="Loss">Nats a token.</param>
+/// <param name="BitsPerByte">Bits for each byte of the text.</param>
+/// <param name="Tokens">Tokens that were predicted.</param>
+public sealed record SourceEvaluation(string Path, double Loss, double BitsPerByte, long Tokens);

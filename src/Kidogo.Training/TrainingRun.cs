@@ -136,7 +136,7 @@ public sealed class TrainingRun : IDisposable
 
     private void Load(string folder, int threads, TrainingObserver observer, CancellationToken cancellation)
     {
-        State = CheckpointReader.Check(folder);
+        State = Checked(folder);
         State = State with { Recipe = Moved(State.Recipe) };
         Threads = threads > 0 ? threads : Recipe.Precision.Threads > 0 ? Recipe.Precision.Threads : MachineInfo.CountPhysicalCores();
         MemoryPlan memory = LoadModel(folder);
@@ -158,6 +158,35 @@ public sealed class TrainingRun : IDisposable
         BatchRecipe batch = Recipe.Batch;
         Batches = [.. Enumerable.Range(0, batch.Accumulate!.Value).Select(_ => new TokenBatch(batch.Sequences!.Value / batch.Accumulate.Value, batch.Context!.Value))];
         MakePlan(memory);
+    }
+
+    /// <summary>The state of a checkpoint that is whole; the refusal of one that is not names the last that is.</summary>
+    private TrainingState Checked(string folder)
+    {
+        try
+        {
+            return CheckpointReader.Check(folder);
+        }
+        catch (TrainingFailedException failure)
+        {
+            string problem = failure.Message.Replace(CheckpointFolder.TakeAnother, "", StringComparison.Ordinal).TrimEnd();
+            string advice = Checkpoints.Steps().Reverse().Select(Checkpoints.Of).FirstOrDefault(other => other != folder && IsWhole(other)) is { } whole
+                ? $"The last checkpoint that is whole is that of step {CheckpointFolder.StepOf(whole)}. Go on from it: kidogo train --resume {whole}"
+                : "No other checkpoint is whole. Begin again with another --out.";
+            throw new TrainingFailedException($"{problem} {advice}", failure);
+        }
+    }
+
+    private static bool IsWhole(string folder)
+    {
+        try
+        {
+            return CheckpointReader.Check(folder).Step >= 0;
+        }
+        catch (TrainingFailedException)
+        {
+            return false;
+        }
     }
 
     private MemoryPlan LoadModel(string folder)

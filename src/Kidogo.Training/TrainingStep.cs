@@ -61,7 +61,7 @@ public sealed class TrainingStep : IDisposable
         StepOutcome outcome = Accumulate(microBatches);
         if (!double.IsFinite(outcome.Loss) || !double.IsFinite(outcome.GradientNorm))
         {
-            throw NonFiniteLossException.Of(outcome, _optimizer.Parameters);
+            throw NonFiniteLossException.Of(outcome, _optimizer.Parameters, () => FirstNonFinite(microBatches));
         }
 
         _optimizer.Step(_context, factor, GradientClipping.Scale(outcome.GradientNorm, _options.Clip));
@@ -90,6 +90,20 @@ public sealed class TrainingStep : IDisposable
         }
 
         return new StepOutcome(loss, crossEntropy, GradientClipping.Norm(_context, _optimizer.Parameters), targets);
+    }
+
+    private string? FirstNonFinite(IReadOnlyList<TokenBatch> microBatches)
+    {
+        foreach (TokenBatch batch in microBatches.Where(batch => batch.Filled > 0))
+        {
+            BatchSequences.Fill(batch, _sequences, _targets);
+            if (_model.FirstNonFinite(_context, _sequences) is { } found)
+            {
+                return found;
+            }
+        }
+
+        return null;
     }
 
     /// <inheritdoc/>

@@ -155,6 +155,7 @@ internal sealed class AtomicFile : IDisposable
     {
         const int UnixNoSpace = 28, UnixQuota = 122, WindowsHandleFull = 39, WindowsDiskFull = 112;
         int code = failure.HResult & 0xFFFF;
-        return code is UnixNoSpace or UnixQuota or WindowsHandleFull or WindowsDiskFull || failure.Message.Contains("No space left", StringComparison.Ordinal);
+        return code is UnixNoSpace or UnixQuota or WindowsHandleFull or WindowsDiskFull || failure.Message.Contains("No space left", StringComparison.Ordinal)
+            || failure.Message.Contains("disk was full", StringComparison.Ordinal); // so .NET says it where room is asked for beforehand
     }
 }

@@ -68,6 +68,10 @@ internal sealed class TrainingScreen(Session session, bool json) : TrainingObser
             string bits = double.IsFinite(evaluation.BitsPerByte) ? $", {evaluation.BitsPerByte.ToString("0.0000", CultureInfo.InvariantCulture)} bits per byte" : "";
             _bar?.Clear();
             session.Tell($"step {record.Step}: loss {Loss(record.Loss)}, held out {Loss(evaluation.Loss)}{bits}");
+            if (evaluation.Sources.Count > 0 && record.Step == plan.Steps)
+            {
+                TellSources(evaluation.Sources);
+            }
         }
 
         _bar?.Report(record);
@@ -105,6 +109,15 @@ internal sealed class TrainingScreen(Session session, bool json) : TrainingObser
     {
         EndStage();
         _bar?.Dispose();
+    }
+
+    private void TellSources(IReadOnlyList<SourceEvaluation> sources)
+    {
+        foreach (SourceEvaluation source in sources)
+        {
+            string bits = double.IsFinite(source.BitsPerByte) ? $", {Loss(source.BitsPerByte)} bits per byte" : "";
+            session.Tell($"  {source.Path}: held out {Loss(source.Loss)}{bits}");
+        }
     }
 
     private static string Loss(double loss) => loss.ToString("0.0000", CultureInfo.InvariantCulture);

@@ -45,6 +45,19 @@ internal static class TrainVerb
 
     private static int Run(Session session, string? file, string? resume, List<KeyValuePair<string, IReadOnlyList<string>>> given, bool json)
     {
+        try
+        {
+            return Train(session, file, resume, given, json);
+        }
+        catch (IOException failure) when (AtomicFile.IsDiskFull(failure))
+        {
+            string go = resume is not null ? $"kidogo train --resume {resume}" : "the same command, or kidogo train --resume OUT if it says that there is a run already";
+            throw new FailureException($"The disk is full ({failure.Message.TrimEnd('.')}). Checkpoints that were written are as they were. Free some space and go on: {go}.");
+        }
+    }
+
+    private static int Train(Session session, string? file, string? resume, List<KeyValuePair<string, IReadOnlyList<string>>> given, bool json)
+    {
         using TrainingScreen screen = new(session, json);
         session.Patience = s_timeToSave;
         string folder;
@@ -66,10 +79,23 @@ internal static class TrainVerb
             folder = recipe.Output.Folder;
         }
 
-        using TrainingRun run = TrainingRun.Open(folder, threads, screen, session.Interrupted);
+        using TrainingRun run = Open(folder, threads, isNew: resume is null, screen, session);
         TrainingResult result = new Trainer(run, screen).Train(session.Interrupted);
         screen.Finish(run, result);
         return ExitCode.Done;
+    }
+
+    private static TrainingRun Open(string folder, int threads, bool isNew, TrainingScreen screen, Session session)
+    {
+        try
+        {
+            return TrainingRun.Open(folder, threads, screen, session.Interrupted);
+        }
+        catch (Exception failure) when (isNew && failure is not OperationCanceledException)
+        {
+            RunStarter.TakeBack(Path.GetFullPath(folder));
+            throw;
+        }
     }
 
     /// <summary>A run goes on as it was begun; only the threads, which change no bit, may be others.</summary>

@@ -23,6 +23,23 @@ public static class ModelConverter
     public static ConversionReport Convert(ModelHeader header, string path, WeightFormat? format = null, ModelWriteOptions? options = null) =>
         path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? ToGguf(header, path, format, options) : ToFolder(header, path, format, options ?? new ModelWriteOptions());
 
+    /// <summary>The files about text that a folder of a model would have: tokenizer.json, tokenizer_config.json, chat_template.jinja and their kin, by name.</summary>
+    /// <param name="gguf">A GGUF file.</param>
+    /// <param name="warning">What they cannot say of it; null for nothing.</param>
+    /// <exception cref="ModelFormatException">The file's vocabulary is not what it should be.</exception>
+    public static IReadOnlyDictionary<string, ReadOnlyMemory<byte>> TokenizerFiles(ModelHeader gguf, out string? warning)
+    {
+        if (gguf.Gguf is null)
+        {
+            throw new ArgumentException($"{gguf.Path} is a folder: its files are there to be read.", nameof(gguf));
+        }
+
+        Dictionary<string, ReadOnlyMemory<byte>> files = KeptFiles.Of(gguf.Gguf.Metadata);
+        files.Remove("config.json");
+        warning = GgufVocabulary.AddFiles(gguf, files, new GgufMetadata());
+        return files;
+    }
+
     private static ConversionReport ToGguf(ModelHeader header, string path, WeightFormat? format, ModelWriteOptions? options)
     {
         GgufContent content = GgufContent.Of(header);

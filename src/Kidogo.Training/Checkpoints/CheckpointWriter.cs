@@ -111,6 +111,7 @@ internal static class CheckpointWriter
     private static bool IsDiskFull(IOException failure)
     {
         const int UnixNoSpace = 28, UnixQuota = 122, WindowsHandleFull = 39, WindowsDiskFull = 112;
-        return (failure.HResult & 0xFFFF) is UnixNoSpace or UnixQuota or WindowsHandleFull or WindowsDiskFull || failure.Message.Contains("No space left", StringComparison.Ordinal);
+        return (failure.HResult & 0xFFFF) is UnixNoSpace or UnixQuota or WindowsHandleFull or WindowsDiskFull || failure.Message.Contains("No space left", StringComparison.Ordinal)
+            || failure.Message.Contains("disk was full", StringComparison.Ordinal); // so .NET says it where room is asked for beforehand
     }
 }

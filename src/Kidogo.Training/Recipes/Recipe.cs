@@ -25,6 +25,9 @@ public sealed record DataRecipe
     /// <summary>Whether conversations longer than the context are left out. Default false: they are an error.</summary>
     public bool SkipLongConversations { get; init; }
 
+    /// <summary>The name of a built-in chat template, or a Jinja file, in place of the model's own; null for that.</summary>
+    public string? ChatTemplate { get; init; }
+
     /// <summary>Folder for the tokenised shards; null: <c>OUT/shards</c>.</summary>
     public string? Cache { get; init; }
 }

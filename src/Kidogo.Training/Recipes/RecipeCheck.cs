@@ -27,7 +27,6 @@ internal static class RecipeCheck
 
         AtMostOne(("steps", recipe.Stop.Steps is not null), ("tokens", recipe.Stop.Tokens is not null), ("minutes", recipe.Stop.Minutes is not null));
         AtMostOne(("from", recipe.Model.From is not null), ("size", recipe.Model.Size is not null), ("shape", recipe.Model.Shape is not null));
-        AtMostOne(("from", recipe.Model.From is not null), ("tokenizer", recipe.Tokenizer is not null), reason: "a model goes on with its own tokenizer");
         if (recipe.Batch is { Sequences: { } batch, Accumulate: { } accumulate } && batch % accumulate != 0)
         {
             throw new RecipeException($"accumulate: {accumulate} does not divide batch: {batch}. Micro-batches are of one size: take a divisor of the batch.");
@@ -57,16 +56,12 @@ internal static class RecipeCheck
         }
     }
 
-    private static void AtMostOne(params (string Name, bool IsGiven)[] fields) => AtMostOne(fields, null);
-
-    private static void AtMostOne((string Name, bool IsGiven) first, (string Name, bool IsGiven) second, string reason) => AtMostOne([first, second], reason);
-
-    private static void AtMostOne((string Name, bool IsGiven)[] fields, string? reason)
+    private static void AtMostOne(params (string Name, bool IsGiven)[] fields)
     {
         string[] given = [.. fields.Where(field => field.IsGiven).Select(field => field.Name)];
         if (given.Length > 1)
         {
-            throw new RecipeException($"{string.Join(" and ", given)} contradict each other{(reason is null ? "" : $": {reason}")}. Keep one of them.");
+            throw new RecipeException($"{string.Join(" and ", given)} contradict each other. Keep one of them.");
         }
     }
 

@@ -27,6 +27,8 @@ public static class RecipeFields
             (r, v) => r with { Data = r.Data with { Strict = v } }, r => r.Data.Strict),
         RecipeField.Switch("skip_long_conversations", "Whether conversations longer than the context are left out instead of being an error",
             (r, v) => r with { Data = r.Data with { SkipLongConversations = v } }, r => r.Data.SkipLongConversations),
+        RecipeField.Text("chat_template", "The chat template that makes text of conversations, and that the new model keeps", "a built-in name such as `chatml`, or a Jinja file", "that of `from`; chatml with a tokenizer that is trained on conversations",
+            (r, v) => r with { Data = r.Data with { ChatTemplate = v } }, r => r.Data.ChatTemplate),
         RecipeField.Text("cache", "Folder for the tokenised texts; runs may share it", "a folder", "OUT/shards",
             (r, v) => r with { Data = r.Data with { Cache = v } }, r => r.Data.Cache),
         new("tokenizer", "A folder, a tokenizer.json or a model with the tokenizer; or {kind, vocabulary} to train one: kind `bpe` or `unigram`", "a path, or {kind, vocabulary: 260 to 1,000,000}", "that of `from`; else a bpe tokenizer is trained, its size by that of the data",

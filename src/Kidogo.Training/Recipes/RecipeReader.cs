@@ -4,6 +4,8 @@ namespace Kidogo.Training.Recipes;
 /// <summary>Reads recipes.</summary>
 public static class RecipeReader
 {
+    private static readonly string[][] s_alternatives = [["steps", "tokens", "minutes"], ["from", "size", "shape"]];
+
     /// <summary>Reads a recipe.</summary>
     /// <param name="file">A YAML file, or null.</param>
     /// <param name="options">Fields given as options: the field's name and the texts given; they go before the file's.</param>
@@ -23,6 +25,11 @@ public static class RecipeReader
         foreach ((string name, IReadOnlyList<string> texts) in options)
         {
             string place = $"--{name.Replace('_', '-')}";
+            foreach (string other in s_alternatives.Where(group => group.Contains(name)).SelectMany(group => group).Where(other => !options.Any(option => option.Key == other)))
+            {
+                fields.Remove(other); // --steps goes before the file's minutes too
+            }
+
             RecipeNode[] values = [.. texts.Select(text => Value(text, place))];
             fields[name] = values.Length == 1 ? values[0] : new RecipeList(place, values);
         }

@@ -84,6 +84,7 @@ public sealed class TrainVerbTests
         bad[^9] ^= 1;
         File.WriteAllBytes(weights, bad);
         Refused(1, "optimizer.safetensors", "train", "--resume", output);
+        Refused(1, Path.Combine("checkpoints", "step-2"), "train", "--resume", output);
         File.WriteAllBytes(weights, good.AsSpan(0, good.Length / 2));
         Refused(1, "where", "train", "--resume", output);
         File.Delete(Path.Combine(output, "checkpoints", "step-4", "training.json"));
