@@ -4,8 +4,8 @@ namespace Kidogo.Tensors;
 /// <summary>Arrays of tensors that are done with.</summary>
 /// <remarks>
 /// Passes over packed documents ask for a few rows more or fewer each time. If only the exact size would do, each new size would be allocated and all of
-/// them kept; so a storage up to an eighth larger does too, and one that is a little too small goes when a larger one has to be made. What is kept is bounded by
-/// what the largest pass took, and an eighth.
+/// them kept; so a storage up to an eighth larger does too, and one that is a little too small goes when a larger one has to be made. Where lengths differ
+/// by no more than that, what is kept is bounded by what the largest pass took, and an eighth.
 /// </remarks>
 internal sealed class FreeStorage
 {
