@@ -236,8 +236,7 @@ public sealed class DecoderModel : IDisposable
         return logits;
     }
 
-    /// <summary>What goes into the first block.</summary>
-    internal Tensor Embed(ComputeContext context, SequenceBatch batch)
+    private Tensor ForwardSelected(ComputeContext context, SequenceBatch batch)
     {
         if (batch.SelectedLogitRows.Length == 0)
         {
@@ -264,13 +263,15 @@ public sealed class DecoderModel : IDisposable
         return _norm.Forward(context, x);
     }
 
-    private Tensor Hidden(ComputeContext context, SequenceBatch batch)
+    /// <summary>What goes into the first block.</summary>
+    internal Tensor Embed(ComputeContext context, SequenceBatch batch)
     {
         Tensor x = _embedding.Forward(context, batch.Tokens);
         return _positions is null ? x : AddOp.Apply(context, x, _positions.Forward(context, batch.Positions));
     }
 
-    private Tensor ForwardSelected(ComputeContext context, SequenceBatch batch)
+    /// <summary>What comes out of the last block.</summary>
+    private Tensor Hidden(ComputeContext context, SequenceBatch batch)
     {
         Tensor x = Embed(context, batch);
         foreach (DecoderBlock block in _blocks)
