@@ -59,26 +59,10 @@ internal sealed class PackedText : IDisposable
     public void Dispose() => _unpacked.Dispose();
 
     /// <summary>A stream and some bytes after it.</summary>
-    private sealed class Appended(Stream first, byte[] rest) : Stream
+    private sealed class Appended(Stream first, byte[] rest) : ForwardStream
     {
         private bool _firstEnded;
         private int _given;
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
-
-        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
         public override int Read(Span<byte> buffer)
         {
@@ -99,15 +83,5 @@ internal sealed class PackedText : IDisposable
             _given += count;
             return count;
         }
-
-        public override void Flush()
-        {
-        }
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 }

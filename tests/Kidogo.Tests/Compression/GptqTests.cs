@@ -72,7 +72,7 @@ public sealed class GptqTests
         };
         UniformGrid[] grids = Grids(weights, laid);
 
-        GptqResult result = Gptq.Quantize(weights, Hessian(x), grids, options);
+        GptqResult result = Gptq.Quantize(weights, Calibrations.Hessian(x), grids, options);
 
         byte[] codes = golden[$"{name}/codes"].As<byte>();
         float[] scales = golden[$"{name}/scales"].As<float>(), zeros = golden[$"{name}/zeros"].As<float>(), quantised = golden[$"{name}/quantised"].As<float>();
@@ -91,14 +91,14 @@ public sealed class GptqTests
         }
 
         double expected = info.GetProperty("error").GetDouble();
-        Assert.InRange(OutputError(original, weights, x), expected * (1 - RelativeErrorTolerance), expected * (1 + RelativeErrorTolerance));
+        Assert.InRange(Calibrations.OutputError(original, weights, x), expected * (1 - RelativeErrorTolerance), expected * (1 + RelativeErrorTolerance));
     }
 
     [Fact]
     public void Quantize_CorrelatedInputsAtThreeBits_LosesMuchLessThanRounding()
     {
         Random random = new(5);
-        Tensor x = Correlated(random, 512, 128), original = Normal(random, 96, 128), weights = new(96, 128), rounded = new(96, 128);
+        Tensor x = Calibrations.Correlated(random, 512, 128), original = Calibrations.Normal(random, 96, 128), weights = new(96, 128), rounded = new(96, 128);
         original.Span.CopyTo(weights.Span);
         UniformGridOptions laid = new() { Bits = 3, GroupColumns = 32 };
 
@@ -116,8 +116,8 @@ public sealed class GptqTests
             }
         }
 
-        Gptq.Quantize(weights, Hessian(x), Grids(weights, laid), new GptqOptions { OrderByActivation = true, StaticGroups = true, BlockColumns = 32 });
-        Assert.InRange(OutputError(original, weights, x) / OutputError(original, rounded, x), 0, MostOfRoundingError);
+        Gptq.Quantize(weights, Calibrations.Hessian(x), Grids(weights, laid), new GptqOptions { OrderByActivation = true, StaticGroups = true, BlockColumns = 32 });
+        Assert.InRange(Calibrations.OutputError(original, weights, x) / Calibrations.OutputError(original, rounded, x), 0, MostOfRoundingError);
     }
 
     [Theory]
@@ -129,8 +129,8 @@ public sealed class GptqTests
         float[] Run(int count)
         {
             Random random = new(9);
-            Tensor x = Correlated(random, 100, 200), weights = Normal(random, 37, 200);
-            Gptq.Quantize(weights, Hessian(x), Grids(weights, new UniformGridOptions { Bits = 3, GroupColumns = 32 }), new GptqOptions { Threads = count, OrderByActivation = true, StaticGroups = true });
+            Tensor x = Calibrations.Correlated(random, 100, 200), weights = Calibrations.Normal(random, 37, 200);
+            Gptq.Quantize(weights, Calibrations.Hessian(x), Grids(weights, new UniformGridOptions { Bits = 3, GroupColumns = 32 }), new GptqOptions { Threads = count, OrderByActivation = true, StaticGroups = true });
             return weights.Span.ToArray();
         }
 
@@ -141,8 +141,8 @@ public sealed class GptqTests
     public void Quantize_FewerTokensThanColumns_GrowsTheDampingUntilItWorks()
     {
         Random random = new(3);
-        Tensor x = Normal(random, 2, 40), weights = Normal(random, 5, 40);
-        GptqResult result = Gptq.Quantize(weights, Hessian(x), Grids(weights, new UniformGridOptions()), new GptqOptions { Damping = 0 });
+        Tensor x = Calibrations.Normal(random, 2, 40), weights = Calibrations.Normal(random, 5, 40);
+        GptqResult result = Gptq.Quantize(weights, Calibrations.Hessian(x), Grids(weights, new UniformGridOptions()), new GptqOptions { Damping = 0 });
         Assert.True(result.Damping > 0);
         Assert.All(weights.Span.ToArray(), value => Assert.True(float.IsFinite(value)));
     }
@@ -150,7 +150,7 @@ public sealed class GptqTests
     [Fact]
     public void Quantize_HessianWithNaN_SaysTheCalibrationIsDamaged()
     {
-        Tensor weights = Normal(new Random(1), 2, 4);
+        Tensor weights = Calibrations.Normal(new Random(1), 2, 4);
         float[] hessian = new float[16];
         hessian[5] = float.NaN;
         Assert.Throws<InvalidDataException>(() => Gptq.Quantize(weights, hessian, Grids(weights, new UniformGridOptions()), new GptqOptions()));
@@ -159,7 +159,7 @@ public sealed class GptqTests
     [Fact]
     public void Quantize_HessianOfAnotherSize_IsRefused()
     {
-        Tensor weights = Normal(new Random(1), 2, 4);
+        Tensor weights = Calibrations.Normal(new Random(1), 2, 4);
         Assert.Throws<ArgumentException>(() => Gptq.Quantize(weights, new float[9], Grids(weights, new UniformGridOptions()), new GptqOptions()));
     }
 
@@ -171,8 +171,8 @@ public sealed class GptqTests
     public void Factor_AnySize_IsARootOfTheInverse(int size)
     {
         const double Tolerance = 1e-3; // U is kept in float32, and H's condition number is about a hundred
-        Tensor x = Normal(new Random(size), 4 * size, size);
-        float[] hessian = Hessian(x);
+        Tensor x = Calibrations.Normal(new Random(size), 4 * size, size);
+        float[] hessian = Calibrations.Hessian(x);
         ErrorPropagation factor = ErrorPropagation.Factor(hessian, null, 0, 2);
         double[,] upper = new double[size, size];
         for (int i = 0; i < size; i++)
@@ -216,81 +216,6 @@ public sealed class GptqTests
 
     private static int[] Integers(FixtureTensor tensor) =>
         tensor.DType == "I64" ? [.. tensor.As<long>().Select(value => (int)value)] : tensor.DType == "U8" ? [.. tensor.As<byte>().Select(value => (int)value)] : tensor.As<int>();
-
-    private static float[] Hessian(Tensor x)
-    {
-        float[] hessian = new float[x.Columns * x.Columns];
-        for (int i = 0; i < x.Columns; i++)
-        {
-            for (int j = 0; j < x.Columns; j++)
-            {
-                double sum = 0;
-                for (int t = 0; t < x.Rows; t++)
-                {
-                    sum += (double)x.Row(t)[i] * x.Row(t)[j];
-                }
-
-                hessian[(i * x.Columns) + j] = (float)(2 * sum);
-            }
-        }
-
-        return hessian;
-    }
-
-    private static double OutputError(Tensor weights, Tensor rounded, Tensor x)
-    {
-        double error = 0, all = 0;
-        for (int t = 0; t < x.Rows; t++)
-        {
-            for (int r = 0; r < weights.Rows; r++)
-            {
-                double difference = 0, output = 0;
-                for (int c = 0; c < x.Columns; c++)
-                {
-                    difference += (double)x.Row(t)[c] * ((double)weights.Row(r)[c] - rounded.Row(r)[c]);
-                    output += (double)x.Row(t)[c] * weights.Row(r)[c];
-                }
-
-                error += difference * difference;
-                all += output * output;
-            }
-        }
-
-        return error / all;
-    }
-
-    private static Tensor Normal(Random random, int rows, int columns)
-    {
-        Tensor matrix = new(rows, columns);
-        foreach (ref float value in matrix.Span)
-        {
-            value = (float)(Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()));
-        }
-
-        return matrix;
-    }
-
-    /// <summary>Inputs that few directions explain, as activations are.</summary>
-    private static Tensor Correlated(Random random, int rows, int columns)
-    {
-        const int Directions = 12;
-        Tensor latent = Normal(random, rows, Directions), mixing = Normal(random, Directions, columns), x = Normal(random, rows, columns);
-        for (int t = 0; t < rows; t++)
-        {
-            for (int c = 0; c < columns; c++)
-            {
-                float sum = 0.3f * x.Row(t)[c];
-                for (int d = 0; d < Directions; d++)
-                {
-                    sum += latent.Row(t)[d] * mixing.Row(d)[c];
-                }
-
-                x.Row(t)[c] = sum;
-            }
-        }
-
-        return x;
-    }
 
     private static void AssertClose(ReadOnlySpan<float> expected, ReadOnlySpan<float> actual)
     {

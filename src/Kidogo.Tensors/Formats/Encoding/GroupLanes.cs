@@ -43,6 +43,23 @@ internal static class GroupLanes
         }
     }
 
+    /// <summary>The largest magnitude of each group, and the weight that has it with its sign; the first of equals, 0 in a group of zeros.</summary>
+    /// <param name="x">[G]</param>
+    public static (Vector256<float> Magnitude, Vector256<float> Signed) Largest(ReadOnlySpan<Vector256<float>> x)
+    {
+        Vector256<float> magnitude = default;
+        Vector256<float> signed = default;
+        foreach (Vector256<float> weight in x)
+        {
+            Vector256<float> own = Vector256.Abs(weight);
+            Vector256<float> larger = Vector256.GreaterThan(own, magnitude);
+            magnitude = Vector256.ConditionalSelect(larger, own, magnitude);
+            signed = Vector256.ConditionalSelect(larger, weight, signed);
+        }
+
+        return (magnitude, signed);
+    }
+
     /// <summary>Puts codes back in the order of the weights.</summary>
     /// <param name="lanes">[G], codes that fit a byte.</param>
     /// <param name="codes">[groups · G]</param>

@@ -27,16 +27,7 @@ internal static class LevelScale
     public static Vector256<float> Search(ReadOnlySpan<Vector256<float>> x, ReadOnlySpan<Vector256<float>> w)
     {
         float lowest = IQ4_NL.Levels[0];
-        Vector256<float> magnitude = default;
-        Vector256<float> signed = default;
-        foreach (Vector256<float> weight in x)
-        {
-            Vector256<float> own = Vector256.Abs(weight);
-            Vector256<float> larger = Vector256.GreaterThan(own, magnitude);
-            magnitude = Vector256.ConditionalSelect(larger, own, magnitude);
-            signed = Vector256.ConditionalSelect(larger, weight, signed);
-        }
-
+        (Vector256<float> magnitude, Vector256<float> signed) = GroupLanes.Largest(x);
         Vector256<float> empty = Vector256.LessThan(magnitude, Vector256.Create(NoWeight));
         (Vector256<float> products, Vector256<float> squares) = Measure(x, w, Vector256<float>.One / (-signed / Vector256.Create(lowest)));
         Vector256<float> scale = Vector256.ConditionalSelect(Vector256.GreaterThan(squares, default), products / squares, default);
