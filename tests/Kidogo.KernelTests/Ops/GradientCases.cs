@@ -83,6 +83,7 @@ internal static class GradientCases
             return AddOp.Apply(context, y[0], y[1]);
         }));
         AddAttention("attention", s_attention);
+        AddAttention("positions that see all", s_attention with { SeesAll = true });
         AddAttention("attention with a window", s_attention with { Window = 2 });
         AddAttention("attention with a cap", s_attention with { Softcap = 0.7f });
         AddLoss("cross entropy", new());
