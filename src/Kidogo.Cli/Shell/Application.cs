@@ -84,6 +84,7 @@ internal static class Application
         TokenizerVerb.Create(session),
         TemplateVerb.Create(session),
         LogitsVerb.Create(session),
+        EmbedVerb.Create(session),
         BenchVerb.Create(session),
         EvalVerb.Create(session),
         TrainVerb.Create(session),

@@ -121,6 +121,20 @@ public sealed class Tokenizer
         return Finish(state.Input.Span, addSpecial, state);
     }
 
+    /// <summary>The ids of <paramref name="text"/> with the tokens that the model wants around it, cut to a length: what is left out is at the end of the text, within those tokens.</summary>
+    /// <param name="text">Any characters.</param>
+    /// <param name="most">The most ids; at least as many as the model wants around a text.</param>
+    /// <param name="whole">How many ids there were before the cut.</param>
+    /// <exception cref="TokenizerException">As <see cref="Encode(string, bool, bool)"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There is no room for the tokens around a text.</exception>
+    public int[] EncodeCut(string text, int most, out int whole)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(most, _parts.Prefix.Length + _parts.Suffix.Length);
+        int[] ids = Encode(text, addSpecial: true);
+        whole = ids.Length;
+        return whole <= most ? ids : [.. ids.AsSpan(0, most - _parts.Suffix.Length), .. _parts.Suffix];
+    }
+
     /// <summary>Appends the ids of <paramref name="text"/> to <paramref name="output"/> and returns their number; as <see cref="Encode(string, bool, bool)"/>.</summary>
     public int Encode(string text, ICollection<int> output, bool addSpecial = false, bool parseSpecial = false)
     {
