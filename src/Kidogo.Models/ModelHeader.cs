@@ -1,4 +1,5 @@
 // A model's files, opened but not loaded: which family, what configuration, how large. Touches no weights.
+using Kidogo.Models.Encoders;
 using Kidogo.Models.Families;
 using Kidogo.Models.Files;
 using Kidogo.Tensors;
@@ -149,6 +150,11 @@ public sealed class ModelHeader : IDisposable
     {
         string[] classes = config.TryGetStrings("architectures", out string[] named) ? named : [];
         string? type = config.TryGetString("model_type", out string value) ? value : null;
+        if (EncoderFamily.Of(config) is { } encoder)
+        {
+            throw config.Refuse("model_type", $"says that this is an encoder ({encoder.Name}), which writes no text. kidogo embed turns texts into vectors with it.");
+        }
+
         ModelFamily family = ModelFamilies.ForHuggingFace(classes, type, config.File);
         return (family, classes.FirstOrDefault(family.HuggingFaceArchitectures.Contains) ?? type ?? "");
     }

@@ -19,13 +19,21 @@ internal static class EmbedVerb
     public static Command Create(Session session)
     {
         Argument<string> model = Opt.Model();
-        Option<Pooling?> pooling = new("--pooling") { Description = "How tokens become one vector (default: as the model says, else mean)", HelpName = "mean|cls|last" };
+        Option<string?> pooling = Opt.Choice("--pooling", "How tokens become one vector (default: as the model says, else mean)", "mean", "cls", "last");
         Option<int?> threads = Opt.Threads();
         Option<bool> json = Opt.Json();
         Command command = new("embed", "Turn each line of standard input into a vector, with an encoder such as all-MiniLM-L6-v2") { model, pooling, threads, json };
-        command.SetAction(parsed => Run(session, new Options(parsed.GetRequiredValue(model), parsed.GetValue(pooling), parsed.GetValue(threads), parsed.GetValue(json))));
+        command.SetAction(parsed => Run(session, new Options(parsed.GetRequiredValue(model), PoolingOf(parsed.GetValue(pooling)), parsed.GetValue(threads), parsed.GetValue(json))));
         return command;
     }
+
+    private static Pooling? PoolingOf(string? word) => word switch
+    {
+        null => null,
+        "cls" => Pooling.Cls,
+        "last" => Pooling.Last,
+        _ => Pooling.Mean,
+    };
 
     private static int Run(Session session, Options options)
     {

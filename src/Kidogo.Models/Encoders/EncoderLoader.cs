@@ -66,6 +66,11 @@ public sealed class LoadedEncoder : IDisposable
     /// <exception cref="IOException">The folder is absent or cannot be read.</exception>
     public static LoadedEncoder Load(string path, ComputeContext context)
     {
+        if (File.Exists(path))
+        {
+            throw new ModelFormatException(path, -1, "An encoder is read from a Hugging Face folder, and this is a file. Give the folder with config.json, model.safetensors and tokenizer.json.");
+        }
+
         HuggingFaceFolder folder = HuggingFaceFolder.Open(path);
         try
         {

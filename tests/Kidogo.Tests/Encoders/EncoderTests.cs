@@ -109,6 +109,10 @@ public sealed class EncoderTests
         Assert.Contains("model_type", Assert.Throws<ModelFormatException>(() => LoadedEncoder.Load(folder, context)).Message, StringComparison.Ordinal);
     }
 
+    [SharedFact]
+    public void Open_AnEncoderAsADecoder_IsRefusedWithWhatItIsFor() => Assert.Contains(
+        "kidogo embed", Assert.Throws<ModelFormatException>(() => ModelHeader.Open(SharedFolder.PathOf("golden", "families", "bert"))).Message, StringComparison.Ordinal);
+
     private static int[][] Rows(JsonDocument tokens, string name) =>
         [.. tokens.RootElement.GetProperty(name).EnumerateArray().Select(row => row.EnumerateArray().Select(id => id.GetInt32()).ToArray())];
 
