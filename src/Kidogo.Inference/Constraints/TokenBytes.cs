@@ -3,8 +3,8 @@ using Kidogo.Text.Tokenizers;
 
 namespace Kidogo.Inference.Constraints;
 
-/// <summary>All tokens that write text.</summary>
-internal sealed class TokenBytes
+/// <summary>All tokens of a vocabulary that write text. Made once a model.</summary>
+public sealed class TokenBytes
 {
     private TokenBytes(int[] ids, byte[][] bytes, int[] shared, byte[]?[] byId, int vocabularySize, int[] ends)
     {
@@ -12,22 +12,22 @@ internal sealed class TokenBytes
     }
 
     /// <summary>The ids, in the order of their bytes.</summary>
-    public int[] Ids { get; }
+    internal int[] Ids { get; }
 
     /// <summary>Their bytes.</summary>
-    public byte[][] Bytes { get; }
+    internal byte[][] Bytes { get; }
 
     /// <summary>How many bytes each shares with the one before.</summary>
-    public int[] Shared { get; }
+    internal int[] Shared { get; }
 
     /// <summary>The bytes of a token by its id; null where it writes none.</summary>
-    public byte[]?[] ById { get; }
+    internal byte[]?[] ById { get; }
 
     /// <summary>Number of ids.</summary>
     public int VocabularySize { get; }
 
     /// <summary>The tokens that end an answer.</summary>
-    public int[] Ends { get; }
+    internal int[] Ends { get; }
 
     /// <summary>Sorts a vocabulary. Control tokens write nothing: no text of a grammar is made of them.</summary>
     public static TokenBytes Of(Tokenizer tokenizer)
@@ -45,7 +45,7 @@ internal sealed class TokenBytes
     /// <summary>Sorts tokens.</summary>
     /// <param name="byId">The bytes of each; null for those that write none.</param>
     /// <param name="ends">The tokens that end an answer.</param>
-    public static TokenBytes Of(byte[]?[] byId, int[] ends)
+    internal static TokenBytes Of(byte[]?[] byId, int[] ends)
     {
         int[] ids = [.. Enumerable.Range(0, byId.Length).Where(id => byId[id] is not null)];
         byte[][] bytes = [.. ids.Select(id => byId[id]!)];

@@ -1,6 +1,5 @@
 // Which tokens may come next in a text that follows a grammar. Knows no models.
 using System.Numerics.Tensors;
-using Kidogo.Text.Tokenizers;
 
 namespace Kidogo.Inference.Constraints;
 
@@ -21,12 +20,7 @@ public sealed class TokenGrammar
 
     /// <summary>Prepares a grammar for a vocabulary.</summary>
     /// <exception cref="GrammarException">The grammar cannot be used.</exception>
-    public TokenGrammar(Grammar grammar, Tokenizer tokenizer)
-        : this(grammar, TokenBytes.Of(tokenizer))
-    {
-    }
-
-    internal TokenGrammar(Grammar grammar, TokenBytes tokens)
+    public TokenGrammar(Grammar grammar, TokenBytes tokens)
     {
         _tokens = tokens;
         _automaton = new GrammarAutomaton(new GrammarNetwork(grammar));
