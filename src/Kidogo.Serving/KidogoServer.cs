@@ -98,8 +98,8 @@ public sealed class KidogoServer : IAsyncDisposable
 
     private static Dictionary<(string Method, string Path), Func<ApiCall, Task>> Routes() => new()
     {
-        [("POST", "/v1/chat/completions")] = ChatEndpoint.AnswerAsync,
-        [("POST", "/v1/completions")] = CompletionEndpoint.AnswerAsync,
+        [("POST", "/v1/chat/completions")] = call => ModelAnswer.RunAsync(call, ChatRequest.Read),
+        [("POST", "/v1/completions")] = call => ModelAnswer.RunAsync(call, CompletionRequest.Read),
         [("GET", "/v1/models")] = InfoEndpoints.ModelsAsync,
         [("GET", "/models")] = InfoEndpoints.ModelsAsync,
         [("GET", "/health")] = InfoEndpoints.HealthAsync,
@@ -169,7 +169,7 @@ public sealed class KidogoServer : IAsyncDisposable
         }
         else if (method == "GET" && path.StartsWith("/v1/models/", StringComparison.Ordinal))
         {
-            await InfoEndpoints.ModelAsync(call, path["/v1/models/".Length..]).ConfigureAwait(false);
+            await InfoEndpoints.ModelAsync(call, Uri.UnescapeDataString(path["/v1/models/".Length..])).ConfigureAwait(false);
         }
         else if (_routes.Keys.Where(route => route.Path == path).Select(route => route.Method).ToArray() is { Length: > 0 } methods)
         {

@@ -12,7 +12,7 @@ public sealed record ServerOptions
     /// <summary>The port; 0 for any that is free. Default 8080.</summary>
     public int Port { get; init; } = 8080;
 
-    /// <summary>The file of keys; null for none. With keys in it, every request but <c>/health</c> and the page needs one.</summary>
+    /// <summary>The file of keys; null for none. With keys in it, every request but <c>/health</c> and the page needs one, on loopback too.</summary>
     public string? KeyFile { get; init; }
 
     /// <summary>Whether to serve beyond this machine without keys. Default false.</summary>

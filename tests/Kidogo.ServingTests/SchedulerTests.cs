@@ -247,7 +247,7 @@ public sealed class SchedulerTests : IDisposable
 
     private static async Task IdleAsync(ServedModel model)
     {
-        for (int i = 0; i < 1000 && model.Scheduler.Status().Active > 0; i++)
+        for (int i = 0; i < 24_000 && model.Scheduler.Status().Active > 0; i++)
         {
             await Task.Delay(5);
         }

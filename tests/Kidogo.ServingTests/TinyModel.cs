@@ -182,7 +182,7 @@ internal sealed class TestServer : IAsyncDisposable
     /// <summary>Waits until nobody has a place or waits for one.</summary>
     public async Task<SchedulerStatus> IdleAsync()
     {
-        for (int i = 0; i < 2000; i++)
+        for (int i = 0; i < 12_000; i++) // two minutes: the machine may be busy
         {
             if (Model.Scheduler.Status() is { Active: 0, Waiting: 0 } status)
             {

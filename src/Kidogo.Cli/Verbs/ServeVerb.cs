@@ -30,7 +30,7 @@ internal static class ServeVerb
         context.Aliases.Add("--ctx");
         Option<int?> idle = Opt.Int("--cache-memory", "MiB of earlier prompts to keep for later ones that begin alike, of each model (default 512)", 0);
         Option<bool> share = Opt.Flag("--share-cache", "Let what one key's prompts computed serve another's; how long an answer takes then shows what others asked");
-        Option<string?> keys = Opt.Text("--keys", "FILE", "The file of keys (default: the one that kidogo key writes)");
+        Option<string?> keys = Opt.Text("--keys", "FILE", "Want a key of this file (default: of the one that kidogo key writes, but none on this machine alone)");
         Option<bool> noAuth = Opt.Flag("--no-auth", "Serve everyone who can reach the address, without keys");
         Option<string[]> origins = Opt.Texts("--allow-origin", "ORIGIN", "Let pages from there call, such as https://example.org; may be repeated");
         Option<string[]> hosts = Opt.Texts("--allow-host", "NAME", "A name by which the server may be called beside localhost; may be repeated");
@@ -63,7 +63,7 @@ internal static class ServeVerb
             {
                 Address = AddressOf(parsed.GetValue(host)),
                 Port = parsed.GetValue(port) ?? 8080,
-                KeyFile = parsed.GetValue(keys) ?? KeyFile.DefaultPath,
+                KeyFile = parsed.GetValue(keys) ?? (IPAddress.IsLoopback(AddressOf(parsed.GetValue(host))) ? null : KeyFile.DefaultPath),
                 AllowsAnyone = parsed.GetValue(noAuth),
                 AllowedOrigins = [.. (parsed.GetValue(origins) ?? []).Select(CheckedOrigin)],
                 AllowedHosts = parsed.GetValue(hosts) ?? [],

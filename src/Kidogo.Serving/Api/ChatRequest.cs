@@ -9,15 +9,19 @@ using Kidogo.Text.ChatTemplates;
 
 namespace Kidogo.Serving.Api;
 
-/// <summary>What is to be done for a chat completion.</summary>
+/// <summary>What is to be done for a chat completion: a sequence for each choice.</summary>
 /// <param name="Model">Who answers.</param>
-/// <param name="Requests">A sequence for each choice.</param>
+/// <param name="Requests">The sequences.</param>
 /// <param name="Tools">What may be called; null for nothing.</param>
 /// <param name="Streams">Whether the answer comes in pieces.</param>
 /// <param name="ReportsUsage">Whether a stream ends with its usage.</param>
 internal sealed record ChatRequest(ServedModel Model, IReadOnlyList<GenerationRequest> Requests, ToolChoice? Tools, bool Streams, bool ReportsUsage)
+    : AnswerRequest(Model, Requests, Streams, ReportsUsage)
 {
     private const int MostAlternatives = 20;
+
+    /// <inheritdoc/>
+    public override ModelAnswer Begin(GenerationGroup group) => new ChatAnswer(this, group);
 
     /// <summary>Reads a request.</summary>
     public static ChatRequest Read(ApiCall call, JsonElement body)

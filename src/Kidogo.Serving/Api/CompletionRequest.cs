@@ -6,22 +6,26 @@ using Kidogo.Text.Tokenizers;
 
 namespace Kidogo.Serving.Api;
 
-/// <summary>What is to be done for a completion.</summary>
+/// <summary>What is to be done for a completion: a sequence for each attempt at each prompt, those of one prompt together.</summary>
 /// <param name="Model">Who answers.</param>
+/// <param name="Requests">The sequences.</param>
 /// <param name="Prompts">The prompts as texts, for echoing them.</param>
-/// <param name="Requests">A sequence for each attempt at each prompt, those of one prompt together.</param>
 /// <param name="Choices">How many answers to each prompt are shown.</param>
 /// <param name="Attempts">How many are made.</param>
 /// <param name="Echoes">Whether answers begin with their prompts.</param>
 /// <param name="ReportsLikelihoods">Whether tokens are reported with their likelihoods.</param>
-/// <param name="Streams">Whether the answers come in pieces.</param>
+/// <param name="Streams">Whether the answer comes in pieces.</param>
 /// <param name="ReportsUsage">Whether a stream ends with its usage.</param>
 internal sealed record CompletionRequest(
     ServedModel Model, IReadOnlyList<string> Prompts, IReadOnlyList<GenerationRequest> Requests, int Choices, int Attempts, bool Echoes, bool ReportsLikelihoods, bool Streams, bool ReportsUsage)
+    : AnswerRequest(Model, Requests, Streams, ReportsUsage)
 {
     private const int MostAlternatives = 20;
     private const int MostPrompts = 64;
     private const int UsualMaxTokens = 16; // OpenAI's
+
+    /// <inheritdoc/>
+    public override ModelAnswer Begin(GenerationGroup group) => new CompletionAnswer(this, group);
 
     /// <summary>Reads a request.</summary>
     public static CompletionRequest Read(ApiCall call, JsonElement body)

@@ -59,6 +59,15 @@ internal sealed class EventStream(HttpContext http, TimeSpan heartbeat)
         await FlushAsync().ConfigureAwait(false);
     }
 
+    /// <summary>Sends what was added.</summary>
+    public async Task FlushAsync()
+    {
+        if (HasBegun)
+        {
+            await http.Response.BodyWriter.FlushAsync(http.RequestAborted).ConfigureAwait(false);
+        }
+    }
+
     private static void Append(System.IO.Pipelines.PipeWriter body, ReadOnlySpan<byte> bytes)
     {
         bytes.CopyTo(body.GetSpan(bytes.Length));
@@ -76,13 +85,5 @@ internal sealed class EventStream(HttpContext http, TimeSpan heartbeat)
         http.Response.ContentType = "text/event-stream; charset=utf-8";
         http.Response.Headers.CacheControl = "no-store";
         http.Response.Headers["X-Accel-Buffering"] = "no"; // a proxy in front shall not collect the events
-    }
-
-    private async Task FlushAsync()
-    {
-        if (HasBegun)
-        {
-            await http.Response.BodyWriter.FlushAsync(http.RequestAborted).ConfigureAwait(false);
-        }
     }
 }

@@ -264,13 +264,18 @@ public sealed class Scheduler : IDisposable
         {
             if (choice.Group.IsCancelled && !choice.IsOver)
             {
-                choice.IsOver = true;
-                Interlocked.Increment(ref _cancelled);
-                choice.Group.Finished(null);
+                Drop(choice);
             }
         }
 
         Retire();
+    }
+
+    private void Drop(GeneratedChoice choice)
+    {
+        choice.IsOver = true;
+        Interlocked.Increment(ref _cancelled);
+        choice.Group.Finished(null);
     }
 
     /// <summary>Gives free places to those who wait, in their order; who waits for another's prompt lets others pass.</summary>
@@ -297,13 +302,21 @@ public sealed class Scheduler : IDisposable
 
             try
             {
-                Begin(next);
+                if (next.Group.IsCancelled)
+                {
+                    Drop(next); // another choice of its request failed
+                }
+                else
+                {
+                    Begin(next);
+                }
             }
             catch (Exception failure)
             {
                 Fail(next, failure);
-                Retire();
             }
+
+            Retire();
         }
     }
 

@@ -272,7 +272,7 @@ internal sealed class SchedulerStep(DecoderModel model, ComputeContext context, 
     }
 
     private static TokenLikelihood LikelihoodOf(ReadOnlySpan<float> logits, int id, int alternatives) =>
-        new(id, TokenProbabilities.LogProbability(logits, id), TokenProbabilities.TopTokens(logits, alternatives));
+        new(id, TokenProbabilities.LogProbability(logits, id), alternatives == 0 ? [] : TokenProbabilities.TopTokens(logits, alternatives));
 
     private void Count(int promptRows, long ticks)
     {

@@ -1,4 +1,4 @@
-// POST /v1/completions: texts and tokens continued, whole or as a stream, in OpenAI's shapes. Knows no sampling.
+// POST /v1/completions: the choices of an answer in OpenAI's shapes, whole and as chunks. Knows no sampling.
 using System.Text;
 using System.Text.Json;
 using Kidogo.Inference.Output;
@@ -7,33 +7,6 @@ using Kidogo.Serving.Scheduling;
 using Kidogo.Text.Tokenizers;
 
 namespace Kidogo.Serving.Api;
-
-/// <summary>Answers completions.</summary>
-internal static class CompletionEndpoint
-{
-    /// <summary>Answers one.</summary>
-    public static async Task AnswerAsync(ApiCall call)
-    {
-        CompletionRequest request;
-        using (JsonDocument body = await call.ReadJsonAsync().ConfigureAwait(false))
-        {
-            request = CompletionRequest.Read(call, body.RootElement);
-        }
-
-        using GenerationGroup group = call.Submit(request.Model, request.Requests);
-        CompletionAnswer answer = new(request, group);
-        try
-        {
-            await (request.Streams ? answer.StreamAsync(call) : answer.WholeAsync(call)).ConfigureAwait(false);
-        }
-        finally
-        {
-            int generated = group.Choices.Sum(choice => choice.GeneratedTokens);
-            call.Client.Charge(generated);
-            call.Summary = $"{request.Model.Id} prompt={request.Requests.Sum(each => each.Prompt.Length)} generated={generated}";
-        }
-    }
-}
 
 /// <summary>One attempt at a prompt: its text and its tokens so far.</summary>
 /// <param name="tokenizer">The vocabulary.</param>
@@ -102,145 +75,66 @@ internal sealed class CompletionChoice(Tokenizer tokenizer)
     }
 }
 
-/// <summary>The answers to one request while they are made.</summary>
+/// <summary>The answer to a completion.</summary>
 internal sealed class CompletionAnswer(CompletionRequest request, GenerationGroup group)
+    : ModelAnswer(request, group, Identifier.New("cmpl-"), ("text_completion", "text_completion"))
 {
+    private readonly CompletionRequest _request = request;
     private readonly CompletionChoice[] _choices = [.. request.Requests.Select(_ => new CompletionChoice(request.Model.Tokenizer))];
     private readonly bool[] _begun = new bool[request.Requests.Count];
-    private readonly string _id = Identifier.New("cmpl-");
-    private readonly long _created = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
 
-    /// <summary>Answers with one object.</summary>
-    public async Task WholeAsync(ApiCall call)
-    {
-        while (await group.Steps.WaitToReadAsync(call.Gone).ConfigureAwait(false))
-        {
-            while (group.Steps.TryRead(out GenerationStep? step))
-            {
-                Take(step);
-            }
-        }
-
-        await call.WriteAsync(json =>
-        {
-            Begin(json);
-            json.WriteStartArray("choices");
-            int index = 0;
-            for (int prompt = 0; prompt < request.Prompts.Count; prompt++)
-            {
-                foreach (CompletionChoice choice in Best(prompt))
-                {
-                    WriteChoice(json, index++, choice, choice.Finish ?? "stop");
-                }
-            }
-
-            json.WriteEndArray();
-            json.WriteUsage(group);
-            json.WriteTimings(group);
-            json.WriteEndObject();
-        }).ConfigureAwait(false);
-    }
-
-    /// <summary>Answers with a stream.</summary>
-    public async Task StreamAsync(ApiCall call)
-    {
-        EventStream stream = new(call.Http, call.Options.Heartbeat);
-        int open = _choices.Length;
-        try
-        {
-            while (await stream.WaitAsync(group.Steps).ConfigureAwait(false))
-            {
-                while (group.Steps.TryRead(out GenerationStep? step))
-                {
-                    Take(step);
-                    CompletionChoice choice = _choices[step.Choice];
-                    if (choice.Text.Length > 0 || choice.Tokens.Count > 0)
-                    {
-                        stream.Add(json => WriteChunk(json, step.Choice, choice, null, false));
-                        choice.Text.Clear();
-                        choice.Tokens.Clear();
-                    }
-
-                    if (choice.Finish is { } reason)
-                    {
-                        bool isLast = --open == 0;
-                        stream.Add(json => WriteChunk(json, step.Choice, choice, reason, isLast && !request.ReportsUsage));
-                    }
-                }
-            }
-        }
-        catch (Exception failure) when (stream.HasBegun && failure is not OperationCanceledException && ApiCall.Translate(failure) is { } told)
-        {
-            stream.Add(told.Write);
-            await call.Http.Response.BodyWriter.FlushAsync(call.Gone).ConfigureAwait(false);
-            return;
-        }
-
-        if (request.ReportsUsage)
-        {
-            stream.Add(json =>
-            {
-                Begin(json);
-                json.WriteStartArray("choices");
-                json.WriteEndArray();
-                json.WriteUsage(group);
-                json.WriteTimings(group);
-                json.WriteEndObject();
-            });
-        }
-
-        await stream.EndAsync().ConfigureAwait(false);
-    }
-
-    private void Take(GenerationStep step)
+    /// <inheritdoc/>
+    protected override void Take(GenerationStep step)
     {
         if (!_begun[step.Choice])
         {
             _begun[step.Choice] = true;
-            if (request.Echoes)
+            if (_request.Echoes)
             {
-                GeneratedChoice generated = group.Choices[step.Choice];
-                _choices[step.Choice].Echo(request.Prompts[step.Choice / request.Attempts], generated.Request.Prompt, generated.PromptLikelihoods);
+                GeneratedChoice generated = Group.Choices[step.Choice];
+                _choices[step.Choice].Echo(_request.Prompts[step.Choice / _request.Attempts], generated.Request.Prompt, generated.PromptLikelihoods);
             }
         }
 
         _choices[step.Choice].Take(step);
     }
 
+    /// <inheritdoc/>
+    protected override void Take(GenerationStep step, EventStream stream)
+    {
+        Take(step);
+        CompletionChoice choice = _choices[step.Choice];
+        if (choice.Text.Length > 0 || choice.Tokens.Count > 0)
+        {
+            AddChunk(stream, json => WriteChoice(json, step.Choice, choice, null));
+            choice.Text.Clear();
+            choice.Tokens.Clear();
+        }
+
+        if (choice.Finish is { } reason)
+        {
+            AddChunk(stream, json => WriteChoice(json, step.Choice, choice, reason), isLast: _choices.All(other => other.Finish is not null));
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override void WriteChoices(Utf8JsonWriter json)
+    {
+        int index = 0;
+        for (int prompt = 0; prompt < _request.Prompts.Count; prompt++)
+        {
+            foreach (CompletionChoice choice in Best(prompt))
+            {
+                WriteChoice(json, index++, choice, choice.Finish ?? "stop");
+            }
+        }
+    }
+
     /// <summary>The answers to a prompt that are shown: of several attempts the likeliest.</summary>
     private IEnumerable<CompletionChoice> Best(int prompt)
     {
-        IEnumerable<CompletionChoice> attempts = _choices.Skip(prompt * request.Attempts).Take(request.Attempts);
-        return request.Attempts == request.Choices ? attempts : attempts.OrderByDescending(choice => choice.MeanLogProbability).Take(request.Choices);
-    }
-
-    private void Begin(Utf8JsonWriter json)
-    {
-        json.WriteStartObject();
-        json.WriteString("id", _id);
-        json.WriteString("object", "text_completion");
-        json.WriteNumber("created", _created);
-        json.WriteString("model", request.Model.Id);
-        json.WriteString("system_fingerprint", KidogoServer.Fingerprint);
-    }
-
-    private void WriteChunk(Utf8JsonWriter json, int index, CompletionChoice choice, string? finish, bool withTimings)
-    {
-        Begin(json);
-        json.WriteStartArray("choices");
-        WriteChoice(json, index, choice, finish);
-        json.WriteEndArray();
-        if (request.ReportsUsage)
-        {
-            json.WriteNull("usage");
-        }
-
-        if (withTimings)
-        {
-            json.WriteTimings(group);
-        }
-
-        json.WriteEndObject();
+        IEnumerable<CompletionChoice> attempts = _choices.Skip(prompt * _request.Attempts).Take(_request.Attempts);
+        return _request.Attempts == _request.Choices ? attempts : attempts.OrderByDescending(choice => choice.MeanLogProbability).Take(_request.Choices);
     }
 
     private void WriteChoice(Utf8JsonWriter json, int index, CompletionChoice choice, string? finish)
@@ -248,7 +142,7 @@ internal sealed class CompletionAnswer(CompletionRequest request, GenerationGrou
         json.WriteStartObject();
         json.WriteString("text", choice.Text.ToString());
         json.WriteNumber("index", index);
-        if (request.ReportsLikelihoods)
+        if (_request.ReportsLikelihoods)
         {
             WriteLikelihoods(json, choice);
         }
@@ -263,7 +157,7 @@ internal sealed class CompletionAnswer(CompletionRequest request, GenerationGrou
 
     private void WriteLikelihoods(Utf8JsonWriter json, CompletionChoice choice)
     {
-        Tokenizer tokenizer = request.Model.Tokenizer;
+        Tokenizer tokenizer = _request.Model.Tokenizer;
         json.WriteStartObject("logprobs");
         json.WriteStartArray("tokens");
         choice.Tokens.ForEach(token => json.WriteStringValue(tokenizer.TokenText(token.Id)));
