@@ -45,6 +45,16 @@ internal sealed class KvPage : IDisposable
         });
     }
 
+    /// <summary>Takes over all bytes of a page of the same shape.</summary>
+    public void CopyFrom(KvPage source)
+    {
+        for (long offset = 0; offset < _buffer.Length; offset += int.MaxValue)
+        {
+            int count = (int)Math.Min(int.MaxValue, _buffer.Length - offset);
+            source._buffer.Slice<byte>(offset, count).CopyTo(_buffer.Slice<byte>(offset, count));
+        }
+    }
+
     /// <summary>Stores one position of one head.</summary>
     /// <param name="position">0 to 255.</param>
     /// <param name="head">The head.</param>

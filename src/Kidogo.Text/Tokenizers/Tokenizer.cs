@@ -59,6 +59,9 @@ public sealed class Tokenizer
     /// <summary>The ids at which generation ends, in ascending order.</summary>
     public IReadOnlyList<int> EndOfGenerationIds => [.. _parts.Ends.Order()];
 
+    /// <summary>The tokens around a text with a hole in it, for models that fill such; null where the vocabulary has none.</summary>
+    public FillInMiddleTokens? FillInMiddle => SpecialTokens.FindHoles(_vocabulary);
+
     /// <summary>What is odd about the description this was made from, one sentence each; mostly none.</summary>
     public IReadOnlyList<string> Warnings => _parts.Warnings;
 
@@ -437,3 +440,9 @@ public sealed class Tokenizer
         ? id
         : throw new TokenizerException($"Token id {id} lies outside the vocabulary of {_vocabulary.Count} tokens; ids go from 0 to {_vocabulary.Count - 1}. Is it from another model?");
 }
+
+/// <summary>Tokens that ask a model to fill a hole: prefix token, text before, suffix token, text after, middle token; the model goes on with what belongs between.</summary>
+/// <param name="Prefix">Before the text before the hole.</param>
+/// <param name="Suffix">Before the text after it.</param>
+/// <param name="Middle">Before what fills it.</param>
+public sealed record FillInMiddleTokens(int Prefix, int Suffix, int Middle);
