@@ -90,6 +90,8 @@ internal static class Application
         ConvertVerb.Create(session),
         CalibrateVerb.Create(session),
         QuantizeVerb.Create(session),
+        TrimVocabularyVerb.Create(session),
+        VerifyVerb.Create(session),
         DoctorVerb.Create(session),
     ];
 
