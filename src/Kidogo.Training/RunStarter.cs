@@ -116,7 +116,7 @@ public static class RunStarter
         cancellation.ThrowIfCancellationRequested();
         using DecoderModel model = first.Make(config, resolved);
         TrainingState state = new() { Step = 0, Tokens = 0, Recipe = resolved };
-        CheckpointWriter.Write(new CheckpointFolder(resolved.Output.Folder), state, model.Config, ModelParameters.Of(model), first.Surroundings, null);
+        CheckpointWriter.Write(new CheckpointFolder(resolved.Output.Folder), state, model.Config, ModelParameters.Of(model), first.Surroundings with { Passport = TrainingPassport.Begin(resolved, first.From) }, null);
         DeleteConverted(resolved.Output.Folder);
     }
 
@@ -150,7 +150,7 @@ public static class RunStarter
             (Dictionary<string, ReadOnlyMemory<byte>> words, ReadOnlyMemory<byte>? earlier) = WordsOf(header);
             ModelWords.Complete(words, recipe, header.Config.VocabSize, observer);
             observer.Say($"going on from {located}: {header.Architecture}, {header.Config.ParameterCount} parameters");
-            return new FirstModel(header.Config, header.Config.ContextLength, Surroundings(header.Family, words, earlier), (_, resolved) => Decode(path, resolved), header);
+            return new FirstModel(header.Config, header.Config.ContextLength, Surroundings(header.Family, words, earlier), (_, resolved) => Decode(path, resolved), header) { From = located };
         }
         catch
         {
@@ -214,6 +214,9 @@ public static class RunStarter
     /// <param name="Header">The model gone on from; null for a new one.</param>
     private sealed record FirstModel(DecoderConfig Config, int ModelContext, ModelSurroundings Surroundings, Func<DecoderConfig, Recipe, DecoderModel> Make, ModelHeader? Header) : IDisposable
     {
+        /// <summary>Where the model gone on from lies; null for a new one.</summary>
+        public string? From { get; init; }
+
         public void Dispose() => Header?.Dispose();
     }
 }

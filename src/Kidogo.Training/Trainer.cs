@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Text;
 using Kidogo.Data;
 using Kidogo.Models.Files;
+using Kidogo.Models.Passports;
 using Kidogo.Training.Checkpoints;
 
 namespace Kidogo.Training;
@@ -122,8 +123,9 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
 
     private TrainingResult Finish()
     {
-        CheckpointWriter.WriteFinished(run.Output, run.Model.Config, run.Parameters, run.Surroundings);
         IReadOnlyList<StepRecord> records = TrainingLog.Read(run.Output);
+        Passport passport = TrainingPassport.With(TrainingPassport.At(run.Surroundings.Passport!, run.Recipe, run.State.Step, run.State.Tokens), records);
+        CheckpointWriter.WriteFinished(run.Output, run.Model.Config, run.Parameters, run.Surroundings with { Passport = passport });
         NewFile.Write(Path.Combine(run.Output, CurveName), Encoding.UTF8.GetBytes(LossCurve.Svg(records)));
         return new TrainingResult(run.Output, records);
     }

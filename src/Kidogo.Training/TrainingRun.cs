@@ -4,6 +4,7 @@ using Kidogo.Data;
 using Kidogo.Evaluation.Machine;
 using Kidogo.Models;
 using Kidogo.Models.Files;
+using Kidogo.Models.Passports;
 using Kidogo.Tensors;
 using Kidogo.Text.Tokenizers;
 using Kidogo.Training.Checkpoints;
@@ -141,6 +142,7 @@ public sealed class TrainingRun : IDisposable
         Threads = threads > 0 ? threads : Recipe.Precision.Threads > 0 ? Recipe.Precision.Threads : MachineInfo.CountPhysicalCores();
         MemoryPlan memory = LoadModel(folder);
         Data = Own(PreparedData.Prepare(DataOptions(), Tokenizer, Chat(folder), observer.DataProgress, cancellation));
+        Surroundings = Surroundings with { Passport = TrainingPassport.With(Surroundings.Passport!, Data) };
         foreach (string warning in Data.Warnings)
         {
             observer.Warn(warning);
@@ -204,7 +206,7 @@ public sealed class TrainingRun : IDisposable
         Parameters = ModelParameters.MakeTrainable(Model);
         Dictionary<string, ReadOnlyMemory<byte>> words = ModelWords.OfFolder(folder);
         Tokenizer = ModelWords.Read(words);
-        Surroundings = RunStarter.Surroundings(loaded.Family, words, File.ReadAllBytes(Path.Combine(folder, "config.json")));
+        Surroundings = RunStarter.Surroundings(loaded.Family, words, File.ReadAllBytes(Path.Combine(folder, "config.json"))) with { Passport = PassportJson.Of(header) ?? TrainingPassport.Begin(Recipe, null) };
         loaded.Header.Dispose(); // all is decoded, and the checkpoint may go
         return memory;
     }

@@ -91,6 +91,8 @@ internal static class Application
         ConvertVerb.Create(session),
         CalibrateVerb.Create(session),
         QuantizeVerb.Create(session),
+        TrimVocabularyVerb.Create(session),
+        VerifyVerb.Create(session),
         ServeVerb.Create(session),
         KeyVerb.Create(session),
         DoctorVerb.Create(session),

@@ -4,6 +4,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Kidogo.Cli.Shell;
 using Kidogo.Compression.Calibration;
+using Kidogo.Compression.Passports;
 using Kidogo.Compression.Quantization;
 using Kidogo.Models;
 using Kidogo.Models.Export;
@@ -14,7 +15,11 @@ namespace Kidogo.Cli.Verbs;
 
 internal static class QuantizeVerb
 {
-    private sealed record Options(string Model, string Output, string Format, bool Pure, string[] Tensors, string Method, string? Calibration, QuantizeText Text, int? Threads, bool Json);
+    private sealed record Options(string Model, string Output, string Format, bool Pure, string[] Tensors, string Method, string? Calibration, QuantizeText Text, int? Threads, bool Json)
+    {
+        /// <summary>Texts that are measured for the passport.</summary>
+        public string[] Measure { get; init; } = [];
+    }
 
     public static Command Create(Session session)
     {
@@ -31,12 +36,17 @@ internal static class QuantizeVerb
         Option<int?> tokens = Opt.Int("--tokens", "For gptq, awq and --smooth: how many tokens of the text to take at most (default 65536)", 1);
         Option<int?> context = Opt.Int("--context", "For gptq, awq and --smooth: tokens of a sequence (default 512)", 1);
         Option<string?> work = Opt.Text("--work", "FOLDER", "For gptq: where finished blocks are kept until the file is written, to go on from after an interruption (default OUT.work)");
+        Option<string[]> measure = Provenance.Measure();
         Option<int?> threads = Opt.Threads();
         Option<bool> json = Opt.Json();
         Command command = new("quantize", "Make a model smaller by rounding its weights") { model, output, format, pure, tensors, method, smooth, calibration, text, ids, tokens, context, work, threads, json };
+        command.Options.Add(measure);
         command.SetAction(parsed => Run(session, new Options(
             parsed.GetRequiredValue(model), parsed.GetRequiredValue(output), parsed.GetValue(format) ?? "Q4_K_M", parsed.GetValue(pure), parsed.GetValue(tensors) ?? [], parsed.GetValue(method) ?? "rtn", parsed.GetValue(calibration),
-            new QuantizeText(parsed.GetValue(text), parsed.GetValue(ids), parsed.GetValue(tokens) ?? 65536, parsed.GetValue(context) ?? 512, parsed.GetValue(work), (float?)parsed.GetValue(smooth)), parsed.GetValue(threads), parsed.GetValue(json))));
+            new QuantizeText(parsed.GetValue(text), parsed.GetValue(ids), parsed.GetValue(tokens) ?? 65536, parsed.GetValue(context) ?? 512, parsed.GetValue(work), (float?)parsed.GetValue(smooth)), parsed.GetValue(threads), parsed.GetValue(json))
+        {
+            Measure = parsed.GetValue(measure) ?? [],
+        }));
         return command;
     }
 
@@ -55,11 +65,12 @@ internal static class QuantizeVerb
         QuantizeOptions quantize = new() { Mix = mix, Tensors = [.. options.Tensors.Select(TensorFormat)], Importance = importance is null ? null : importance.Find };
         using MethodRun? method = options.Method == "rtn" && options.Text.Smooth is null ? null : new MethodRun(session, model, options.Output, options.Method, options.Text, options.Threads);
         quantize = method is null ? quantize : quantize with { Method = method.Run };
+        Func<ModelWriteOptions, ModelWriteOptions> passport = Provenance.Begin(session, header, Recipe(options), options.Threads);
         Stopwatch clock = Stopwatch.StartNew();
         QuantizeReport report;
         using (ProgressBar bar = new(session, "quantizing", "bytes"))
         {
-            report = ModelOutput.Guarded(session, options.Output, write => Quantizer.Run(header, options.Output, quantize, write), bar, options.Threads);
+            report = ModelOutput.Guarded(session, options.Output, write => Quantizer.Run(header, options.Output, quantize, write), bar, options.Threads, passport);
         }
 
         method?.Done();
@@ -99,6 +110,23 @@ internal static class QuantizeVerb
 
         session.Tell(string.Create(CultureInfo.InvariantCulture, $"{options.Output}: {Show.Bytes(report.Bytes)}, {report.BitsPerWeight:F2} bits per weight, {Show.Duration(clock.Elapsed)}"));
         return ExitCode.Done;
+    }
+
+    /// <summary>What the passport says: every option that changes the file.</summary>
+    private static DerivationOptions Recipe(Options options)
+    {
+        bool readsText = options.Text.Text is not null || options.Text.Ids is not null;
+        return new DerivationOptions
+        {
+            Verb = "quantize",
+            Options =
+            [
+                ("format", options.Format), ("pure", options.Pure ? true : null), ("tensor", options.Tensors.Length > 0 ? options.Tensors : null), ("method", options.Method), ("smooth", options.Text.Smooth),
+                ("tokens", readsText ? options.Text.Tokens : null), ("context", readsText ? options.Text.Context : null),
+            ],
+            Data = [.. new (string Role, string? Path)[] { ("calibration", options.Calibration), ("text", options.Text.Text), ("ids", options.Text.Ids) }.Where(data => data.Path is not null).Select(data => (data.Role, data.Path!))],
+            Measure = options.Measure,
+        };
     }
 
     private static (string Pattern, WeightFormat Format) TensorFormat(string text)

@@ -2,6 +2,7 @@
 using System.Text.Json;
 using Kidogo.Models.Families;
 using Kidogo.Models.Files;
+using Kidogo.Models.Passports;
 using Kidogo.Tensors.Formats;
 using Kidogo.Tensors.Ops;
 
@@ -39,6 +40,9 @@ public sealed record HuggingFaceFolderContent
 
     /// <summary>More pairs for <c>__metadata__</c> of the weights, beside <c>format: pt</c>.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>What the model says of itself; null for nothing.</summary>
+    public PassportRequest? Passport { get; init; }
 
     /// <summary>What the tensors lost when they were brought from another kind of file, by canonical name; null for nothing.</summary>
     internal IReadOnlyDictionary<string, float[]>? Residuals { get; init; }
@@ -105,7 +109,8 @@ public static class HuggingFaceFolderWriter
         total = all.Sum(tensor => tensor.Bytes);
         KeyValuePair<string, string>[] metadata = [.. content.Metadata.Where(pair => pair.Key != "format"), new("format", "pt")];
         long fileBytes = SafetensorsWriter.FileBytes(all, metadata);
-        folder.Add("model.safetensors", fileBytes, stream => SafetensorsWriter.Write(stream, all, metadata));
+        TensorHashes hashes = new();
+        folder.Add("model.safetensors", fileBytes, stream => SafetensorsWriter.Write(stream, content.Passport is null ? all : all.Select(hashes.Watched), metadata));
         byte[] config = Unchanged(family, content, fields) ?? fields.ToBytes();
         fileBytes += Keep(folder, content.KeptMetadata, arrangement.Residuals);
         fileBytes += config.Length;
@@ -116,7 +121,16 @@ public static class HuggingFaceFolderWriter
         }
 
         folder.Add("config.json", config);
-        return fileBytes;
+        return fileBytes + (content.Passport is null ? 0 : AddPassport(folder, content.Passport, hashes.Of(all)));
+    }
+
+    /// <summary>Measures the finished folder and adds its passport.</summary>
+    private static long AddPassport(NewFolder folder, PassportRequest request, IReadOnlyList<PassportTensor> tensors)
+    {
+        Passport passport = request.Draft with { Tensors = tensors, Files = ModelHash.FilesWritten(folder.TemporaryPath) };
+        byte[] json = PassportJson.Write(request.Measure?.Invoke(folder.TemporaryPath, passport) ?? passport);
+        folder.Add(Passport.FileName, json);
+        return json.Length;
     }
 
     /// <summary>Writes the metadata of a GGUF file, and what its norms lost, as a GGUF file without tensors.</summary>

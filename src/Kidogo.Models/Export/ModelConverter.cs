@@ -1,6 +1,8 @@
 // Between GGUF files and Hugging Face folders. Knows what each keeps of the other; arithmetic and names are elsewhere.
 using Kidogo.Models.Files;
+using Kidogo.Models.Passports;
 using Kidogo.Tensors.Formats;
+using Kidogo.Text.Tokenizers.Trimming;
 
 namespace Kidogo.Models.Export;
 
@@ -17,11 +19,13 @@ public static class ModelConverter
     /// <param name="path">What the result will be called; a folder must be new or empty.</param>
     /// <param name="format">F32, F16 or BF16 for all weights; null to keep them as they are (in a folder block formats become F32, which holds them exactly).</param>
     /// <param name="options">How it is written; null for the defaults.</param>
+    /// <param name="tokens">The tokens that are written, under new numbers; null for all as they are.</param>
+    /// <exception cref="ModelFormatException">A file of the model that names tokens is malformed.</exception>
     /// <exception cref="ModelTensorException">A weight cannot be stored as was asked.</exception>
     /// <exception cref="NotSupportedException">The new form cannot say what the model does.</exception>
     /// <exception cref="IOException">It cannot be written, or a file of the model became shorter meanwhile.</exception>
-    public static ConversionReport Convert(ModelHeader header, string path, WeightFormat? format = null, ModelWriteOptions? options = null) =>
-        path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? ToGguf(header, path, format, options) : ToFolder(header, path, format, options ?? new ModelWriteOptions());
+    public static ConversionReport Convert(ModelHeader header, string path, WeightFormat? format = null, ModelWriteOptions? options = null, VocabularySelection? tokens = null) =>
+        path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? ToGguf(header, path, format, options, tokens) : ToFolder(header, path, format, options ?? new ModelWriteOptions(), tokens);
 
     /// <summary>The files about text that a folder of a model would have: tokenizer.json, tokenizer_config.json, chat_template.jinja and their kin, by name.</summary>
     /// <param name="gguf">A GGUF file.</param>
@@ -40,15 +44,16 @@ public static class ModelConverter
         return files;
     }
 
-    private static ConversionReport ToGguf(ModelHeader header, string path, WeightFormat? format, ModelWriteOptions? options)
+    private static ConversionReport ToGguf(ModelHeader header, string path, WeightFormat? format, ModelWriteOptions? options, VocabularySelection? tokens)
     {
         GgufContent content = GgufContent.Of(header);
+        content = tokens is null ? content : content.With(tokens);
         TensorChoice? Choose(ModelTensor tensor) => format is null || tensor.IsVector || tensor.Name == "position_embd.weight" ? null : new TensorChoice(format);
         (long bytes, _) = GgufModelWriter.Write(path, header, content, Choose, options);
         return new ConversionReport(bytes, content.Warnings);
     }
 
-    private static ConversionReport ToFolder(ModelHeader header, string path, WeightFormat? format, ModelWriteOptions options)
+    private static ConversionReport ToFolder(ModelHeader header, string path, WeightFormat? format, ModelWriteOptions options, VocabularySelection? tokens)
     {
         if (Directory.Exists(path) && Directory.EnumerateFileSystemEntries(path).Any())
         {
@@ -90,12 +95,30 @@ public static class ModelConverter
             keptFile?.Metadata.Keys.ToList().ForEach(key => kept.Copy(key, keptFile.Metadata));
         }
 
+        kept.Remove(Passport.MetadataKey); // of the parent
         (int? bos, IReadOnlyList<int> eos, int? pad) = Ids(header);
+        DecoderConfig written = header.Config;
+        List<ModelTensor> tensors = StoredModelTensors.Of(header);
+        if (tokens is not null)
+        {
+            VocabularyChange change = new(tokens);
+            written = change.Apply(written);
+            tensors = tensors.ConvertAll(change.Apply);
+            (bos, eos, pad) = (NewId(bos), tokens.NewIds(eos), NewId(pad));
+            earlier = Trimmed(change, files, earlier, header.Path);
+            if (kept.Keys.Count > 0)
+            {
+                change.Apply(kept);
+                VocabularyChange.Rehash(kept, files);
+            }
+        }
+
+        int? NewId(int? id) => id is { } old && tokens!.NewId(old) is >= 0 and int number ? number : null;
         HuggingFaceFolderContent content = new()
         {
-            Config = header.Config,
+            Config = written,
             Family = header.Family,
-            Tensors = StoredModelTensors.Of(header),
+            Tensors = tensors,
             Format = format,
             Files = files,
             BosId = bos,
@@ -106,10 +129,12 @@ public static class ModelConverter
             Residuals = lost,
             FormatOf = tensor => formats.TryGetValue(tensor.Name, out WeightFormat? was) && Holds(was, tensor) ? was : null,
             KeptMetadata = kept.Keys.Count > 0 ? kept : null,
+            Passport = options.Passport,
         };
         using NewFolder folder = NewFolder.Create(path);
         options.Began?.Invoke(folder.TemporaryPath);
         long bytes = HuggingFaceFolderWriter.Write(folder, content, options.Progress);
+        options.Written?.Invoke(folder.TemporaryPath);
         if (Directory.Exists(path))
         {
             Directory.Delete(path); // it is empty
@@ -122,6 +147,18 @@ public static class ModelConverter
         }
 
         return new ConversionReport(bytes, warnings);
+    }
+
+    /// <summary>Changes the files of a folder; gives its earlier config.json, which is kept apart from them.</summary>
+    private static ReadOnlyMemory<byte>? Trimmed(VocabularyChange change, Dictionary<string, ReadOnlyMemory<byte>> files, ReadOnlyMemory<byte>? earlier, string place)
+    {
+        if (earlier is { } config)
+        {
+            files.Add("config.json", config);
+        }
+
+        change.Apply(files, place);
+        return files.Remove("config.json", out ReadOnlyMemory<byte> changed) ? changed : null;
     }
 
     /// <summary>Whether a format holds every value of a tensor as it is.</summary>

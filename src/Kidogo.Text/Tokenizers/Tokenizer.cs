@@ -67,6 +67,10 @@ public sealed class Tokenizer
 
     internal PieceDecoder Decoder => _parts.Decoder;
 
+    internal Vocabulary Vocabulary => _vocabulary;
+
+    internal SubwordModel Model => _parts.Model.Value;
+
     /// <summary>A tokenizer from what a model file says.</summary>
     /// <exception cref="TokenizerFormatException">The description contradicts itself.</exception>
     public static Tokenizer Create(TokenizerDefinition definition)

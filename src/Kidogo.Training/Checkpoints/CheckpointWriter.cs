@@ -5,6 +5,7 @@ using Kidogo.Models;
 using Kidogo.Models.Export;
 using Kidogo.Models.Families;
 using Kidogo.Models.Files;
+using Kidogo.Models.Passports;
 using Kidogo.Tensors;
 using Kidogo.Training.Optimizers;
 
@@ -17,7 +18,11 @@ namespace Kidogo.Training.Checkpoints;
 /// <param name="EosIds">The tokens that end one.</param>
 /// <param name="PadId">The token that fills up; null for none.</param>
 /// <param name="EarlierConfig">config.json of the model gone on from; null for none.</param>
-internal sealed record ModelSurroundings(ModelFamily Family, IReadOnlyDictionary<string, ReadOnlyMemory<byte>> Words, int? BosId, IReadOnlyList<int> EosIds, int? PadId, ReadOnlyMemory<byte>? EarlierConfig);
+internal sealed record ModelSurroundings(ModelFamily Family, IReadOnlyDictionary<string, ReadOnlyMemory<byte>> Words, int? BosId, IReadOnlyList<int> EosIds, int? PadId, ReadOnlyMemory<byte>? EarlierConfig)
+{
+    /// <summary>What the model says of itself; null for nothing.</summary>
+    public Passport? Passport { get; init; }
+}
 
 /// <summary>Writes checkpoints, and the finished model.</summary>
 internal static class CheckpointWriter
@@ -34,7 +39,7 @@ internal static class CheckpointWriter
         {
             Directory.CreateDirectory(folder.Path);
             using NewFolder made = NewFolder.Create(path);
-            WriteModel(made, config, [.. parameters.Select(ToWrite)], surroundings);
+            WriteModel(made, config, [.. parameters.Select(ToWrite)], surroundings with { Passport = surroundings.Passport is { } begun ? TrainingPassport.At(begun, state.Recipe, state.Step, state.Tokens) : null });
             if (optimizer is { Steps: > 0 })
             {
                 TensorToWrite[] states = [.. optimizer.State.Select(entry => TensorToWrite.Of(entry.Key, [entry.Value.Rows, entry.Value.Columns], FloatFormats.F32, stream => WriteValues(stream, entry.Value)))];
@@ -92,6 +97,7 @@ internal static class CheckpointWriter
         EosIds = surroundings.EosIds,
         PadId = surroundings.PadId,
         EarlierConfig = surroundings.EarlierConfig,
+        Passport = surroundings.Passport is { } passport ? new PassportRequest(passport) : null,
     });
 
     private static ModelTensor ToWrite(ModelParameter parameter) => parameter.IsMatrix
