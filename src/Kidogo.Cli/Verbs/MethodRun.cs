@@ -115,7 +115,8 @@ internal sealed class MethodRun : IDisposable
     {
         using ProgressBar bar = new(_session, "measuring sensitivity", "tensors");
         SensitivityOptions options = new() { SequenceTokens = _length, MakesErrorsGood = _method == "gptq", Known = new SensitivityFile(SensitivityPath), Progress = bar.Report };
-        return Costs = SensitivityRun.Measure(_loaded.Model, _context, tensors, _ids, options, _session.Interrupted);
+        AtomicFile.Guarded(SensitivityPath, () => Costs = SensitivityRun.Measure(_loaded.Model, _context, tensors, _ids, options, _session.Interrupted));
+        return Costs!;
     }
 
     /// <summary>The importance of the inputs on the text.</summary>

@@ -125,7 +125,7 @@ internal static class QuantizeVerb
         Dictionary<string, WeightFormat> pinned = quantize.PinnedFormats(content);
         IReadOnlyDictionary<string, FormatCost> formats = size.Choose(content, pinned, method.Measure(SizeTarget.Searched(content, pinned))).Formats;
         quantize = quantize with { Formats = formats.ToDictionary(each => each.Key, each => each.Value.Format) };
-        return options.Method == "rtn" && quantize.Importance is null && options.Text.Smooth is null ? quantize with { Importance = method.Importance().Find } : quantize;
+        return options.Method == "gptq" || quantize.Importance is not null ? quantize : quantize with { Importance = method.Importance().Find }; // gptq knows its own
     }
 
     private static string Words(Options options) => (options.Method, options.Text) switch

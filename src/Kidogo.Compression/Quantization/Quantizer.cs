@@ -105,7 +105,7 @@ public static class Quantizer
             }
 
             float[] importance = options.Importance?.Invoke(tensor.Name) ?? [];
-            RefuseMissing(tensor, mixed.Format, importance);
+            RefuseMissing(tensor, mixed.Format, importance, options.Method is not null);
             requantised += tensor.Format.BlockSize > 1 && tensor.Format != mixed.Format ? 1 : 0;
             choices.Add(tensor.Name, new TensorChoice(mixed.Format, importance));
         }
@@ -123,9 +123,9 @@ public static class Quantizer
         return choices;
     }
 
-    private static void RefuseMissing(ModelTensor tensor, WeightFormat format, float[] importance)
+    private static void RefuseMissing(ModelTensor tensor, WeightFormat format, float[] importance, bool methodHasOwn)
     {
-        if (format.Importance == ImportanceUse.Required && importance.Length == 0)
+        if (format.Importance == ImportanceUse.Required && importance.Length == 0 && !methodHasOwn)
         {
             throw new NotSupportedException($"{format.Name}, which {tensor.Name} would get, is too coarse to be rounded to without importance. Give --calibration FILE, or choose a larger format.");
         }

@@ -147,34 +147,26 @@ public sealed class SensitivityRun
     /// <summary>Divergence by the mean square of a row's error, for the embedding alone; 0 where it is not quantised.</summary>
     private double MeasureEmbedding(TokenEmbedding embedding)
     {
-        if (!_tensors.TryGetValue($"{embedding.Name}.weight", out ModelTensor? tensor) || FormatCandidates.Probe(tensor.Columns) is not { } probe)
+        if (!_tensors.TryGetValue($"{embedding.Name}.weight", out ModelTensor? tensor))
         {
             return 0;
         }
 
         RowSource source = new(tensor, embedding.Weight);
         Tensor sample = source.Sample(_options.SampledRows * HeadRowsTimes);
-        using Weight rounded = RowSource.Rounded(embedding.Weight, probe, [], _context.Team.Threads);
-        Tensor states;
-        _model.Replace(layer => layer == embedding ? new TokenEmbedding(embedding.Name, rounded, embedding.Scale) : layer);
-        try
+        double slope = 0;
+        if (FormatCandidates.Probe(tensor.Columns) is { } probe)
         {
-            states = _judged.Embed();
-        }
-        finally
-        {
-            _model.Replace(layer => layer.Name == embedding.Name && layer is TokenEmbedding ? embedding : layer);
+            Layer rounded = new TokenEmbedding(embedding.Name, RowSource.Rounded(embedding.Weight, probe, [], _context.Team.Threads), embedding.Scale);
+            Tensor states = With(new() { [embedding] = rounded }, _judged.Embed); // a head that is the same tensor is whole again afterwards: its part is measured at the end
+            slope = Ratio(_judged.Divergence(states, 0, _cancellation), MeanSquare(Probed(sample, probe, [])));
         }
 
-        // The head, where it is the same tensor, is whole again: its part is measured at the end.
-        double divergence = _judged.Divergence(states, 0, _cancellation);
-        double probed = MeanSquare(RowSamples.Differences([new RowSample(sample, [probe])], new Tensor(1, 1), [], 0, makesGood: false, _context.Team.Threads)[0][0]);
-        double slope = probed > 0 ? divergence / probed : 0;
         if (!_model.Config.TiedHead)
         {
-            IReadOnlyList<WeightFormat> formats = source.Candidates();
-            Tensor[] differences = RowSamples.Differences([new RowSample(sample, formats)], new Tensor(1, 1), Ones(tensor.Columns), 0, makesGood: false, _context.Team.Threads)[0];
-            Add(source, formats, [.. differences.Select(each => slope * MeanSquare(each))], [.. differences.Select(each => MeanSquare(each) / MeanSquare(sample))]);
+            IReadOnlyList<WeightFormat> formats = [.. source.Candidates().Where(format => format.Importance != ImportanceUse.Required)]; // rows are looked up: no column matters more than another
+            Tensor[] differences = RowSamples.Differences([new RowSample(sample, formats)], new Tensor(1, 1), [], 0, makesGood: false, _context.Team.Threads)[0];
+            Add(source, formats, [.. differences.Select(each => slope * MeanSquare(each))], [.. differences.Select(each => Ratio(MeanSquare(each), MeanSquare(sample)))]);
         }
 
         return slope;
@@ -220,14 +212,13 @@ public sealed class SensitivityRun
             double slope = 0;
             if (FormatCandidates.Probe(importance.Length) is { } probe)
             {
-                double divergence = Replaced(tensors[i], probe, importance, () => _judged.Divergence(judged, block, _cancellation));
-                double probed = gram.Squares(_context, RowSamples.Differences([new RowSample(samples[i], [probe])], gram.Sums, importance, 0, makesGood: false, threads)[0][0]).Average();
-                slope = probed > 0 ? divergence / probed : 0;
+                Dictionary<Layer, Layer> changed = tensors[i].ToDictionary(Layer (slot) => slot, Layer (slot) => new Linear(slot.Name, RowSource.Rounded(slot.Weight, probe, importance, threads), slot.Bias));
+                slope = Ratio(With(changed, () => _judged.Divergence(judged, block, _cancellation)), gram.Squares(_context, Probed(samples[i], probe, importance)).Average());
             }
 
             double whole = gram.Squares(_context, samples[i]).Average();
             double[] squares = Array.ConvertAll(differences[i], each => gram.Squares(_context, each).Average());
-            Add(sources[i], formats[i], Array.ConvertAll(squares, square => slope * square), Array.ConvertAll(squares, square => whole > 0 ? square / whole : 0));
+            Add(sources[i], formats[i], Array.ConvertAll(squares, square => slope * square), Array.ConvertAll(squares, square => Ratio(square, whole)));
         }
     }
 
@@ -235,7 +226,7 @@ public sealed class SensitivityRun
     {
         Linear? head = _model.Slots().OfType<Linear>().FirstOrDefault(slot => slot.Name == "output");
         Weight weight = head?.Weight ?? embedding.Weight;
-        if (!_tensors.TryGetValue(head is null ? $"{embedding.Name}.weight" : "output.weight", out ModelTensor? tensor) || FormatCandidates.Probe(tensor.Columns) is not { } probe)
+        if (!_tensors.TryGetValue(head is null ? $"{embedding.Name}.weight" : "output.weight", out ModelTensor? tensor))
         {
             return 0;
         }
@@ -251,29 +242,21 @@ public sealed class SensitivityRun
         float[] importance = gram.MeanSquares();
         RowSource source = new(tensor, weight);
         Tensor sample = source.Sample(_options.SampledRows * HeadRowsTimes);
-        using Weight rounded = RowSource.Rounded(weight, probe, importance, threads);
-        Layer original = head is null ? embedding : head;
-        Layer changed = head is null ? new TokenEmbedding(embedding.Name, rounded, embedding.Scale) : new Linear(head.Name, rounded, head.Bias);
-        double divergence;
-        _model.Replace(layer => layer == original ? changed : layer);
-        try
+        double slope = 0;
+        if (FormatCandidates.Probe(tensor.Columns) is { } probe)
         {
-            divergence = _judged.Divergence(judged, _walk.Blocks, _cancellation);
-        }
-        finally
-        {
-            _model.Replace(layer => layer == changed ? original : layer);
+            Weight rounded = RowSource.Rounded(weight, probe, importance, threads);
+            Dictionary<Layer, Layer> changed = head is null ? new() { [embedding] = new TokenEmbedding(embedding.Name, rounded, embedding.Scale) } : new() { [head] = new Linear(head.Name, rounded, head.Bias) };
+            slope = Ratio(With(changed, () => _judged.Divergence(judged, _walk.Blocks, _cancellation)), gram.Squares(_context, Probed(sample, probe, importance)).Average());
         }
 
-        double probed = gram.Squares(_context, RowSamples.Differences([new RowSample(sample, [probe])], gram.Sums, importance, 0, makesGood: false, threads)[0][0]).Average();
-        double slope = probed > 0 ? divergence / probed : 0;
         double plain = head is null ? plainSlope : 0;
-        double ridge = slope > 0 ? plain / slope / importance.Average() : 0;
+        double ridge = Ratio(plain, slope * importance.Average());
         IReadOnlyList<WeightFormat> formats = source.Candidates();
         Tensor[] differences = RowSamples.Differences([new RowSample(sample, formats)], gram.Sums, importance, Math.Max(ridge, _options.Damping), _options.MakesErrorsGood, threads)[0];
         double[] squares = Array.ConvertAll(differences, each => gram.Squares(_context, each).Average());
         double whole = gram.Squares(_context, sample).Average();
-        Add(source, formats, [.. squares.Select((square, i) => (slope * square) + (plain * MeanSquare(differences[i])))], Array.ConvertAll(squares, square => whole > 0 ? square / whole : 0));
+        Add(source, formats, [.. squares.Select((square, i) => (slope * square) + (plain * MeanSquare(differences[i])))], Array.ConvertAll(squares, square => Ratio(square, whole)));
         return ridge;
     }
 
@@ -312,15 +295,10 @@ public sealed class SensitivityRun
         return grams;
     }
 
-    /// <summary>Measures with the slots of a tensor rounded.</summary>
-    private double Replaced(Linear[] slots, WeightFormat format, float[] importance, Func<double> measure)
+    /// <summary>Measures with other layers in some slots, whose weights are disposed afterwards.</summary>
+    private T With<T>(Dictionary<Layer, Layer> changed, Func<T> measure)
     {
-        Dictionary<Layer, Layer> changed = [];
-        foreach (Linear slot in slots)
-        {
-            changed.Add(slot, new Linear(slot.Name, RowSource.Rounded(slot.Weight, format, importance, _context.Team.Threads), slot.Bias));
-        }
-
+        Dictionary<Layer, Layer> originals = changed.ToDictionary(pair => pair.Value, pair => pair.Key);
         _model.Replace(layer => changed.GetValueOrDefault(layer, layer));
         try
         {
@@ -328,14 +306,20 @@ public sealed class SensitivityRun
         }
         finally
         {
-            Dictionary<Layer, Layer> originals = changed.ToDictionary(pair => pair.Value, pair => pair.Key);
             _model.Replace(layer => originals.GetValueOrDefault(layer, layer));
             foreach (Layer layer in changed.Values)
             {
-                ((Linear)layer).Weight.Dispose();
+                (layer as Linear)?.Weight.Dispose();
+                (layer as TokenEmbedding)?.Weight.Dispose();
             }
         }
     }
+
+    /// <summary>What the probing format changes in a sample.</summary>
+    private Tensor Probed(Tensor sample, WeightFormat probe, float[] importance) =>
+        RowSamples.Differences([new RowSample(sample, [probe])], new Tensor(1, 1), importance, 0, makesGood: false, _context.Team.Threads)[0][0];
+
+    private static double Ratio(double value, double by) => by > 0 ? value / by : 0;
 
     private void Add(RowSource source, IReadOnlyList<WeightFormat> formats, double[] divergences, double[] relativeSquares)
     {
@@ -355,13 +339,6 @@ public sealed class SensitivityRun
     {
         SlotInputs.TryFind(slot.Name, out _, out int input);
         return input;
-    }
-
-    private static float[] Ones(int count)
-    {
-        float[] ones = new float[count];
-        Array.Fill(ones, 1);
-        return ones;
     }
 
     /// <summary>The mean over rows of the sum of squares.</summary>

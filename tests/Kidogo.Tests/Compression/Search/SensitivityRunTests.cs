@@ -6,6 +6,7 @@ using Kidogo.Models;
 using Kidogo.Models.Export;
 using Kidogo.Models.Layers;
 using Kidogo.Tensors;
+using Kidogo.Tensors.Formats;
 using Kidogo.TestSupport;
 
 namespace Kidogo.Tests.Compression.Search;
@@ -105,7 +106,7 @@ public sealed class SensitivityRunTests : IDisposable
     {
         using Case at = new(family);
         ModelCosts costs = at.Measure(Options());
-        Dictionary<string, Tensors.Formats.WeightFormat> none = [];
+        Dictionary<string, WeightFormat> none = [];
         GgufContent content = GgufContent.Of(at.Header);
         SizedFormats sized = new SizeTarget(null, bits).Choose(content, none, costs);
         string path = Path.Combine(_folder, "sized.gguf");
@@ -123,7 +124,7 @@ public sealed class SensitivityRunTests : IDisposable
     {
         using Case at = new("phi");
         ModelCosts costs = at.Measure(Options());
-        Dictionary<string, Tensors.Formats.WeightFormat> none = [];
+        Dictionary<string, WeightFormat> none = [];
         GgufContent content = GgufContent.Of(at.Header);
         Assert.Contains("smallest", Assert.Throws<SizeTargetException>(() => new SizeTarget(null, 2).Choose(content, none, costs)).Message, StringComparison.Ordinal);
         Assert.Contains("largest", Assert.Throws<SizeTargetException>(() => new SizeTarget(null, 40).Choose(content, none, costs)).Message, StringComparison.Ordinal);
@@ -157,7 +158,7 @@ public sealed class SensitivityRunTests : IDisposable
             Header = ModelHeader.Open(path);
             Random random = new(4);
             Ids = [.. Enumerable.Range(0, 64 * Length).Select(_ => random.Next(_loaded.Config.VocabSize))];
-            Searched = SizeTarget.Searched(GgufContent.Of(Header), new Dictionary<string, Tensors.Formats.WeightFormat>());
+            Searched = SizeTarget.Searched(GgufContent.Of(Header), new Dictionary<string, WeightFormat>());
         }
 
         public ModelHeader Header { get; }
@@ -171,7 +172,7 @@ public sealed class SensitivityRunTests : IDisposable
         public ModelCosts Measure(SensitivityOptions options, CancellationToken cancellation = default) => SensitivityRun.Measure(Model, _context, Searched, Ids, options, cancellation);
 
         /// <summary>The mean divergence with one slot rounded, by float64 and over the same kind of text.</summary>
-        public double DivergenceWith(string name, Tensors.Formats.WeightFormat format, int[] ids)
+        public double DivergenceWith(string name, WeightFormat format, int[] ids)
         {
             float[] expected = Logits(ids);
             Linear slot = Model.Slots().OfType<Linear>().Single(layer => layer.Name == name);
@@ -188,7 +189,7 @@ public sealed class SensitivityRunTests : IDisposable
             Model.Replace(layer => layer == slot ? new Linear(name, Weight.FromDense(values), slot.Bias) : layer);
             float[] changed = Logits(ids);
             Model.Replace(layer => layer.Name == name ? slot : layer);
-            Evaluation.Divergence divergence = new();
+            Kidogo.Evaluation.Divergence divergence = new();
             int vocabulary = Model.Config.VocabSize;
             for (int t = 0; t < ids.Length; t++)
             {
