@@ -244,7 +244,12 @@ public sealed class DecoderModel : IDisposable
             return context.Rent(0, Config.VocabSize);
         }
 
-        Tensor x = LastRows(context, batch);
+        return Logits(context, LastRows(context, batch));
+    }
+
+    /// <summary>The logits of rows that went through the last norm. [T, V]</summary>
+    internal Tensor Logits(ComputeContext context, Tensor x)
+    {
         Tensor logits = _head is null ? LinearOp.ApplyRefined(context, x, _embedding.Weight, null)
             : _head.IsPlain ? LinearOp.ApplyRefined(context, x, _head.Weight, _head.Bias) : _head.Forward(context, x);
         logits = Config.LogitScale == 1 ? logits : ScaleOp.Apply(context, logits, Config.LogitScale);

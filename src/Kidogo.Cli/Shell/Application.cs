@@ -5,6 +5,7 @@ using System.CommandLine.Parsing;
 using System.Reflection;
 using Kidogo.Cli.Verbs;
 using Kidogo.Compression.Calibration;
+using Kidogo.Compression.Search;
 using Kidogo.Data;
 using Kidogo.Inference.Sampling;
 using Kidogo.Models;
@@ -192,7 +193,7 @@ internal static class Application
         {
             IOException full when AtomicFile.IsDiskFull(full) => (ExitCode.Failed, "The disk is full: standard output could not be written. Free some space, or send it elsewhere."),
             UsageException or RecipeException => (ExitCode.WrongUse, failure.Message),
-            FailureException or TrainingFailedException or DamagedLogitsException or ModelFormatException or ModelTensorException or CalibrationException or DataFormatException or TokenizerException
+            FailureException or TrainingFailedException or DamagedLogitsException or ModelFormatException or ModelTensorException or CalibrationException or SizeTargetException or DataFormatException or TokenizerException
                 or ChatTemplateException or IOException or NotSupportedException => (ExitCode.Failed, failure.Message),
             UnauthorizedAccessException => (ExitCode.Failed, $"{failure.Message.TrimEnd('.')}. Check the permissions of the file and its folder."),
             ArgumentException argument => (ExitCode.Failed, WithoutParameter(argument)),

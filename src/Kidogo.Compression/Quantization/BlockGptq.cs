@@ -146,7 +146,7 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
                 for (int r = 0; r < slot.Weight.Rows; r++, row++)
                 {
                     slot.Weight.DecodeRow(r, weights.Row(row));
-                    RefuseNotFinite(slot, r, weights.Row(row));
+                    RefuseNotFinite($"{slot.Name}.weight", r, weights.Row(row));
                     keys[row] = QuantizedRows.KeyOf(slot.Name, format, weights.Row(row));
                 }
             }
@@ -160,6 +160,41 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
                 row = end;
             }
         }
+    }
+
+    /// <summary>Rounds a head, some rows at a time: it is larger than all else.</summary>
+    public static QuantizedMatrix RoundHead(string slot, Weight weight, WeightFormat format, Tensor sums, double damping, int threads)
+    {
+        const int RowsAtOnce = 4096;
+        GptqOptions gptq = GptqOptions.ForBlocks(damping, threads);
+        ErrorPropagation factor = Named(slot, () => Gptq.Factor(sums.Span, gptq));
+        int rowBytes = (int)format.RowBytes(weight.Columns);
+        byte[] bytes = new byte[weight.Rows * (long)rowBytes];
+        UInt128[] keys = new UInt128[weight.Rows];
+        for (int first = 0; first < weight.Rows; first += RowsAtOnce)
+        {
+            Tensor part = new(Math.Min(RowsAtOnce, weight.Rows - first), weight.Columns);
+            for (int r = 0; r < part.Rows; r++)
+            {
+                weight.DecodeRow(first + r, part.Row(r));
+                RefuseNotFinite($"{slot}.weight", first + r, part.Row(r));
+                keys[first + r] = QuantizedRows.KeyOf(slot, format, part.Row(r));
+            }
+
+            BlockFormatGrid[] grids = new BlockFormatGrid[part.Rows];
+            for (int r = 0; r < grids.Length; r++)
+            {
+                grids[r] = new BlockFormatGrid(format, part.Columns);
+            }
+
+            Named(slot, () => Gptq.Quantize(part, sums.Span, grids, gptq, factor));
+            for (int r = 0; r < grids.Length; r++)
+            {
+                grids[r].Bytes.CopyTo(bytes.AsSpan((first + r) * rowBytes));
+            }
+        }
+
+        return new QuantizedMatrix(slot, format, weight.Columns, keys, bytes);
     }
 
     private static byte[] Joined(ReadOnlySpan<byte[]> rows)
@@ -176,9 +211,16 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
     private byte[][] Propagated(string slot, Tensor weights, WeightFormat[] formats, Tensor sums)
     {
         BlockFormatGrid[] grids = Array.ConvertAll(formats, format => new BlockFormatGrid(format, weights.Columns));
+        Named(slot, () => Gptq.Quantize(weights, sums.Span, grids, GptqOptions.ForBlocks(options.Damping, context.Team.Threads)));
+        return Array.ConvertAll(grids, grid => grid.Bytes.ToArray());
+    }
+
+    /// <summary>Rounds with messages that name the slot.</summary>
+    private static T Named<T>(string slot, Func<T> round)
+    {
         try
         {
-            Gptq.Quantize(weights, sums.Span, grids, new GptqOptions { Damping = options.Damping, OrderByActivation = true, StaticGroups = true, Threads = context.Team.Threads });
+            return round();
         }
         catch (InvalidDataException damage)
         {
@@ -188,8 +230,6 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
         {
             throw new ModelTensorException($"{slot}: {failure.Message}", failure);
         }
-
-        return Array.ConvertAll(grids, grid => grid.Bytes.ToArray());
     }
 
     /// <summary>For formats whose weights have no codes of their own: rounded to nearest, with the mean squares of the inputs as importance.</summary>
@@ -217,13 +257,14 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
         return new Linear(original.Name, Weight.FromDense(values), original.Bias);
     }
 
-    private static void RefuseNotFinite(Linear slot, int row, ReadOnlySpan<float> values)
+    /// <summary>Refuses a row that no format holds.</summary>
+    internal static void RefuseNotFinite(string tensor, int row, ReadOnlySpan<float> values)
     {
         for (int c = 0; c < values.Length; c++)
         {
             if (!float.IsFinite(values[c]))
             {
-                throw new ModelTensorException($"The tensor {slot.Name}.weight has {values[c]} in row {row}, column {c}, which is no number that can be stored. The file is damaged, or training went wrong; nothing was written.");
+                throw new ModelTensorException($"The tensor {tensor} has {values[c]} in row {row}, column {c}, which is no number that can be stored. The file is damaged, or training went wrong; nothing was written.");
             }
         }
     }

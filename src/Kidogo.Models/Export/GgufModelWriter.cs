@@ -91,6 +91,17 @@ public static class GgufModelWriter
             each.Tensor.Name, each.Tensor.Format.Name, each.Format.Name, each.Tensor.Elements, each.Format.RowBytes(each.Tensor.Columns) * each.Tensor.Rows, each.Request.RelativeError))]);
     }
 
+    /// <summary>Bytes that a file would have beside those of some of its tensors: header, tokenizer, what is kept as it is, and padding.</summary>
+    /// <param name="content">What is in it.</param>
+    /// <param name="isCounted">Whether the bytes of a tensor, rounded up to whole <see cref="GgufWriter.Alignment"/>s, are left out because someone else counts them.</param>
+    public static long OtherBytes(GgufContent content, Func<ModelTensor, bool> isCounted)
+    {
+        List<TensorToWrite> all = [.. content.Tensors.Select(tensor => TensorToWrite.Of(tensor.Name, tensor.Shape, tensor.Format, _ => { }))];
+        HashSet<string> written = [.. content.Tensors.Select(tensor => tensor.Name)];
+        all.AddRange(content.Stored.Values.Where(tensor => !written.Contains(tensor.Name)).Select(Verbatim));
+        return GgufWriter.FileBytes(content.Metadata, all) - content.Tensors.Where(isCounted).Sum(tensor => GgufWriter.Aligned(tensor.Format.RowBytes(tensor.Columns) * tensor.Rows));
+    }
+
     private static TensorToWrite Verbatim(StoredTensor tensor) => new(tensor.Name, tensor.Shape, tensor.TypeName, tensor.Data.Length, stream =>
     {
         byte[] buffer = new byte[(int)Math.Min(1 << 20, tensor.Data.Length)];
