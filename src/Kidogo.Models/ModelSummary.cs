@@ -82,7 +82,7 @@ public sealed record ModelSummary
         bool hasWeights = gguf is not null || folder!.HasWeights;
         IReadOnlyList<StoredTensor> tensors = gguf?.Tensors ?? (hasWeights ? folder!.Tensors : []);
         long elements = tensors.Where(tensor => tensor.IsWeight).Sum(tensor => tensor.Elements);
-        long stored = tensors.Where(tensor => tensor.IsWeight).Sum(tensor => tensor.Data.Length);
+        long stored = tensors.Where(tensor => tensor.IsWeight).Sum(tensor => tensor.Bytes);
         using ModelText text = gguf is not null ? ModelText.Of(gguf) : ModelText.Of(folder!);
         int context = header?.Config.ContextLength ?? (gguf is not null ? GgufContext(gguf.Metadata) : 0);
         return new ModelSummary
@@ -95,7 +95,7 @@ public sealed record ModelSummary
             BitsPerWeight = elements == 0 ? 0 : 8.0 * stored / elements,
             ContextLength = context,
             Memory = header?.Estimate(contextLength == 0 ? context : contextLength, format) ?? new MemoryEstimate(stored, 0, 0),
-            Tensors = [.. tensors.Select(tensor => new TensorSummary(tensor.Name, tensor.Shape, tensor.TypeName, tensor.Data.Length))],
+            Tensors = [.. tensors.Select(tensor => new TensorSummary(tensor.Name, tensor.Shape, tensor.TypeName, tensor.Bytes))],
             Tokenizer = Describe(text, gguf),
             ChatTemplates = [.. text.ChatTemplates.Keys.Order(StringComparer.Ordinal)],
             Origin = gguf is not null ? OriginOf(gguf.Metadata) : hasWeights ? [.. folder!.WeightMetadata.Select(pair => (pair.Key, pair.Value))] : [],

@@ -9,6 +9,7 @@ using Kidogo.Models;
 using Kidogo.Models.Export;
 using Kidogo.Models.Files;
 using Kidogo.Tensors.Formats;
+using Kidogo.Tensors.Formats.Plain;
 
 namespace Kidogo.Cli.Verbs;
 
@@ -16,11 +17,14 @@ internal static class QuantizeVerb
 {
     private sealed record Options(string Model, string Output, string Format, bool Pure, string[] Tensors, string Method, string? Calibration, QuantizeText Text, int? Threads, bool Json);
 
+    private static readonly string[] s_blockNames = [.. WeightFormats.All.Where(format => format.CanEncode).Select(format => format.Name)];
+    private static readonly string[] s_plainNames = [.. PlainFormats.All.Select(format => format.Name)];
+
     public static Command Create(Session session)
     {
         Argument<string> model = Opt.Model();
-        Argument<string> output = new("OUT") { Description = "The GGUF file that is written" };
-        Option<string?> format = Opt.Text("--format", "NAME", $"A mix of formats, as llama.cpp deals it out, or a format: {string.Join(", ", FormatMix.Names)}");
+        Argument<string> output = new("OUT") { Description = "The GGUF file that is written, or the folder for formats that are no GGUF blocks" };
+        Option<string?> format = Opt.Text("--format", "NAME", $"A mix of formats, as llama.cpp deals it out, or a format: {string.Join(", ", FormatMix.Names)}. In a folder of safetensors: {string.Join(", ", PlainFormats.All)}");
         Option<bool> pure = Opt.Flag("--pure", "The mix's main format for all matrices");
         Option<string[]> tensors = Opt.Texts("--tensor", "PATTERN=FORMAT", "The format of tensors whose name holds a pattern (* stands for anything); may be given several times");
         Option<string?> method = Opt.Choice("--method", "How codes are chosen: rtn rounds to nearest; gptq makes errors good, awq scales columns that matter, both on a text (default rtn)", "rtn", "gptq", "awq");
@@ -42,17 +46,25 @@ internal static class QuantizeVerb
 
     private static int Run(Session session, Options options)
     {
-        if (!options.Output.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase))
+        bool isGguf = options.Output.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase);
+        if (PlainFormats.ForName(options.Format.ToLowerInvariant()) is { } plain)
         {
-            throw new UsageException($"quantize writes GGUF files: OUT is {ModelFormatException.Quote(options.Output)}; give it a name that ends in .gguf.");
+            return isGguf
+                ? throw new UsageException($"{plain} is no format of GGUF files: OUT is {ModelFormatException.Quote(options.Output)}; name a folder.")
+                : RunPlain(session, options, plain);
         }
 
-        FormatMix mix = FormatMix.ForName(options.Format, options.Pure) ?? throw new UsageException(Unknown("--format", options.Format, FormatMix.Names));
+        FormatMix mix = FormatMix.ForName(options.Format, options.Pure) ?? throw new UsageException(Unknown("--format", options.Format, [.. FormatMix.Names, .. s_plainNames]));
+        if (!isGguf)
+        {
+            throw new UsageException($"{options.Format} is written to GGUF files: OUT is {ModelFormatException.Quote(options.Output)}; give it a name that ends in .gguf. Folders hold {string.Join(", ", PlainFormats.All)}.");
+        }
+
         options.Text.Check(options.Method);
         string model = ModelChoice.Locate(options.Model);
         using ModelHeader header = ModelHeader.Open(model);
         ImportanceMatrix? importance = options.Calibration is null ? null : QuantizeText.ReadImportance(options.Calibration, header);
-        QuantizeOptions quantize = new() { Mix = mix, Tensors = [.. options.Tensors.Select(TensorFormat)], Importance = importance is null ? null : importance.Find };
+        QuantizeOptions quantize = new() { Mix = mix, Tensors = [.. options.Tensors.Select(text => TensorFormat(text, s_blockNames, name => WeightFormats.ForName(name) is { CanEncode: true } format ? format : null))], Importance = importance is null ? null : importance.Find };
         using MethodRun? method = options.Method == "rtn" && options.Text.Smooth is null ? null : new MethodRun(session, model, options.Output, options.Method, options.Text, options.Threads);
         quantize = method is null ? quantize : quantize with { Method = method.Run };
         Stopwatch clock = Stopwatch.StartNew();
@@ -63,7 +75,31 @@ internal static class QuantizeVerb
         }
 
         method?.Done();
-        double seconds = clock.Elapsed.TotalSeconds;
+        return Report(session, options, report, clock.Elapsed);
+    }
+
+    private static int RunPlain(Session session, Options options, PlainFormat format)
+    {
+        if (options.Method != "rtn" || options.Text.Smooth is not null || options.Calibration is not null)
+        {
+            throw new UsageException($"{format} is rounded to nearest: --method, --smooth and --calibration are for formats of GGUF files.");
+        }
+
+        options.Text.Check(options.Method);
+        (string Pattern, PlainFormat Format)[] tensors = [.. options.Tensors.Select(text => TensorFormat(text, s_plainNames, name => PlainFormats.ForName(name.ToLowerInvariant())))];
+        using ModelHeader header = ModelHeader.Open(ModelChoice.Locate(options.Model));
+        Stopwatch clock = Stopwatch.StartNew();
+        QuantizeReport report;
+        using (ProgressBar bar = new(session, "quantizing", "bytes"))
+        {
+            report = ModelOutput.Guarded(session, options.Output, write => PlainQuantizer.Run(header, options.Output, format, tensors, write), bar, options.Threads);
+        }
+
+        return Report(session, options, report, clock.Elapsed);
+    }
+
+    private static int Report(Session session, Options options, QuantizeReport report, TimeSpan elapsed)
+    {
         foreach (string remark in report.Remarks)
         {
             session.Warn(remark);
@@ -86,7 +122,7 @@ internal static class QuantizeVerb
                 }
 
                 json.WriteEndArray();
-                json.WriteNumber("seconds", seconds);
+                json.WriteNumber("seconds", elapsed.TotalSeconds);
             });
             return ExitCode.Done;
         }
@@ -97,21 +133,21 @@ internal static class QuantizeVerb
                 $"  {group.Key,-8} {group.Count(),4} tensors  {Show.Bytes(group.Sum(tensor => tensor.Bytes)),10}  relative error {group.Max(tensor => tensor.RelativeError):P2} at most"));
         }
 
-        session.Tell(string.Create(CultureInfo.InvariantCulture, $"{options.Output}: {Show.Bytes(report.Bytes)}, {report.BitsPerWeight:F2} bits per weight, {Show.Duration(clock.Elapsed)}"));
+        session.Tell(string.Create(CultureInfo.InvariantCulture, $"{options.Output}: {Show.Bytes(report.Bytes)}, {report.BitsPerWeight:F2} bits per weight, {Show.Duration(elapsed)}"));
         return ExitCode.Done;
     }
 
-    private static (string Pattern, WeightFormat Format) TensorFormat(string text)
+    private static (string Pattern, TFormat Format) TensorFormat<TFormat>(string text, IEnumerable<string> names, Func<string, TFormat?> find)
+        where TFormat : class
     {
         int at = text.LastIndexOf('=');
         if (at <= 0)
         {
-            throw new UsageException($"--tensor is {ModelFormatException.Quote(text)}; it has to be PATTERN=FORMAT, such as ffn_down=Q6_K.");
+            throw new UsageException($"--tensor is {ModelFormatException.Quote(text)}; it has to be PATTERN=FORMAT, such as ffn_down={names.Last()}.");
         }
 
-        string[] names = [.. WeightFormats.All.Where(format => format.CanEncode).Select(format => format.Name)];
         string name = text[(at + 1)..];
-        return (text[..at], WeightFormats.ForName(name) is { CanEncode: true } format ? format : throw new UsageException(Unknown("--tensor", name, names)));
+        return (text[..at], find(name) ?? throw new UsageException(Unknown("--tensor", name, names)));
     }
 
     private static string Unknown(string option, string name, IEnumerable<string> names) =>

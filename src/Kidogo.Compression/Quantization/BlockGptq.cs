@@ -132,8 +132,8 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
 
     private IEnumerable<QuantizedMatrix> Round((Linear Slot, WeightFormat Format)[] targets, Tensor sums)
     {
-        // Matrices that read the same and have blocks of one size go in one: the factor of the Hessian is found once.
-        foreach (IGrouping<int, (Linear Slot, WeightFormat Format)> group in targets.GroupBy(each => each.Format.CodeCount > 0 ? each.Format.BlockSize : 0))
+        // Matrices that read the same and have blocks of one size, rounded alike, go in one: the factor of the Hessian is found once.
+        foreach (IGrouping<(int Size, bool IsLattice), (Linear Slot, WeightFormat Format)> group in targets.GroupBy(each => (HasGrid(each.Format) ? each.Format.BlockSize : 0, each.Format.Lattice is not null)))
         {
             (Linear Slot, WeightFormat Format)[] own = [.. group];
             int columns = sums.Columns;
@@ -151,7 +151,7 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
                 }
             }
 
-            byte[][] rows = group.Key == 0 ? Nearest(weights, formats, sums) : Propagated(own[0].Slot.Name, weights, formats, sums);
+            byte[][] rows = group.Key.Size == 0 ? Nearest(weights, formats, sums) : Propagated(own[0].Slot.Name, weights, formats, sums);
             row = 0;
             foreach ((Linear slot, WeightFormat format) in own)
             {
@@ -161,6 +161,8 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
             }
         }
     }
+
+    private static bool HasGrid(WeightFormat format) => format.CodeCount > 0 || format.Lattice is not null;
 
     private static byte[] Joined(ReadOnlySpan<byte[]> rows)
     {
@@ -175,7 +177,7 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
 
     private byte[][] Propagated(string slot, Tensor weights, WeightFormat[] formats, Tensor sums)
     {
-        BlockFormatGrid[] grids = Array.ConvertAll(formats, format => new BlockFormatGrid(format, weights.Columns));
+        IStoredGrid[] grids = Array.ConvertAll<WeightFormat, IStoredGrid>(formats, format => format.Lattice is null ? new BlockFormatGrid(format, weights.Columns) : new LatticeGrid(format, weights.Columns));
         try
         {
             Gptq.Quantize(weights, sums.Span, grids, new GptqOptions { Damping = options.Damping, OrderByActivation = true, StaticGroups = true, Threads = context.Team.Threads });
@@ -192,7 +194,7 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
         return Array.ConvertAll(grids, grid => grid.Bytes.ToArray());
     }
 
-    /// <summary>For formats whose weights have no codes of their own: rounded to nearest, with the mean squares of the inputs as importance.</summary>
+    /// <summary>For formats of floating-point numbers: rounded to nearest, with the mean squares of the inputs as importance.</summary>
     private byte[][] Nearest(Tensor weights, WeightFormat[] formats, Tensor sums)
     {
         float[] importance = new float[sums.Columns];

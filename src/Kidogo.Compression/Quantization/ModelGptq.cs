@@ -105,7 +105,7 @@ public static class ModelGptq
     private static byte[] FirstKey(DecoderModel model, ReadOnlyMemory<int> ids, ModelGptqOptions options)
     {
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"gptq 1 {options.Damping:R} {options.SequenceTokens}")));
+        hash.AppendData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"gptq 2 {options.Damping:R} {options.SequenceTokens}")));
         hash.AppendData(MemoryMarshal.AsBytes(ids.Span));
         foreach (TokenEmbedding embedding in model.Slots().OfType<TokenEmbedding>())
         {

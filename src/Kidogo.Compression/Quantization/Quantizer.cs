@@ -126,7 +126,7 @@ public static class Quantizer
     }
 
     /// <summary>Whether a name holds a pattern, in which <c>*</c> stands for anything.</summary>
-    private static bool Fits(string pattern, string name)
+    internal static bool Fits(string pattern, string name)
     {
         int at = 0;
         foreach (string part in pattern.Split('*'))
