@@ -27,7 +27,7 @@ public sealed class ModelHeader : IDisposable
         {
             JsonFields config = folder!.RequireConfig();
             (Family, Architecture) = FamilyOf(config);
-            if (config.Contains("quantization_config"))
+            if (config.Contains("quantization_config") && !(config.TryGetObject("quantization_config", out JsonFields quantization) && quantization.GetString("quant_method", "") == PlainTensor.Method))
             {
                 throw config.Refuse("quantization_config", "says that the weights are quantised in a way that Kidogo does not read from safetensors. Use the model's GGUF file, or its original weights.");
             }
@@ -119,7 +119,7 @@ public sealed class ModelHeader : IDisposable
     /// <param name="contextLength">Positions of each sequence.</param>
     /// <param name="format">How keys and values are stored.</param>
     /// <param name="sequences">Sequences at once.</param>
-    public MemoryEstimate Estimate(int contextLength, KvFormat format = KvFormat.F16, int sequences = 1) => MemoryEstimate.For(Config, WeightBytes, contextLength, format, sequences);
+    public MemoryEstimate Estimate(int contextLength, KvFormat format = KvFormat.F16, int sequences = 1) => MemoryEstimate.For(Config, Source.LoadedBytes(Config.NumLayers), contextLength, format, sequences);
 
     /// <inheritdoc/>
     public void Dispose()

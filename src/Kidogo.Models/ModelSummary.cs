@@ -89,7 +89,7 @@ public sealed record ModelSummary
         bool hasWeights = gguf is not null || folder!.HasWeights;
         IReadOnlyList<StoredTensor> tensors = gguf?.Tensors ?? (hasWeights ? folder!.Tensors : []);
         long elements = tensors.Where(tensor => tensor.IsWeight).Sum(tensor => tensor.Elements);
-        long stored = tensors.Where(tensor => tensor.IsWeight).Sum(tensor => tensor.Data.Length);
+        long stored = tensors.Where(tensor => tensor.IsWeight).Sum(tensor => tensor.Bytes);
         using ModelText text = gguf is not null ? ModelText.Of(gguf) : ModelText.Of(folder!);
         (Passport? passport, string? damage) = PassportOf(gguf, folder);
         int context = header?.Config.ContextLength ?? (gguf is not null ? GgufContext(gguf.Metadata) : 0);
@@ -103,7 +103,7 @@ public sealed record ModelSummary
             BitsPerWeight = elements == 0 ? 0 : 8.0 * stored / elements,
             ContextLength = context,
             Memory = header?.Estimate(contextLength == 0 ? context : contextLength, format) ?? new MemoryEstimate(stored, 0, 0),
-            Tensors = [.. tensors.Select(tensor => new TensorSummary(tensor.Name, tensor.Shape, tensor.TypeName, tensor.Data.Length))],
+            Tensors = [.. tensors.Select(tensor => new TensorSummary(tensor.Name, tensor.Shape, tensor.TypeName, tensor.Bytes))],
             Tokenizer = Describe(text, gguf),
             ChatTemplates = [.. text.ChatTemplates.Keys.Order(StringComparer.Ordinal)],
             Passport = passport,

@@ -11,6 +11,7 @@ using Kidogo.Models;
 using Kidogo.Models.Export;
 using Kidogo.Models.Files;
 using Kidogo.Tensors.Formats;
+using Kidogo.Tensors.Formats.Plain;
 
 namespace Kidogo.Cli.Verbs;
 
@@ -25,11 +26,14 @@ internal static class QuantizeVerb
         public string[] Measure { get; init; } = [];
     }
 
+    private static readonly string[] s_blockNames = [.. WeightFormats.All.Where(format => format.CanEncode).Select(format => format.Name)];
+    private static readonly string[] s_plainNames = [.. PlainFormats.All.Select(format => format.Name)];
+
     public static Command Create(Session session)
     {
         Argument<string> model = Opt.Model();
-        Argument<string> output = new("OUT") { Description = "The GGUF file that is written" };
-        Option<string?> format = Opt.Text("--format", "NAME", $"A mix of formats, as llama.cpp deals it out, or a format: {string.Join(", ", FormatMix.Names)}");
+        Argument<string> output = new("OUT") { Description = "The GGUF file that is written, or the folder for formats that are no GGUF blocks" };
+        Option<string?> format = Opt.Text("--format", "NAME", $"A mix of formats, as llama.cpp deals it out, or a format: {string.Join(", ", FormatMix.Names)}. In a folder of safetensors: {string.Join(", ", PlainFormats.All)}");
         Option<bool> pure = Opt.Flag("--pure", "The mix's main format for all matrices");
         Option<string[]> tensors = Opt.Texts("--tensor", "PATTERN=FORMAT", "The format of tensors whose name holds a pattern (* stands for anything); may be given several times");
         Option<double?> bits = Opt.Number("--bits-per-weight", "In place of --format: choose a format for each tensor by its sensitivity, measured on a text, so that weights take so many bits on average", 0.1, 32);
@@ -65,9 +69,16 @@ internal static class QuantizeVerb
 
     private static int Run(Session session, Options options)
     {
+        if (options.Format is not null && PlainFormats.ForName(options.Format.ToLowerInvariant()) is { } plain)
+        {
+            return RunPlain(session, options, plain);
+        }
+
         Check(options);
-        FormatMix mix = options.Size is not null ? SizeTarget.Mix : FormatMix.ForName(options.Format ?? DefaultFormat, options.Pure) ?? throw new UsageException(Unknown("--format", options.Format!, FormatMix.Names));
-        (string Pattern, WeightFormat Format)[] tensors = [.. options.Tensors.Select(TensorFormat)];
+        FormatMix mix = options.Size is not null ? SizeTarget.Mix
+            : FormatMix.ForName(options.Format ?? DefaultFormat, options.Pure) ?? throw new UsageException(Unknown("--format", options.Format!, [.. FormatMix.Names, .. s_plainNames]));
+        (string Pattern, WeightFormat Format)[] tensors =
+            [.. options.Tensors.Select(each => TensorFormat(each, s_blockNames, name => WeightFormats.ForName(name) is { CanEncode: true } found ? found : null))];
         string model = ModelChoice.Locate(options.Model);
         using ModelHeader header = ModelHeader.Open(model);
         ImportanceMatrix? importance = options.Calibration is null ? null : QuantizeText.ReadImportance(options.Calibration, header);
@@ -84,17 +95,47 @@ internal static class QuantizeVerb
             report = ModelOutput.Guarded(session, options.Output, write => Quantizer.Run(header, options.Output, quantize, write), bar, options.Threads, passport);
         }
 
-        double seconds = clock.Elapsed.TotalSeconds;
+        options.Report?.Write(session, new ReportRun(header, model, options.Output, Words(options), report, method!, options.Threads));
+        method?.Done();
+        return Tell(session, options, report, clock.Elapsed);
+    }
+
+    private static int RunPlain(Session session, Options options, PlainFormat format)
+    {
+        if (options.Output.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase))
+        {
+            throw new UsageException($"{format} is no format of GGUF files: OUT is {ModelFormatException.Quote(options.Output)}; name a folder.");
+        }
+
+        if (options.Method != "rtn" || options.Text.Smooth is not null || options.Calibration is not null || options.Size is not null || options.Report is not null)
+        {
+            throw new UsageException($"{format} is rounded to nearest: --method, --smooth, --calibration, --bytes, --bits-per-weight and --report are for formats of GGUF files.");
+        }
+
+        options.Text.Check(options.Method, null);
+        (string Pattern, PlainFormat Format)[] tensors = [.. options.Tensors.Select(text => TensorFormat(text, s_plainNames, name => PlainFormats.ForName(name.ToLowerInvariant())))];
+        using ModelHeader header = ModelHeader.Open(ModelChoice.Locate(options.Model));
+        Func<ModelWriteOptions, ModelWriteOptions> passport = Provenance.Begin(session, header, Recipe(options), options.Threads);
+        Stopwatch clock = Stopwatch.StartNew();
+        QuantizeReport report;
+        using (ProgressBar bar = new(session, "quantizing", "bytes"))
+        {
+            report = ModelOutput.Guarded(session, options.Output, write => PlainQuantizer.Run(header, options.Output, format, tensors, write), bar, options.Threads, passport);
+        }
+
+        return Tell(session, options, report, clock.Elapsed);
+    }
+
+    private static int Tell(Session session, Options options, QuantizeReport report, TimeSpan elapsed)
+    {
         foreach (string remark in report.Remarks)
         {
             session.Warn(remark);
         }
 
-        options.Report?.Write(session, new ReportRun(header, model, options.Output, Words(options), report, method!, options.Threads));
-        method?.Done();
         if (options.Json)
         {
-            WriteJson(session, report, seconds);
+            WriteJson(session, report, elapsed.TotalSeconds);
             return ExitCode.Done;
         }
 
@@ -104,7 +145,7 @@ internal static class QuantizeVerb
                 $"  {group.Key,-8} {group.Count(),4} tensors  {Show.Bytes(group.Sum(tensor => tensor.Bytes)),10}  relative error {group.Max(tensor => tensor.RelativeError):P2} at most"));
         }
 
-        session.Tell(string.Create(CultureInfo.InvariantCulture, $"{options.Output}: {Show.Bytes(report.Bytes)}, {report.BitsPerWeight:F2} bits per weight, {Show.Duration(TimeSpan.FromSeconds(seconds))}"));
+        session.Tell(string.Create(CultureInfo.InvariantCulture, $"{options.Output}: {Show.Bytes(report.Bytes)}, {report.BitsPerWeight:F2} bits per weight, {Show.Duration(elapsed)}"));
         return ExitCode.Done;
     }
 
@@ -130,7 +171,7 @@ internal static class QuantizeVerb
     {
         if (!options.Output.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase))
         {
-            throw new UsageException($"quantize writes GGUF files: OUT is {ModelFormatException.Quote(options.Output)}; give it a name that ends in .gguf.");
+            throw new UsageException($"formats of blocks are written to GGUF files: OUT is {ModelFormatException.Quote(options.Output)}; give it a name that ends in .gguf. Folders hold {string.Join(", ", s_plainNames)}.");
         }
 
         if (options.Size is { Bytes: not null, BitsPerWeight: not null })
@@ -183,17 +224,17 @@ internal static class QuantizeVerb
         json.WriteNumber("seconds", seconds);
     });
 
-    private static (string Pattern, WeightFormat Format) TensorFormat(string text)
+    private static (string Pattern, TFormat Format) TensorFormat<TFormat>(string text, IEnumerable<string> names, Func<string, TFormat?> find)
+        where TFormat : class
     {
         int at = text.LastIndexOf('=');
         if (at <= 0)
         {
-            throw new UsageException($"--tensor is {ModelFormatException.Quote(text)}; it has to be PATTERN=FORMAT, such as ffn_down=Q6_K.");
+            throw new UsageException($"--tensor is {ModelFormatException.Quote(text)}; it has to be PATTERN=FORMAT, such as ffn_down={names.Last()}.");
         }
 
-        string[] names = [.. WeightFormats.All.Where(format => format.CanEncode).Select(format => format.Name)];
         string name = text[(at + 1)..];
-        return (text[..at], WeightFormats.ForName(name) is { CanEncode: true } format ? format : throw new UsageException(Unknown("--tensor", name, names)));
+        return (text[..at], find(name) ?? throw new UsageException(Unknown("--tensor", name, names)));
     }
 
     private static string Unknown(string option, string name, IEnumerable<string> names) =>

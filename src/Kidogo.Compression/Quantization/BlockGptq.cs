@@ -132,8 +132,8 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
 
     private IEnumerable<QuantizedMatrix> Round((Linear Slot, WeightFormat Format)[] targets, Tensor sums)
     {
-        // Matrices that read the same and have blocks of one size go in one: the factor of the Hessian is found once.
-        foreach (IGrouping<int, (Linear Slot, WeightFormat Format)> group in targets.GroupBy(each => each.Format.CodeCount > 0 ? each.Format.BlockSize : 0))
+        // Matrices that read the same and have blocks of one size, rounded alike, go in one: the factor of the Hessian is found once.
+        foreach (IGrouping<(int Size, bool IsLattice), (Linear Slot, WeightFormat Format)> group in targets.GroupBy(each => (HasGrid(each.Format) ? each.Format.BlockSize : 0, each.Format.Lattice is not null)))
         {
             (Linear Slot, WeightFormat Format)[] own = [.. group];
             int columns = sums.Columns;
@@ -151,7 +151,7 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
                 }
             }
 
-            byte[][] rows = group.Key == 0 ? Nearest(weights, formats, sums) : Propagated(own[0].Slot.Name, weights, formats, sums);
+            byte[][] rows = group.Key.Size == 0 ? Nearest(weights, formats, sums) : Propagated(own[0].Slot.Name, weights, formats, sums);
             row = 0;
             foreach ((Linear slot, WeightFormat format) in own)
             {
@@ -167,7 +167,7 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
     {
         const int RowsAtOnce = 4096;
         GptqOptions gptq = GptqOptions.ForBlocks(damping, threads);
-        ErrorPropagation factor = Named(slot, () => Gptq.Factor(sums.Span, gptq));
+        ErrorPropagation factor = Named(slot, () => Gptq.Factor(sums.Span, gptq, GridOf(format, weight.Columns).UnitColumns));
         int rowBytes = (int)format.RowBytes(weight.Columns);
         byte[] bytes = new byte[weight.Rows * (long)rowBytes];
         UInt128[] keys = new UInt128[weight.Rows];
@@ -181,10 +181,10 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
                 keys[first + r] = QuantizedRows.KeyOf(slot, format, part.Row(r));
             }
 
-            BlockFormatGrid[] grids = new BlockFormatGrid[part.Rows];
+            IStoredGrid[] grids = new IStoredGrid[part.Rows];
             for (int r = 0; r < grids.Length; r++)
             {
-                grids[r] = new BlockFormatGrid(format, part.Columns);
+                grids[r] = GridOf(format, part.Columns);
             }
 
             Named(slot, () => Gptq.Quantize(part, sums.Span, grids, gptq, factor));
@@ -196,6 +196,10 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
 
         return new QuantizedMatrix(slot, format, weight.Columns, keys, bytes);
     }
+
+    private static bool HasGrid(WeightFormat format) => format.CodeCount > 0 || format.Lattice is not null;
+
+    private static IStoredGrid GridOf(WeightFormat format, int columns) => format.Lattice is null ? new BlockFormatGrid(format, columns) : new LatticeGrid(format, columns);
 
     private static byte[] Joined(ReadOnlySpan<byte[]> rows)
     {
@@ -210,7 +214,7 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
 
     private byte[][] Propagated(string slot, Tensor weights, WeightFormat[] formats, Tensor sums)
     {
-        BlockFormatGrid[] grids = Array.ConvertAll(formats, format => new BlockFormatGrid(format, weights.Columns));
+        IStoredGrid[] grids = Array.ConvertAll(formats, format => GridOf(format, weights.Columns));
         Named(slot, () => Gptq.Quantize(weights, sums.Span, grids, GptqOptions.ForBlocks(options.Damping, context.Team.Threads)));
         return Array.ConvertAll(grids, grid => grid.Bytes.ToArray());
     }
@@ -232,7 +236,7 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
         }
     }
 
-    /// <summary>For formats whose weights have no codes of their own: rounded to nearest, with the mean squares of the inputs as importance.</summary>
+    /// <summary>For formats of floating-point numbers: rounded to nearest, with the mean squares of the inputs as importance.</summary>
     private byte[][] Nearest(Tensor weights, WeightFormat[] formats, Tensor sums)
     {
         float[] importance = new float[sums.Columns];

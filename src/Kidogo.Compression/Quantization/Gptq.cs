@@ -60,7 +60,13 @@ public static class Gptq
             throw new ArgumentException($"A matrix of {weights.Rows} x {columns} needs a Hessian of {columns} x {columns} and {weights.Rows} grids, not {hessian.Length} values and {grids.Count}.");
         }
 
-        int[] order = OrderOf(hessian, columns, options.OrderByActivation);
+        int unit = grids.Count == 0 ? 1 : grids[0].UnitColumns;
+        if (columns % unit != 0 || options.BlockColumns % unit != 0 || grids.Any(grid => grid.UnitColumns != unit))
+        {
+            throw new ArgumentException($"Units of {unit} columns have to divide the {columns} columns and blocks of {options.BlockColumns}, and to be the same in all rows.", nameof(grids));
+        }
+
+        int[] order = OrderOf(hessian, columns, options.OrderByActivation, unit);
         ErrorPropagation propagation = factor ?? ErrorPropagation.Factor(hessian, order, options.Damping, options.Threads);
         bool[] isDead = new bool[columns];
         for (int c = 0; c < columns; c++)
@@ -69,7 +75,7 @@ public static class Gptq
         }
 
         float[] cost = CostOf(propagation, order);
-        Curvature? curvature = options is { Sweeps: > 0, StaticGroups: true } ? Curvature.Of(hessian, columns, propagation.Damping) : null;
+        Curvature? curvature = unit == 1 && options is { Sweeps: > 0, StaticGroups: true } ? Curvature.Of(hessian, columns, propagation.Damping) : null;
         int group = grids[0].GroupColumns;
         int items = (weights.Rows + RowsPerItem - 1) / RowsPerItem;
         Parallel.For(0, items, new ParallelOptions { MaxDegreeOfParallelism = options.Threads }, item =>
@@ -90,9 +96,10 @@ public static class Gptq
     /// <summary>The factor of a Hessian, for those who round several matrices by it.</summary>
     /// <param name="hessian">[C, C]</param>
     /// <param name="options">How.</param>
+    /// <param name="unit">Columns that the grids round together.</param>
     /// <exception cref="InvalidDataException">The Hessian is damaged.</exception>
-    public static ErrorPropagation Factor(ReadOnlySpan<float> hessian, GptqOptions options) =>
-        ErrorPropagation.Factor(hessian, OrderOf(hessian, (int)Math.Sqrt(hessian.Length), options.OrderByActivation), options.Damping, options.Threads);
+    public static ErrorPropagation Factor(ReadOnlySpan<float> hessian, GptqOptions options, int unit = 1) =>
+        ErrorPropagation.Factor(hessian, OrderOf(hessian, (int)Math.Sqrt(hessian.Length), options.OrderByActivation, unit), options.Damping, options.Threads);
 
     /// <summary>What the error of a column costs once those behind it have made good what they can: 1 / U², in shares of the mean (arXiv 2210.17323, equation 2). [C]</summary>
     private static float[] CostOf(ErrorPropagation propagation, int[] order)
@@ -108,16 +115,18 @@ public static class Gptq
         return Array.ConvertAll(costs, cost => (float)(cost / mean));
     }
 
-    private static int[] OrderOf(ReadOnlySpan<float> hessian, int columns, bool byActivation)
+    /// <summary>Columns of a unit stay together: it goes by the sum of their activations.</summary>
+    private static int[] OrderOf(ReadOnlySpan<float> hessian, int columns, bool byActivation, int unit)
     {
-        float[] diagonal = new float[columns];
+        double[] diagonal = new double[columns / unit];
         for (int c = 0; c < columns; c++)
         {
-            diagonal[c] = hessian[(c * columns) + c];
+            diagonal[c / unit] += hessian[(c * columns) + c];
         }
 
-        IEnumerable<int> all = Enumerable.Range(0, columns);
-        return byActivation ? [.. all.OrderByDescending(c => diagonal[c])] : [.. all];
+        IEnumerable<int> all = Enumerable.Range(0, diagonal.Length);
+        all = byActivation ? all.OrderByDescending(c => diagonal[c]) : all;
+        return [.. all.SelectMany(c => Enumerable.Range(c * unit, unit))];
     }
 
     /// <summary>The Hessian as coordinate descent reads it.</summary>
@@ -268,7 +277,10 @@ public static class Gptq
             Span<float> block = _block.AsSpan(0, width);
             Span<float> result = _target.Row(_first + r);
             row.Slice(start, width).CopyTo(block);
-            for (int i = 0; i < width; i++)
+            int unit = grid.UnitColumns;
+            Span<float> rounded = stackalloc float[unit];
+            Span<float> within = stackalloc float[unit * unit];
+            for (int i = 0; i < width; i += unit)
             {
                 int position = start + i;
                 bool isOwn = !_options.StaticGroups && _group < _columns;
@@ -277,13 +289,21 @@ public static class Gptq
                     grid.Fit(position / _group, row.Slice(position, Math.Min(_group, _columns - position)), _cost.AsSpan(position, Math.Min(_group, _columns - position)));
                 }
 
+                for (int j = 0; j < unit; j++)
+                {
+                    propagation.Row(position + j)[..(unit - j)].CopyTo(within[((j * unit) + j)..]);
+                }
+
                 int column = _order[position];
-                float rounded = grid.Round((isOwn ? position : column) / _group, column, block[i]);
-                ReadOnlySpan<float> upper = propagation.Row(position)[..(width - i)];
-                float error = (block[i] - rounded) / upper[0];
-                TensorPrimitives.MultiplyAdd(upper, -error, block[i..], block[i..]);
-                _errors[(r * _options.BlockColumns) + i] = error;
-                result[column] = rounded;
+                grid.RoundUnit((isOwn ? position : column) / _group, column, block.Slice(i, unit), within, rounded);
+                for (int j = 0; j < unit; j++)
+                {
+                    ReadOnlySpan<float> upper = propagation.Row(position + j)[..(width - i - j)];
+                    float error = (block[i + j] - rounded[j]) / upper[0];
+                    TensorPrimitives.MultiplyAdd(upper, -error, block[(i + j)..], block[(i + j)..]);
+                    _errors[(r * _options.BlockColumns) + i + j] = error;
+                    result[column + j] = rounded[j];
+                }
             }
         }
     }

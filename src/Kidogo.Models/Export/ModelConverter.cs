@@ -2,6 +2,7 @@
 using Kidogo.Models.Files;
 using Kidogo.Models.Passports;
 using Kidogo.Tensors.Formats;
+using Kidogo.Tensors.Formats.Plain;
 using Kidogo.Text.Tokenizers.Trimming;
 
 namespace Kidogo.Models.Export;
@@ -26,6 +27,22 @@ public static class ModelConverter
     /// <exception cref="IOException">It cannot be written, or a file of the model became shorter meanwhile.</exception>
     public static ConversionReport Convert(ModelHeader header, string path, WeightFormat? format = null, ModelWriteOptions? options = null, VocabularySelection? tokens = null) =>
         path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? ToGguf(header, path, format, options, tokens) : ToFolder(header, path, format, options ?? new ModelWriteOptions(), tokens);
+
+    /// <summary>Writes a model as a Hugging Face folder with some of its matrices as codes and scales.</summary>
+    /// <param name="header">The model.</param>
+    /// <param name="path">What the folder will be called; it must be new or empty.</param>
+    /// <param name="formatOf">The format of a matrix, by its canonical name; null to keep it.</param>
+    /// <param name="options">How it is written; null for the defaults.</param>
+    /// <returns>Bytes of all files, what could not be said, and what became of the matrices.</returns>
+    /// <exception cref="ModelTensorException">A weight cannot be stored as was asked.</exception>
+    /// <exception cref="NotSupportedException">A folder cannot say what the model does.</exception>
+    /// <exception cref="IOException">It cannot be written, or a file of the model became shorter meanwhile.</exception>
+    public static (ConversionReport Report, IReadOnlyList<TensorOutcome> Tensors) ToPlainFolder(ModelHeader header, string path, Func<ModelTensor, PlainFormat?> formatOf, ModelWriteOptions? options = null)
+    {
+        IReadOnlyList<TensorOutcome> outcomes = [];
+        ConversionReport report = ToFolder(header, path, null, options ?? new ModelWriteOptions(), null, formatOf, measured => outcomes = measured);
+        return (report, outcomes);
+    }
 
     /// <summary>The files about text that a folder of a model would have: tokenizer.json, tokenizer_config.json, chat_template.jinja and their kin, by name.</summary>
     /// <param name="gguf">A GGUF file.</param>
@@ -53,7 +70,8 @@ public static class ModelConverter
         return new ConversionReport(bytes, content.Warnings);
     }
 
-    private static ConversionReport ToFolder(ModelHeader header, string path, WeightFormat? format, ModelWriteOptions options, VocabularySelection? tokens)
+    private static ConversionReport ToFolder(
+        ModelHeader header, string path, WeightFormat? format, ModelWriteOptions options, VocabularySelection? tokens, Func<ModelTensor, PlainFormat?>? plainFormatOf = null, Action<IReadOnlyList<TensorOutcome>>? measured = null)
     {
         if (Directory.Exists(path) && Directory.EnumerateFileSystemEntries(path).Any())
         {
@@ -130,6 +148,8 @@ public static class ModelConverter
             FormatOf = tensor => formats.TryGetValue(tensor.Name, out WeightFormat? was) && Holds(was, tensor) ? was : null,
             KeptMetadata = kept.Keys.Count > 0 ? kept : null,
             Passport = options.Passport,
+            PlainFormatOf = plainFormatOf,
+            Measured = measured,
         };
         using NewFolder folder = NewFolder.Create(path);
         options.Began?.Invoke(folder.TemporaryPath);
@@ -141,7 +161,7 @@ public static class ModelConverter
         }
 
         folder.Commit();
-        if (header.Gguf is not null && content.Tensors.Any(tensor => tensor.Format.BlockSize > 1) && format is null)
+        if (header.Gguf is not null && content.Tensors.Any(tensor => tensor.Format.BlockSize > 1 && plainFormatOf?.Invoke(tensor) is null) && format is null)
         {
             warnings.Add("Folders hold no block formats: quantised tensors were written as F32, which holds them exactly and takes more room. --format F16 halves it.");
         }

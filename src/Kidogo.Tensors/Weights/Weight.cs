@@ -1,5 +1,6 @@
 // A matrix of weights as models see it: something that multiplies. Knows no files and no layers.
 using Kidogo.Tensors.Formats;
+using Kidogo.Tensors.Formats.Plain;
 using Kidogo.Tensors.Kernels;
 
 namespace Kidogo.Tensors;
@@ -40,6 +41,24 @@ public abstract class Weight : IDisposable
     /// <param name="context">Says in which precision, and lends its threads for packing.</param>
     /// <exception cref="InvalidDataException">A float16 among the weights or scales that are packed is infinite or no number.</exception>
     public static Weight Open(StoredMatrix stored, ComputeContext context) => PackedLayouts.Open(stored, context);
+
+    /// <summary>Opens a matrix of codes with scales beside them for computing. <see cref="Format"/> says F32 then, which its rows decode to.</summary>
+    /// <param name="matrix">The matrix in its file.</param>
+    /// <param name="context">Says in which precision, and lends its threads for packing.</param>
+    public static Weight Open(PlainMatrix matrix, ComputeContext context) => PackedLayouts.Open(matrix, context);
+
+    /// <summary>Bytes that a stored matrix takes once it is opened in the fast precision: of its packed form, or of its rows in the file where it is computed from there.</summary>
+    /// <param name="format">How it is stored.</param>
+    /// <param name="rows">Rows.</param>
+    /// <param name="columns">Columns.</param>
+    /// <exception cref="OverflowException">No file could hold it.</exception>
+    public static long MemoryBytesOf(WeightFormat format, long rows, long columns) => PackedLayouts.BytesOf(format, rows, columns);
+
+    /// <summary>The same for codes with scales beside them.</summary>
+    /// <param name="format">How the matrix is stored.</param>
+    /// <param name="rows">Rows.</param>
+    /// <param name="columns">Columns.</param>
+    public static long MemoryBytesOf(PlainFormat format, int rows, int columns) => PackedLayouts.BytesOf(format, rows, columns);
 
     /// <summary>A weight in float32 from memory.</summary>
     /// <param name="values">[Rows, Columns]; copied.</param>
