@@ -7,7 +7,7 @@ namespace Kidogo.Tensors.Formats.Plain;
 /// Double quantisation stores the scales, less their mean, as 8-bit dynamic codes (arXiv 1511.04561) with a largest magnitude for each 256.</remarks>
 internal sealed class Nf4Format(string name, bool isDouble) : PlainFormat(name)
 {
-    private const int BlockSize = 64;
+    internal const int BlockSize = 64;
     private const int NestedSize = 256;
 
     private static readonly float[] s_dynamic = DynamicTable();
@@ -66,13 +66,24 @@ internal sealed class Nf4Format(string name, bool isDouble) : PlainFormat(name)
 
     private protected override void DecodeParts(IReadOnlyDictionary<string, StoredPart> parts, int rows, int columns, Span<float> weights)
     {
-        int blocks = (weights.Length + BlockSize - 1) / BlockSize;
-        ReadOnlySpan<byte> packed = Values<byte>(parts, "", "U8", (weights.Length + 1) / 2);
-        ReadOnlySpan<float> scales = isDouble ? DecodeScales(parts, blocks) : Values<float>(parts, "_scale", "F32", blocks);
+        ReadOnlySpan<byte> packed = Codes(parts, weights.Length);
+        ReadOnlySpan<float> scales = Scales(parts, weights.Length);
         for (int i = 0; i < weights.Length; i++)
         {
             weights[i] = Table[(packed[i / 2] >> (i % 2 == 0 ? 4 : 0)) & 15] * scales[i / BlockSize];
         }
+    }
+
+    /// <summary>The codes, two a byte, of a matrix of <paramref name="count"/> weights.</summary>
+    /// <exception cref="InvalidDataException">They are missing, of another type or of another length.</exception>
+    internal ReadOnlySpan<byte> Codes(IReadOnlyDictionary<string, StoredPart> parts, int count) => Values<byte>(parts, "", "U8", (count + 1) / 2);
+
+    /// <summary>The scales of its blocks.</summary>
+    /// <exception cref="InvalidDataException">A part is missing, of another type or of another length.</exception>
+    internal ReadOnlySpan<float> Scales(IReadOnlyDictionary<string, StoredPart> parts, int count)
+    {
+        int blocks = (count + BlockSize - 1) / BlockSize;
+        return isDouble ? DecodeScales(parts, blocks) : Values<float>(parts, "_scale", "F32", blocks);
     }
 
     private static StoredPart[] EncodeScales(ReadOnlySpan<float> scales)
