@@ -28,7 +28,7 @@ internal static class AdaptedBase
         cancellation.ThrowIfCancellationRequested();
         using ComputeContext context = ComputeContext.Training(Threads(resolved));
         using LoadedModel loaded = ModelLoader.Load(ModelHeader.Open(path), context);
-        AdapterOrigin origin = new() { BaseName = path, BaseSha256 = HashOf(header), Fingerprint = BaseFingerprint.Of(loaded.Model) };
+        AdapterOrigin origin = new() { BaseName = recipe.Model.From, BaseSha256 = HashOf(header), Fingerprint = BaseFingerprint.Of(loaded.Model) };
         Keep(loaded.Model, resolved.Adapter!);
         AdapterRecipe wanted = resolved.Adapter!;
         FreshAdapterOptions options = new() { Method = wanted.Method, Rank = wanted.Rank, Alpha = wanted.UsedAlpha, Targets = wanted.Targets };
