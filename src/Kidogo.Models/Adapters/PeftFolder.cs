@@ -106,8 +106,12 @@ public static class PeftFolder
     }
 
     /// <summary>Writes a folder beside, flushes it, and gives it its name.</summary>
-    /// <inheritdoc cref="ToFiles"/>
     /// <param name="path">What it will be called.</param>
+    /// <param name="adapter">The adapter.</param>
+    /// <param name="config">Its base.</param>
+    /// <param name="family">The base's family.</param>
+    /// <exception cref="NotSupportedException">PEFT's files cannot say what the adapter does.</exception>
+    /// <exception cref="IOException">It cannot be written.</exception>
     public static void Write(string path, Adapter adapter, DecoderConfig config, ModelFamily family)
     {
         using NewFolder folder = NewFolder.Create(path);

@@ -6,7 +6,6 @@ public static class RecipeReader
 {
     private static readonly string[][] s_alternatives = [["steps", "tokens", "minutes"], ["from", "size", "shape"]];
 
-    /// <summary>Reads a recipe.</summary>
     /// <inheritdoc cref="Read(Recipe, string?, IEnumerable{KeyValuePair{string, IReadOnlyList{string}}})"/>
     public static Recipe Read(string? file, IEnumerable<KeyValuePair<string, IReadOnlyList<string>>> options) => Read(new Recipe(), file, options);
 

@@ -45,22 +45,25 @@ public sealed class AdapterFilesTests
     [SharedFact]
     public void Adapter_OfAnotherModelOfTheSameShapes_IsRefused()
     {
-        using TestFolder folder = new();
+        using TestFolder folder = new(), second = new();
         using ComputeContext context = ComputeContext.Inference(1, ComputePrecision.Exact);
-        using LoadedModel loaded = ModelLoader.Load(GoldenAdapters.Base(folder, isGguf: false), context);
-        Adapter made = GoldenAdapters.Open(GoldenAdapters.PathOf("lora"), loaded);
-        Adapter known = new("known", made.Changes.Values, new AdapterOrigin { BaseName = "the first", BaseSha256 = new string('a', 64), Fingerprint = BaseFingerprint.Of(loaded.Model) });
-        PeftFolder.Write(folder["known"], known, loaded.Config, loaded.Family);
-        folder.Write("known.gguf", GgufAdapter.ToBytes(known, loaded.Config, loaded.Family).ToArray());
-        GoldenAdapters.Open(folder["known"], loaded);
-        using (LoadedModel gguf = ModelLoader.Load(GoldenAdapters.Base(folder, isGguf: true), context))
+        using (LoadedModel loaded = ModelLoader.Load(GoldenAdapters.Base(folder, isGguf: false), context))
+        {
+            Adapter made = GoldenAdapters.Open(GoldenAdapters.PathOf("lora"), loaded);
+            Adapter known = new("known", made.Changes.Values, new AdapterOrigin { BaseName = "the first", BaseSha256 = new string('a', 64), Fingerprint = BaseFingerprint.Of(loaded.Model) });
+            PeftFolder.Write(folder["known"], known, loaded.Config, loaded.Family);
+            folder.Write("known.gguf", GgufAdapter.ToBytes(known, loaded.Config, loaded.Family).ToArray());
+            GoldenAdapters.Open(folder["known"], loaded);
+        }
+
+        using (LoadedModel gguf = ModelLoader.Load(GoldenAdapters.Base(second, isGguf: true), context))
         {
             GoldenAdapters.Open(folder["known"], gguf);
             GoldenAdapters.Open(folder["known.gguf"], gguf);
         }
 
-        File.Copy(SharedFolder.PathOf("golden", "training", "init.safetensors"), folder["base/model.safetensors"], overwrite: true); // before it was trained
-        using LoadedModel other = ModelLoader.Load(folder["base"], context);
+        File.Copy(SharedFolder.PathOf("golden", "training", "init.safetensors"), second["base/model.safetensors"], overwrite: true); // before it was trained
+        using LoadedModel other = ModelLoader.Load(second["base"], context);
         foreach (string path in (string[])[folder["known"], folder["known.gguf"]])
         {
             ModelFormatException failure = Assert.Throws<ModelFormatException>(() => GoldenAdapters.Open(path, other));
