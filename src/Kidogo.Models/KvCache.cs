@@ -35,6 +35,9 @@ public sealed class KvCache : IDisposable
     /// <summary>The model whose keys and values these are.</summary>
     internal DecoderModel Model { get; }
 
+    /// <summary>The number of the adapter that the positions were computed with; 0 for none.</summary>
+    internal int AdapterNumber { get; set; }
+
     /// <summary>Number of layers.</summary>
     public int LayerCount => _stores.Length;
 

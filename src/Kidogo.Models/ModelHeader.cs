@@ -1,5 +1,6 @@
 // A model's files, opened but not loaded: which family, what configuration, how large. Touches no weights.
 using Kidogo.Models.Encoders;
+using Kidogo.Models.Export;
 using Kidogo.Models.Families;
 using Kidogo.Models.Files;
 using Kidogo.Tensors;
@@ -70,6 +71,9 @@ public sealed class ModelHeader : IDisposable
     internal ModelHeader? Original { get; private init; }
 
     internal TensorSource Source { get; }
+
+    /// <summary>What becomes of each tensor for whoever writes the model elsewhere; null where they stay as the files have them.</summary>
+    internal Func<ModelTensor, ModelTensor>? Change { get; set; }
 
     /// <summary>A model that lies in memory as a GGUF file, with its matrices written when they are opened.</summary>
     /// <param name="original">What it is made of; the result owns it.</param>

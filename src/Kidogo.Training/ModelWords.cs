@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using Kidogo.Data;
 using Kidogo.Models;
+using Kidogo.Models.Adapters;
 using Kidogo.Models.Export;
 using Kidogo.Models.Passports;
 using Kidogo.Text.ChatTemplates;
@@ -18,7 +19,7 @@ internal static class ModelWords
 {
     private const long MaxFileBytes = 256 << 20;
     private const int RandomVocabulary = 8192;
-    private static readonly string[] s_notWords = ["config.json", TrainingState.FileName, "model.safetensors.index.json", "metadata.gguf", Passport.FileName];
+    private static readonly string[] s_notWords = ["config.json", TrainingState.FileName, "model.safetensors.index.json", "metadata.gguf", PeftFolder.ConfigName, Passport.FileName, RunStarter.RunName];
 
     /// <summary>The files about text in a model's folder.</summary>
     public static Dictionary<string, ReadOnlyMemory<byte>> OfFolder(string folder)

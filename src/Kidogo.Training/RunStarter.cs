@@ -2,11 +2,13 @@
 using System.Globalization;
 using Kidogo.Evaluation.Machine;
 using Kidogo.Models;
+using Kidogo.Models.Adapters;
 using Kidogo.Models.Export;
 using Kidogo.Models.Families;
 using Kidogo.Models.Files;
 using Kidogo.Tensors;
 using Kidogo.Text.Tokenizers;
+using Kidogo.Training.Adapters;
 using Kidogo.Training.Checkpoints;
 using Kidogo.Training.Recipes;
 
@@ -34,7 +36,7 @@ public static class RunStarter
             throw new TrainingFailedException($"{output} is a file, where a folder was expected. Give another --out.");
         }
 
-        if (File.Exists(Path.Combine(output, RunName)) || new CheckpointFolder(output).Steps().Count > 0 || File.Exists(Path.Combine(output, CheckpointWriter.WeightsName)))
+        if (File.Exists(Path.Combine(output, RunName)) || new CheckpointFolder(output).Steps().Count > 0 || File.Exists(Path.Combine(output, CheckpointWriter.WeightsName)) || PeftFolder.IsOne(output))
         {
             throw new TrainingFailedException($"{output} holds a model or a run already. To go on with the run: kidogo train --resume {recipe.Output.Folder}. To begin another: give another --out, or remove the folder.");
         }
@@ -100,6 +102,12 @@ public static class RunStarter
     /// <summary>Makes the checkpoint of step 0.</summary>
     internal static void Prepare(Recipe recipe, TrainingObserver observer, CancellationToken cancellation)
     {
+        if (recipe.Adapter is not null)
+        {
+            AdaptedBase.Prepare(recipe, observer, cancellation);
+            return;
+        }
+
         using FirstModel first = recipe.Model.From is { } from ? GoOn(recipe, from, observer) : New(recipe, observer, cancellation);
         Recipe resolved = RecipeDefaults.Resolve(recipe, first.Config.ParameterCount, first.ModelContext);
         if (first.ModelContext > 0 && resolved.Batch.Context > first.ModelContext)

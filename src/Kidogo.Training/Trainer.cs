@@ -100,7 +100,10 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
         long tokens = run.Batches.Sum(batch => (long)batch.Filled);
         run.Advance(run.State with { Step = step + 1, Tokens = run.State.Tokens + tokens, Position = run.Stream.Position });
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        return new StepRecord(step + 1, outcome.Loss, run.Recipe.Optimizer.LearningRate!.Value * factor, outcome.GradientNorm, run.State.Tokens, tokens / seconds);
+        return new StepRecord(step + 1, outcome.Loss, run.Recipe.Optimizer.LearningRate!.Value * factor, outcome.GradientNorm, run.State.Tokens, tokens / seconds)
+        {
+            TrainableParameters = run.Recipe.Adapter is null ? null : run.Plan.TrainableParameters,
+        };
     }
 
     private void Sample(long step)

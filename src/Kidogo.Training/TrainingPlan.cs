@@ -14,6 +14,9 @@ namespace Kidogo.Training;
 /// <param name="TrainingTokens">Tokens of the texts that are trained on; 0 for random ids.</param>
 public sealed record TrainingPlan(DecoderConfig Config, Recipe Recipe, MemoryPlan Memory, long Steps, long FirstStep, double SecondsPerStep, long TrainingTokens)
 {
+    /// <summary>Weights that are trained: all, or those of the adapter.</summary>
+    public long TrainableParameters { get; init; } = Config.ParameterCount;
+
     /// <summary>Tokens of a step.</summary>
     public long TokensPerStep => (long)Recipe.Batch.Sequences!.Value * Recipe.Batch.Context!.Value;
 
@@ -35,7 +38,11 @@ public sealed record TrainingPlan(DecoderConfig Config, Recipe Recipe, MemoryPla
 /// <param name="Tokens">Tokens read so far.</param>
 /// <param name="TokensPerSecond">Of this step alone.</param>
 /// <param name="Evaluation">What the held-out text gave after the step; null where it was not asked.</param>
-public sealed record StepRecord(long Step, double Loss, double LearningRate, double GradientNorm, long Tokens, double TokensPerSecond, EvaluationRecord? Evaluation = null);
+public sealed record StepRecord(long Step, double Loss, double LearningRate, double GradientNorm, long Tokens, double TokensPerSecond, EvaluationRecord? Evaluation = null)
+{
+    /// <summary>Weights that are trained, where these are an adapter's; null where they are the model's.</summary>
+    public long? TrainableParameters { get; init; }
+}
 
 /// <summary>What held-out text gave.</summary>
 /// <param name="Loss">Nats a token.</param>

@@ -89,6 +89,8 @@ internal static class Application
         BenchVerb.Create(session),
         EvalVerb.Create(session),
         TrainVerb.Create(session),
+        AdaptVerb.Create(session),
+        MergeVerb.Create(session),
         ConvertVerb.Create(session),
         CalibrateVerb.Create(session),
         QuantizeVerb.Create(session),

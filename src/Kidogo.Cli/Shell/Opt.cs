@@ -79,6 +79,9 @@ internal static class Opt
     /// <summary>A format that weights are brought into while they are loaded.</summary>
     public static Option<string?> LoadAs() => Text("--load-as", "FORMAT", "Quantise while loading, with no file in between: Q4_0, Q8_0, Q4_K_M or another that kidogo quantize knows");
 
+    /// <summary>An adapter over the model.</summary>
+    public static Option<string?> Adapter() => Text("--adapter", "NAME|FOLDER|FILE", "An adapter to compute with: a PEFT folder, a GGUF adapter, a name in models/adapters, or org/name of the model cache");
+
     /// <summary>A chat template in place of the model's own.</summary>
     public static Option<string?> ChatTemplate() => Text("--chat-template", "NAME|FILE", "A chat template in place of the model's own: a built-in name or a Jinja file");
 

@@ -40,6 +40,12 @@ internal sealed class TrainingScreen(Session session, bool json) : TrainingObser
     {
         EndStage();
         session.Tell($"model: {Show.Count(plan.Parameters)} parameters ({plan.Parameters}), {plan.Config.NumLayers} layers of width {plan.Config.HiddenSize}, vocabulary {plan.Config.VocabSize}");
+        if (plan.Recipe.Adapter is { } adapter)
+        {
+            session.Tell(string.Create(CultureInfo.InvariantCulture,
+                $"adapter: {adapter.Method.ToString().ToLowerInvariant()} of rank {adapter.Rank}, {Show.Count(plan.TrainableParameters)} trainable parameters ({plan.TrainableParameters}), {100.0 * plan.TrainableParameters / plan.Parameters:0.00} % of the model's"));
+        }
+
         session.Tell($"memory: about {Show.Bytes(plan.Memory.TotalBytes)} (weights {Show.Bytes(plan.Memory.WeightBytes)}, gradients {Show.Bytes(plan.Memory.GradientBytes)}, optimizer {Show.Bytes(plan.Memory.OptimizerBytes)}, activations {Show.Bytes(plan.Memory.ActivationBytes)})");
         string data = plan.TrainingTokens > 0 ? $"; {Show.Count(plan.TrainingTokens)} tokens of text, each read {Show.Number((double)plan.Steps * plan.TokensPerStep / plan.TrainingTokens)} times" : "";
         string time = plan.SecondsPerStep > 0 ? $", about {Show.Duration(plan.Expected)}" : "";
@@ -102,7 +108,9 @@ internal sealed class TrainingScreen(Session session, bool json) : TrainingObser
                 $"{speed.TokensPerSecond:0} tokens/s, {speed.Gflops:0.0} GFLOP/s, {100 * speed.ShareOfPeak:0.0} % of the float32 peak of {speed.PeakGflops:0.0} GFLOP/s ({run.Threads} threads, {run.Plan.Parameters} parameters)"));
         }
 
-        session.Output.WriteLine($"The model is in {result.Folder}. Try: kidogo run {result.Folder}");
+        session.Output.WriteLine(run.Plan.Recipe.Adapter is null
+            ? $"The model is in {result.Folder}. Try: kidogo run {result.Folder}"
+            : $"The adapter is in {result.Folder}. Try: kidogo run {run.Plan.Recipe.Model.From} --adapter {result.Folder}");
     }
 
     public void Dispose()

@@ -55,7 +55,16 @@ public sealed class GgufContent
     /// <summary>Of a model that is open: a GGUF file as it is, a folder in the conventions of GGUF.</summary>
     /// <exception cref="NotSupportedException">A GGUF file cannot say what the model does.</exception>
     /// <exception cref="ModelFormatException">A file of the model is not what it should be.</exception>
-    public static GgufContent Of(ModelHeader header) => header.Gguf is not null ? OfGguf(header.Config, header.Gguf) : OfFolder(header);
+    public static GgufContent Of(ModelHeader header)
+    {
+        if (header.Gguf is null)
+        {
+            return OfFolder(header);
+        }
+
+        GgufContent content = OfGguf(header.Config, header.Gguf);
+        return header.Change is null ? content : content.With(header.Change);
+    }
 
     private static GgufContent OfGguf(DecoderConfig config, GgufFile file)
     {

@@ -22,7 +22,7 @@ internal static class StoredModelTensors
             bool isLeftHead = header.Config.TiedHead && name is "output.weight";
             if (!isScale && !isLeftHead && stored.IsWeight)
             {
-                tensors.Add(Of(header, name, stored));
+                tensors.Add(header.Change?.Invoke(Of(header, name, stored)) ?? Of(header, name, stored));
             }
         }
 

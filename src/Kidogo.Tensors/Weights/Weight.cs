@@ -64,6 +64,33 @@ public abstract class Weight : IDisposable
     /// <param name="values">[Rows, Columns]; copied.</param>
     public static Weight FromDense(Tensor values) => new DenseWeight(values);
 
+    /// <summary>The same weight in NF4, in memory.</summary>
+    /// <param name="weight">The weight; stays the caller's.</param>
+    /// <param name="isDouble">Whether the scales of blocks are quantised too.</param>
+    /// <exception cref="WeightEncodingException">A weight is not finite.</exception>
+    public static Weight AsNf4(Weight weight, bool isDouble)
+    {
+        float[] values = new float[checked(weight.Rows * weight.Columns)];
+        for (int row = 0; row < weight.Rows; row++)
+        {
+            weight.DecodeRow(row, values.AsSpan(row * weight.Columns, weight.Columns));
+        }
+
+        PlainFormat format = PlainFormats.ForName(isDouble ? "nf4-double" : "nf4")!;
+        return FromNf4(format.Encode(values, weight.Rows, weight.Columns).ToDictionary(part => part.Suffix, StringComparer.Ordinal), weight.Rows, weight.Columns);
+    }
+
+    /// <summary>A weight in NF4 from the parts that <c>nf4</c> or <c>nf4-double</c> store.</summary>
+    /// <param name="parts">The parts by suffix.</param>
+    /// <param name="rows">1 or more.</param>
+    /// <param name="columns">1 or more.</param>
+    /// <exception cref="InvalidDataException">A part is missing, of another type or of another length.</exception>
+    public static Weight FromNf4(IReadOnlyDictionary<string, StoredPart> parts, int rows, int columns)
+    {
+        PlainFormat format = PlainFormats.ForName(parts.ContainsKey("_scale_scale") ? "nf4-double" : "nf4")!;
+        return new Nf4Weight(format.Open(parts.ToDictionary(part => part.Key, part => PlainPart.Of(part.Value), StringComparer.Ordinal), rows, columns), rows, columns);
+    }
+
     /// <summary>Which form of the activations <see cref="Multiply"/> reads.</summary>
     internal abstract ActivationForm Activations { get; }
 

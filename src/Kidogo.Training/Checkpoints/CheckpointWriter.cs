@@ -2,6 +2,7 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Kidogo.Models;
+using Kidogo.Models.Adapters;
 using Kidogo.Models.Export;
 using Kidogo.Models.Families;
 using Kidogo.Models.Files;
@@ -22,6 +23,9 @@ internal sealed record ModelSurroundings(ModelFamily Family, IReadOnlyDictionary
 {
     /// <summary>What the model says of itself; null for nothing.</summary>
     public Passport? Passport { get; init; }
+
+    /// <summary>The adapter that is trained instead of the model; null where the model is.</summary>
+    public Adapter? Adapter { get; init; }
 }
 
 /// <summary>Writes checkpoints, and the finished model.</summary>
@@ -29,6 +33,7 @@ internal static class CheckpointWriter
 {
     public const string WeightsName = "model.safetensors";
     public const string OptimizerName = "optimizer.safetensors";
+    public const string GgufAdapterName = "adapter.gguf";
 
     /// <summary>Writes a checkpoint. Whatever happens, those that were there stay as they are.</summary>
     /// <exception cref="TrainingFailedException">The disk is full.</exception>
@@ -40,6 +45,11 @@ internal static class CheckpointWriter
             Directory.CreateDirectory(folder.Path);
             using NewFolder made = NewFolder.Create(path);
             WriteModel(made, config, [.. parameters.Select(ToWrite)], surroundings with { Passport = surroundings.Passport is { } begun ? TrainingPassport.At(begun, state.Recipe, state.Step, state.Tokens) : null });
+            if (surroundings.Adapter is { } adapter)
+            {
+                AdapterState.Write(made, adapter);
+            }
+
             if (optimizer is { Steps: > 0 })
             {
                 TensorToWrite[] states = [.. optimizer.State.Select(entry => TensorToWrite.Of(entry.Key, [entry.Value.Rows, entry.Value.Columns], FloatFormats.F32, stream => WriteValues(stream, entry.Value)))];
@@ -71,6 +81,11 @@ internal static class CheckpointWriter
         {
             using NewFolder made = NewFolder.Create(output);
             WriteModel(made, config, [.. parameters.Select(ToWrite)], surroundings);
+            if (surroundings.Adapter is { } adapter && GgufAdapter.Refusal(adapter) is null)
+            {
+                made.Add(GgufAdapterName, GgufAdapter.ToBytes(adapter, config, surroundings.Family));
+            }
+
             made.Commit();
             FolderFlush.Flush(output);
         }
@@ -86,19 +101,32 @@ internal static class CheckpointWriter
         return Convert.ToHexStringLower(SHA256.HashData(stream));
     }
 
-    private static void WriteModel(NewFolder folder, DecoderConfig config, IReadOnlyList<ModelTensor> tensors, ModelSurroundings surroundings) => HuggingFaceFolderWriter.Write(folder, new HuggingFaceFolderContent
+    private static void WriteModel(NewFolder folder, DecoderConfig config, IReadOnlyList<ModelTensor> tensors, ModelSurroundings surroundings)
     {
-        Config = config,
-        Family = surroundings.Family,
-        Tensors = tensors,
-        Format = FloatFormats.F32,
-        Files = surroundings.Words,
-        BosId = surroundings.BosId,
-        EosIds = surroundings.EosIds,
-        PadId = surroundings.PadId,
-        EarlierConfig = surroundings.EarlierConfig,
-        Passport = surroundings.Passport is { } passport ? new PassportRequest(passport) : null,
-    });
+        if (surroundings.Adapter is { } adapter)
+        {
+            foreach ((string name, ReadOnlyMemory<byte> file) in surroundings.Words.Concat(PeftFolder.ToFiles(adapter, config, surroundings.Family)))
+            {
+                folder.Add(name, file);
+            }
+
+            return;
+        }
+
+        HuggingFaceFolderWriter.Write(folder, new HuggingFaceFolderContent
+        {
+            Config = config,
+            Family = surroundings.Family,
+            Tensors = tensors,
+            Format = FloatFormats.F32,
+            Files = surroundings.Words,
+            BosId = surroundings.BosId,
+            EosIds = surroundings.EosIds,
+            PadId = surroundings.PadId,
+            EarlierConfig = surroundings.EarlierConfig,
+            Passport = surroundings.Passport is { } passport ? new PassportRequest(passport) : null,
+        });
+    }
 
     private static ModelTensor ToWrite(ModelParameter parameter) => parameter.IsMatrix
         ? ModelTensor.Matrix(parameter.Name, parameter.Values.Rows, parameter.Values.Columns, (row, destination) => parameter.Values.Row(row).CopyTo(destination))

@@ -7,7 +7,7 @@ namespace Kidogo.Tensors.Formats.Plain;
 /// Double quantisation stores the scales, less their mean, as 8-bit dynamic codes (arXiv 1511.04561) with a largest magnitude for each 256.</remarks>
 internal sealed class Nf4Format(string name, bool isDouble) : PlainFormat(name)
 {
-    private const int BlockSize = 64;
+    internal const int BlockSize = 64;
     private const int NestedSize = 256;
 
     private static readonly float[] s_dynamic = DynamicTable();

@@ -38,6 +38,9 @@ public sealed record PlainPart(string DType, long Bytes, PartReader Read)
     public PlainPart(string dtype, MappedRange range)
         : this(dtype, range.Length, range.Read) => LetGo = range.LetGo;
 
+    /// <summary>A part in memory.</summary>
+    public static PlainPart Of(StoredPart part) => new(part.DType, part.Bytes.Length, (offset, count) => part.Bytes.AsSpan((int)offset, count));
+
     /// <summary>Lets go of the file's pages, where there are any.</summary>
     internal Action? LetGo { get; }
 }
@@ -124,7 +127,7 @@ public abstract class PlainFormat
     public void Decode(IReadOnlyDictionary<string, StoredPart> parts, int rows, int columns, Span<float> weights)
     {
         CheckLength(weights.Length, rows, columns);
-        PlainRows opened = Open(parts.ToDictionary(part => part.Key, part => new PlainPart(part.Value.DType, part.Value.Bytes.Length, (offset, count) => part.Value.Bytes.AsSpan((int)offset, count))), rows, columns);
+        PlainRows opened = Open(parts.ToDictionary(part => part.Key, part => PlainPart.Of(part.Value), StringComparer.Ordinal), rows, columns);
         for (int row = 0; row < rows; row++)
         {
             opened.Decode(row, weights.Slice(row * columns, columns));
