@@ -7,7 +7,6 @@ using Kidogo.Evaluation.Machine;
 using Kidogo.Models;
 using Kidogo.Models.Export;
 using Kidogo.Tensors;
-using Kidogo.Tensors.Formats;
 
 namespace Kidogo.Cli.Verbs;
 

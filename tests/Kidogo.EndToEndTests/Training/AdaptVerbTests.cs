@@ -50,7 +50,7 @@ public sealed class AdaptVerbTests
     [Theory]
     [InlineData("lora")]
     [InlineData("pissa")]
-    public void Adapt_KilledAndResumed_EndsAsIfNeverStopped(string method)
+    public async Task Adapt_KilledAndResumed_EndsAsIfNeverStopped(string method)
     {
         using TemporaryFolder folder = new();
         string texts = TrainingTexts.Write(folder), model = folder.At("model"), killed = folder.At("killed");
@@ -65,8 +65,8 @@ public sealed class AdaptVerbTests
             Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
             SpinWait.SpinUntil(() => process.HasExited || Directory.Exists(Path.Combine(killed, "checkpoints", "step-5")), TimeSpan.FromSeconds(120));
             process.Kill();
-            process.WaitForExit();
-            Task.WaitAll(output, error);
+            await process.WaitForExitAsync();
+            await Task.WhenAll(output, error);
         }
 
         Succeed("adapt", ["--resume", killed, "--threads", "2"]);
