@@ -34,6 +34,7 @@ public sealed class ServedModel : IDisposable
         Tokenizer = Text.Tokenizer;
         Chat = template is null ? null : new ChatPrompter(Text, template);
         ToolFormat = template is null ? null : ToolCallFormat.Of(template.Source);
+        Grammars = new AnswerGrammars(Tokenizer, [.. options.EndTokens, .. loaded.Generation.EndTokens]);
         DefaultSampling = new SamplerOptions().WithModelDefaults(loaded.Generation.ToSampling(), warn);
         Scheduler = new Scheduler(loaded.Model, Tokenizer, context, options with { EndTokens = [.. options.EndTokens, .. loaded.Generation.EndTokens] });
     }
@@ -61,6 +62,9 @@ public sealed class ServedModel : IDisposable
 
     /// <summary>What the model does.</summary>
     public DecoderConfig Config => _loaded.Config;
+
+    /// <summary>What answers can be held to.</summary>
+    internal AnswerGrammars Grammars { get; }
 
     /// <summary>How the template has the model call tools; null where it knows none.</summary>
     internal ToolCallFormat? ToolFormat { get; }

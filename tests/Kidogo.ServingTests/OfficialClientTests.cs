@@ -83,16 +83,29 @@ public sealed class OfficialClientTests
         Assert.Equal("tiny", Assert.Single(models).Id);
     }
 
+    [Fact]
+    public async Task Chat_JsonSchema_ComesAsJson()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        ChatCompletionOptions options = new()
+        {
+            ResponseFormat = ChatResponseFormat.CreateJsonSchemaFormat("town", BinaryData.FromString("""{"type":"object","properties":{"name":{"enum":["Thies"]}},"required":["name"],"additionalProperties":false}"""), jsonSchemaIsStrict: true),
+        };
+        ChatCompletion answer = await new ChatClient("tiny", new ApiKeyCredential("any"), Options(server)).CompleteChatAsync([new UserChatMessage("a")], options);
+        using System.Text.Json.JsonDocument json = System.Text.Json.JsonDocument.Parse(answer.Content[0].Text);
+        Assert.Equal("Thies", json.RootElement.GetProperty("name").GetString());
+    }
+
     [Theory]
     [InlineData("tiny", "response_format", 400)]
-    [InlineData("huge", "not here", 404)]
+    [InlineData("huge", "model_not_found", 404)]
     public async Task Errors_AreUnderstood(string model, string word, int status)
     {
         await using TestServer server = await TestServer.StartAsync();
-        ChatCompletionOptions options = new() { ResponseFormat = ChatResponseFormat.CreateJsonObjectFormat() };
+        ChatCompletionOptions options = new() { ResponseFormat = ChatResponseFormat.CreateJsonSchemaFormat("a", BinaryData.FromString("""{"not":{}}""")) };
         ClientResultException failure = await Assert.ThrowsAsync<ClientResultException>(() => new ChatClient(model, new ApiKeyCredential("any"), Options(server)).CompleteChatAsync([new UserChatMessage("a")], options));
         Assert.Equal(status, failure.Status);
-        Assert.Contains(word == "response_format" ? word : "model_not_found", failure.Message, StringComparison.Ordinal);
+        Assert.Contains(word, failure.Message, StringComparison.Ordinal);
     }
 
     [Fact]

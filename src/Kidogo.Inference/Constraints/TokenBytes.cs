@@ -30,16 +30,19 @@ public sealed class TokenBytes
     internal int[] Ends { get; }
 
     /// <summary>Sorts a vocabulary. Control tokens write nothing: no text of a grammar is made of them.</summary>
-    public static TokenBytes Of(Tokenizer tokenizer)
+    /// <param name="tokenizer">The vocabulary.</param>
+    /// <param name="moreEnds">Tokens that end an answer besides the vocabulary's own.</param>
+    public static TokenBytes Of(Tokenizer tokenizer, IEnumerable<int>? moreEnds = null)
     {
+        HashSet<int> ends = [.. tokenizer.EndOfGenerationIds, .. moreEnds ?? []];
         byte[]?[] byId = new byte[]?[tokenizer.VocabularySize];
         for (int id = 0; id < byId.Length; id++)
         {
-            bool writes = tokenizer.Kind(id) is TokenKind.Normal or TokenKind.Byte or TokenKind.UserDefined && !tokenizer.IsEndOfGeneration(id);
+            bool writes = tokenizer.Kind(id) is TokenKind.Normal or TokenKind.Byte or TokenKind.UserDefined && !ends.Contains(id);
             byId[id] = writes && tokenizer.PieceBytes(id) is { Length: > 0 } bytes ? bytes : null;
         }
 
-        return Of(byId, [.. tokenizer.EndOfGenerationIds]);
+        return Of(byId, [.. ends]);
     }
 
     /// <summary>Sorts tokens.</summary>

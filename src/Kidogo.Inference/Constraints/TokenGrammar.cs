@@ -1,5 +1,6 @@
 // Which tokens may come next in a text that follows a grammar. Knows no models.
 using System.Numerics.Tensors;
+using Kidogo.Inference.Sampling;
 
 namespace Kidogo.Inference.Constraints;
 
@@ -73,6 +74,18 @@ public sealed class TokenGrammar
         lock (_lock)
         {
             return Run(state, bytes);
+        }
+    }
+
+    /// <summary>Gives the tokens that end answers one and the same logit.</summary>
+    internal void AllowEnds(Span<float> logits)
+    {
+        foreach (int end in _tokens.Ends)
+        {
+            if (end < logits.Length)
+            {
+                logits[end] = 0;
+            }
         }
     }
 
@@ -195,7 +208,7 @@ public sealed class TokenGrammar
 
 /// <summary>Holds one answer to a grammar: hides tokens that may not come, and follows those that did.</summary>
 /// <param name="grammar">The grammar.</param>
-public sealed class TokenConstraint(TokenGrammar grammar)
+public sealed class TokenConstraint(TokenGrammar grammar) : ITokenMask
 {
     private GrammarState _state = grammar.Start;
 
@@ -210,6 +223,17 @@ public sealed class TokenConstraint(TokenGrammar grammar)
     /// <returns>Whether any token is left; where none is, the vocabulary cannot say what the grammar asks for, and the answer ends.</returns>
     /// <exception cref="GrammarException">There are too many readings of the text.</exception>
     public bool Mask(Span<float> logits) => grammar.Mask(_state, logits);
+
+    /// <inheritdoc/>
+    /// <remarks>Where no token is left, the vocabulary cannot say what the grammar asks for: then the answer may end.</remarks>
+    /// <exception cref="GrammarException">There are too many readings of the text.</exception>
+    public void Apply(Span<float> logits)
+    {
+        if (!Mask(logits))
+        {
+            grammar.AllowEnds(logits);
+        }
+    }
 
     /// <summary>Follows a token.</summary>
     /// <exception cref="ArgumentException">It may not come here.</exception>

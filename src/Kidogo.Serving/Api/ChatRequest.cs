@@ -1,6 +1,7 @@
 // A chat completion as it is asked for: every field is honoured here, or refused by name. Knows no answers.
 using System.Text.Json;
 using Kidogo.Inference;
+using Kidogo.Inference.Constraints;
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Sampling;
 using Kidogo.Serving.Scheduling;
@@ -40,8 +41,14 @@ internal sealed record ChatRequest(ServedModel Model, IReadOnlyList<GenerationRe
             UsesCache = fields.Flag("cache_prompt") ?? true,
         };
         RefuseWhatIsNotThere(fields);
+        TokenGrammar? form = AnswerFormat.Read(fields, model, isChat: true);
         (ToolChoice? tools, ChatPrompt prompt) = ReadPrompt(fields, model);
         fields.RejectUnknown();
+        if (form is not null && (tools is not null || prompt.StartsInReasoning))
+        {
+            throw ApiException.Field("response_format", $"An answer of a given form does not go with {(tools is null ? "reasoning: say `reasoning_effort: none`" : "`tools`")}.", "invalid_value");
+        }
+
         request = request with
         {
             Prompt = [.. prompt.Ids, .. tools?.ForcedIds(model.Tokenizer) ?? []],
@@ -49,7 +56,7 @@ internal sealed record ChatRequest(ServedModel Model, IReadOnlyList<GenerationRe
             StartsInReasoning = prompt.StartsInReasoning,
             SpelledOut = tools?.SpelledOut(model.Tokenizer) ?? [],
         };
-        return new ChatRequest(model, Choices(request, choices), tools, streams, reportsUsage);
+        return new ChatRequest(model, Choices(request, choices, form), tools, streams, reportsUsage);
     }
 
     /// <summary>The conversation, rendered and not tokenised: for whoever only wants to see it.</summary>
@@ -63,13 +70,16 @@ internal sealed record ChatRequest(ServedModel Model, IReadOnlyList<GenerationRe
     }
 
     /// <summary>The same request several times; each with a seed of its own, the first with the one that was given.</summary>
-    public static IReadOnlyList<GenerationRequest> Choices(GenerationRequest request, int count)
+    /// <param name="request">The request.</param>
+    /// <param name="count">How often.</param>
+    /// <param name="form">What each answer is held to, by a mask of its own; null for nothing.</param>
+    public static IReadOnlyList<GenerationRequest> Choices(GenerationRequest request, int count, TokenGrammar? form)
     {
         GenerationRequest[] choices = new GenerationRequest[count];
         for (int i = 0; i < count; i++)
         {
             ulong? seed = request.Generation.Sampling.Seed is { } given ? unchecked(given + (ulong)i) : null;
-            choices[i] = request with { Generation = request.Generation with { Sampling = request.Generation.Sampling with { Seed = seed } } };
+            choices[i] = request with { Generation = request.Generation with { Sampling = request.Generation.Sampling with { Seed = seed } }, Mask = form is null ? null : new TokenConstraint(form) };
         }
 
         return choices;
@@ -174,8 +184,5 @@ internal sealed record ChatRequest(ServedModel Model, IReadOnlyList<GenerationRe
         fields.Refuse("verbosity", "the models here know no such switch.", value => Is(value, "medium"));
         fields.Refuse("prompt_cache_retention", "prompts are cached in memory only.", value => Is(value, "in_memory", "in-memory"));
         fields.Refuse("moderation", "nothing is moderated here.");
-        fields.Refuse(
-            "response_format", "answers cannot be held to JSON yet; leave it away, or say `{\"type\": \"text\"}`.",
-            value => value.ValueKind == JsonValueKind.Object && value.TryGetProperty("type", out JsonElement type) && Is(type, "text") && value.EnumerateObject().Count() == 1);
     }
 }

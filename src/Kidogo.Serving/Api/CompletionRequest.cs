@@ -1,5 +1,6 @@
 // A completion of texts or tokens as it is asked for: every field is honoured here, or refused by name. Knows no answers.
 using System.Text.Json;
+using Kidogo.Inference.Constraints;
 using Kidogo.Inference.Output;
 using Kidogo.Serving.Scheduling;
 using Kidogo.Text.Tokenizers;
@@ -59,11 +60,12 @@ internal sealed record CompletionRequest(
         };
         List<(string Text, int[] Ids)> prompts = ReadPrompts(fields, model);
         prompts = Suffixed(fields, model.Tokenizer, prompts, echoes);
+        TokenGrammar? form = AnswerFormat.Read(fields, model, isChat: false);
         fields.RejectUnknown();
         return new CompletionRequest(
             model,
             [.. prompts.Select(prompt => prompt.Text)],
-            [.. prompts.SelectMany(prompt => ChatRequest.Choices(request with { Prompt = prompt.Ids }, attempts))],
+            [.. prompts.SelectMany(prompt => ChatRequest.Choices(request with { Prompt = prompt.Ids }, attempts, form))],
             choices, attempts, echoes, alternatives is not null, streams, reportsUsage);
     }
 
