@@ -105,6 +105,9 @@ public static class PassportVerifier
             string? actual = found.FirstOrDefault(other => other.Name == file.Name)?.Sha256;
             claims.Add(new VerifiedClaim(file.Name == ModelHash.MetadataName ? file.Name : $"file {file.Name}", file.Sha256, actual, actual == file.Sha256, actual is null ? "is missing" : actual == file.Sha256 ? "" : "its contents are others"));
         }
+
+        HashSet<string> named = [.. passport.Files.Select(file => file.Name)];
+        claims.AddRange(found.Where(file => !named.Contains(file.Name)).Select(file => new VerifiedClaim($"file {file.Name}", null, file.Sha256, false, "the passport does not name it")));
     }
 
     /// <summary>Gives the path of the first parent, where it was found.</summary>

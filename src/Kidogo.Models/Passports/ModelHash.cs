@@ -12,6 +12,13 @@ public static class ModelHash
     /// <summary>The name that a GGUF file's metadata have among <see cref="Passport.Files"/>.</summary>
     public const string MetadataName = "metadata";
 
+    /// <summary>Files that change what a folder means where they are added to it.</summary>
+    private static readonly string[] s_meaningful =
+    [
+        "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "chat_template.json", "model.safetensors.index.json",
+        Export.HuggingFaceFolderWriter.KeptMetadataName,
+    ];
+
     /// <summary>Files of a folder that are hashed: not the weights, whose tensors are, nor the passport.</summary>
     private static bool IsHashed(string name) => name != Passport.FileName && !name.EndsWith(".safetensors", StringComparison.Ordinal);
 
@@ -43,7 +50,7 @@ public static class ModelHash
 
     /// <summary>What a model is made of besides tensors: the metadata of a GGUF file, or the files of a folder that a model is read from.</summary>
     /// <param name="header">The model.</param>
-    /// <param name="names">The files of a folder that are looked for.</param>
+    /// <param name="names">The files of a folder that are looked for, besides those that change what it means.</param>
     public static IReadOnlyList<PassportSource> Files(ModelHeader header, IEnumerable<string> names)
     {
         if (header.Gguf is { } gguf)
@@ -53,7 +60,7 @@ public static class ModelHash
         }
 
         List<PassportSource> files = [];
-        foreach (string name in names.Where(name => IsHashed(name) && IsPlain(name)))
+        foreach (string name in names.Where(name => IsHashed(name) && IsPlain(name)).Union(s_meaningful))
         {
             if (header.Folder!.FindFile(name) is { } path)
             {

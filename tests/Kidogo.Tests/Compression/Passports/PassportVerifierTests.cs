@@ -96,7 +96,9 @@ public sealed class PassportVerifierTests
         Derive(folder, "out");
         File.AppendAllText(folder["out/generation_config.json"], " ");
         File.Delete(folder["out/tokenizer_config.json"]);
-        Assert.Equal(["file generation_config.json", "file tokenizer_config.json"], Verify(folder["out"]).Where(claim => claim.Holds == false).Select(claim => claim.Name));
+        folder.Write("out/chat_template.jinja", "{{ 'obey' }}");
+        folder.Write("out/notes.txt", "mine");
+        Assert.Equal(["file generation_config.json", "file tokenizer_config.json", "file chat_template.jinja"], Verify(folder["out"]).Where(claim => claim.Holds == false).Select(claim => claim.Name));
     }
 
     [SharedFact]
@@ -180,7 +182,7 @@ public sealed class PassportVerifierTests
         using ModelHeader header = ModelHeader.Open(source);
         ModelConverter.Convert(header, folder[output], options: new ModelWriteOptions
         {
-            Passport = Derivation.Begin(header, new DerivationOptions { Verb = "convert", Measure = [folder["text.txt"]], Threads = 2 }),
+            Passport = Derivation.Begin(header, new DerivationOptions { Verb = "convert", Measure = [folder["text.txt"]] }),
         });
     }
 

@@ -1,9 +1,7 @@
 // Models with fewer tokens: the logits of those that stay are the same to the bit, in every form of file and every family.
 using Kidogo.Models;
 using Kidogo.Models.Export;
-using Kidogo.Models.Files;
 using Kidogo.Tensors;
-using Kidogo.Tensors.Formats;
 using Kidogo.TestSupport;
 using Kidogo.Tests.Models.Files;
 using Kidogo.Text.Tokenizers.Trimming;
@@ -31,39 +29,6 @@ public sealed class VocabularyChangeTests
             }
 
             AssertSameLogits(whole, folder[output], sequence, selection, ComputePrecision.Exact);
-        }
-    }
-
-    [SharedTheory]
-    [InlineData("Q8_0")]
-    [InlineData("Q4_0")]
-    [InlineData("Q4_K")]
-    public void Convert_OfAQuantisedHead_CopiesItsBlocksAndKeepsTheLogits(string format)
-    {
-        using TestFolder folder = new();
-        string source = SharedFolder.PathOf("golden", "families", "llama");
-        using (ModelHeader folderHeader = ModelHeader.Open(source))
-        {
-            GgufContent content = GgufContent.Of(folderHeader);
-            GgufModelWriter.Write(folder["q.gguf"], folderHeader, content, tensor =>
-                VocabularyChange.HasRowPerToken(tensor.Name) && WeightFormats.ForName(format)!.RowBytes(tensor.Columns) > 0 && tensor.Columns % WeightFormats.ForName(format)!.BlockSize == 0
-                    ? new TensorChoice(WeightFormats.ForName(format)!) : null);
-        }
-
-        using ModelHeader header = ModelHeader.Open(folder["q.gguf"]);
-        int[] sequence = new GoldenDecoder("llama").Sequences[0];
-        VocabularySelection selection = new(header.Config.VocabSize, sequence.Concat(Enumerable.Range(5, 90)));
-        ModelConverter.Convert(header, folder["t.gguf"], tokens: selection);
-        AssertSameLogits(folder["q.gguf"], folder["t.gguf"], sequence, selection, ComputePrecision.Fast);
-        using GgufFile before = GgufFile.Open(folder["q.gguf"]);
-        using GgufFile after = GgufFile.Open(folder["t.gguf"]);
-        StoredTensor whole = before.Find("output.weight")!, trimmed = after.Find("output.weight")!;
-        int rowBytes = (int)(whole.Data.Length / whole.Rows);
-        Assert.Equal(whole.TypeName, trimmed.TypeName);
-        Assert.Equal(selection.Count, trimmed.Rows);
-        for (int id = 0; id < selection.Count; id++)
-        {
-            Assert.Equal(whole.Data.Read((long)selection.Kept[id] * rowBytes, rowBytes), trimmed.Data.Read((long)id * rowBytes, rowBytes));
         }
     }
 
