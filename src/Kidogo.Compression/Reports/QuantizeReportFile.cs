@@ -101,7 +101,7 @@ public static class QuantizeReportFile
         (MeasuredModel before, MeasuredModel after) = (both.Before, both.After);
         Line(page, $"Judged on {story.Text}, in windows of {both.WindowTokens} tokens. Perplexity is of the second half of each window, divergence of all {both.Divergence.Tokens:N0} positions.\n");
         Line(page, $"| | before | after | change |\n|---|---:|---:|---:|");
-        Line(page, $"| size, MB | {before.FileBytes / 1e6:0.0} | {after.FileBytes / 1e6:0.0} | {Change(before.FileBytes, after.FileBytes)} |");
+        Line(page, $"| size, MB | {before.FileBytes / 1e6:0.00} | {after.FileBytes / 1e6:0.00} | {Change(before.FileBytes, after.FileBytes)} |");
         Line(page, $"| bits per weight | {before.BitsPerWeight:0.00} | {after.BitsPerWeight:0.00} | {Change(before.BitsPerWeight, after.BitsPerWeight)} |");
         Line(page, $"| perplexity | {before.Text.Perplexity:0.000} | {after.Text.Perplexity:0.000} | {Change(before.Text.Perplexity, after.Text.Perplexity)} |");
         if (before.Text.Bytes > 0)
@@ -174,7 +174,7 @@ public static class QuantizeReportFile
             if (bytes >= smallest && bytes <= largest)
             {
                 SizedFormats sized = SizeSearch.Choose(costs.Tensors, bytes);
-                Line(page, $"| {(quantized.Bytes - own + sized.Bytes) / 1e6:0.0} | {8.0 * (all - own + sized.Bytes) / elements:0.00} | {sized.Divergence:0.0000} |");
+                Line(page, $"| {(quantized.Bytes - own + sized.Bytes) / 1e6:0.00} | {8.0 * (all - own + sized.Bytes) / elements:0.00} | {sized.Divergence:0.0000} |");
             }
         }
     }
