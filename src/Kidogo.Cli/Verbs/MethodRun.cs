@@ -113,7 +113,7 @@ internal sealed class MethodRun : IDisposable
     public ModelCosts Measure(IReadOnlyList<ModelTensor> tensors)
     {
         using ProgressBar bar = new(_session, "measuring sensitivity", "tensors");
-        SensitivityOptions options = new() { SequenceTokens = _length, MakesErrorsGood = _method == "gptq", Known = new SensitivityFile(SensitivityPath), Progress = bar.Report };
+        SensitivityOptions options = new() { SequenceTokens = Math.Min(_length, Math.Max(1, _ids.Length)), MakesErrorsGood = _method == "gptq", Known = new SensitivityFile(SensitivityPath), Progress = bar.Report };
         AtomicFile.Guarded(SensitivityPath, () => Costs = SensitivityRun.Measure(_loaded.Model, _context, tensors, _ids, options, _session.Interrupted));
         return Costs!;
     }

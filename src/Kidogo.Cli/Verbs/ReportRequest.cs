@@ -6,6 +6,7 @@ using Kidogo.Compression.Search;
 using Kidogo.Evaluation.Machine;
 using Kidogo.Models;
 using Kidogo.Models.Export;
+using Kidogo.Tensors.Formats;
 using Kidogo.Text.Tokenizers;
 
 namespace Kidogo.Cli.Verbs;
@@ -55,7 +56,7 @@ internal sealed record ReportRequest(string Path, string? Text, string? Ids)
     public void Write(Session session, ReportRun run)
     {
         GgufContent content = GgufContent.Of(run.Header);
-        ModelCosts costs = run.Measures.Costs ?? run.Measures.Measure(SizeTarget.Searched(content, new Dictionary<string, Tensors.Formats.WeightFormat>()));
+        ModelCosts costs = run.Measures.Costs ?? run.Measures.Measure(SizeTarget.Searched(content, new Dictionary<string, WeightFormat>()));
         (ReadOnlyMemory<int> ids, string text) = Judged(run);
         ids = ids.Length > MostTokens ? ids[..MostTokens] : ids;
         using ModelText words = ModelText.Of(run.Header);
@@ -82,7 +83,7 @@ internal sealed record ReportRequest(string Path, string? Text, string? Ids)
             Costs = costs,
             Comparison = comparison,
             Text = text,
-            TextOf = tokenizer is null ? null : id => id < tokenizer.VocabularySize ? tokenizer.Decode([id]) : "",
+            TextOf = tokenizer is null ? null : tokens => tokenizer.Decode([.. tokens.Where(id => id < tokenizer.VocabularySize)]),
             Ids = ids,
             Machine = $"{MachineInfo.Read().Processor}, {run.Threads ?? MachineInfo.CountPhysicalCores()} threads",
         };

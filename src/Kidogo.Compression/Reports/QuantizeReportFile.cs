@@ -34,8 +34,8 @@ public sealed record QuantizeStory
     /// <summary>The text that was judged on, in a few words.</summary>
     public string Text { get; init; } = "";
 
-    /// <summary>Words for a token; null where there is no vocabulary.</summary>
-    public Func<int, string>? TextOf { get; init; }
+    /// <summary>The words of tokens; null where there is no vocabulary.</summary>
+    public Func<int[], string>? TextOf { get; init; }
 
     /// <summary>The text's ids, for what stands before a place.</summary>
     public ReadOnlyMemory<int> Ids { get; init; }
@@ -47,7 +47,7 @@ public sealed record QuantizeStory
 /// <summary>Writes reports.</summary>
 public static class QuantizeReportFile
 {
-    private const int WordsBefore = 12;
+    private const int TokensBefore = 12;
 
     /// <summary>The two files of a report.</summary>
     /// <param name="path">A name that ends in .md or .json (the other lies beside it), or a folder for report.md and report.json.</param>
@@ -101,7 +101,7 @@ public static class QuantizeReportFile
         (MeasuredModel before, MeasuredModel after) = (both.Before, both.After);
         Line(page, $"Judged on {story.Text}, in windows of {both.WindowTokens} tokens. Perplexity is of the second half of each window, divergence of all {both.Divergence.Tokens:N0} positions.\n");
         Line(page, $"| | before | after | change |\n|---|---:|---:|---:|");
-        Line(page, $"| size, MB | {before.FileBytes / 1e6:0.0} | {after.FileBytes / 1e6:0.0} | {Change(before.FileBytes, after.FileBytes)} |");
+        Line(page, $"| size, MB | {before.FileBytes / 1e6:0.00} | {after.FileBytes / 1e6:0.00} | {Change(before.FileBytes, after.FileBytes)} |");
         Line(page, $"| bits per weight | {before.BitsPerWeight:0.00} | {after.BitsPerWeight:0.00} | {Change(before.BitsPerWeight, after.BitsPerWeight)} |");
         Line(page, $"| perplexity | {before.Text.Perplexity:0.000} | {after.Text.Perplexity:0.000} | {Change(before.Text.Perplexity, after.Text.Perplexity)} |");
         if (before.Text.Bytes > 0)
@@ -128,9 +128,9 @@ public static class QuantizeReportFile
             Line(page, $"Where both differ most:\n\n| nats | after the words | before | after |\n|---:|---|---|---|");
             foreach (DivergentPlace place in both.Worst)
             {
-                int first = Math.Max(place.Position / both.WindowTokens * both.WindowTokens, place.Position - WordsBefore);
-                string words = string.Concat(story.Ids.Span[first..Math.Min(place.Position, story.Ids.Length)].ToArray().Select(textOf));
-                Line(page, $"| {place.Kl:0.00} | {Cell(words)} | {Cell(textOf(place.Before))} | {Cell(textOf(place.After))} |");
+                int first = Math.Max((place.Position - 1) / both.WindowTokens * both.WindowTokens, place.Position - TokensBefore);
+                string words = textOf(story.Ids[first..Math.Min(place.Position, story.Ids.Length)].ToArray());
+                Line(page, $"| {place.Kl:0.00} | {Cell(words)} | {Cell(textOf([place.Before]))} | {Cell(textOf([place.After]))} |");
             }
 
             page.Append('\n');
@@ -174,7 +174,7 @@ public static class QuantizeReportFile
             if (bytes >= smallest && bytes <= largest)
             {
                 SizedFormats sized = SizeSearch.Choose(costs.Tensors, bytes);
-                Line(page, $"| {(quantized.Bytes - own + sized.Bytes) / 1e6:0.0} | {8.0 * (all - own + sized.Bytes) / elements:0.00} | {sized.Divergence:0.0000} |");
+                Line(page, $"| {(quantized.Bytes - own + sized.Bytes) / 1e6:0.00} | {8.0 * (all - own + sized.Bytes) / elements:0.00} | {sized.Divergence:0.0000} |");
             }
         }
     }

@@ -63,7 +63,7 @@ public sealed class SensitivityRun
     {
         (_model, _context, _walk, _options, _cancellation) = (model, context, walk, options, cancellation);
         _tensors = tensors.ToDictionary(tensor => tensor.Name);
-        _ids = ImportanceCollector.Whole(ids.Length > options.CalibrationTokens ? ids[..Math.Max(options.CalibrationTokens, options.SequenceTokens)] : ids, options.SequenceTokens, model);
+        _ids = ImportanceCollector.Whole(ids[..Math.Min(ids.Length, Math.Max(options.CalibrationTokens, options.SequenceTokens))], options.SequenceTokens, model);
         _judged = Judged(ids.Span);
     }
 
