@@ -14,13 +14,13 @@ public sealed class ServeTests
     public async Task Serve_Answers_AsRunDoes_AndEndsByCtrlC()
     {
         string model = SharedFolder.PathOf("models", "SmolLM2-135M-Instruct.Q4_1.gguf");
-        Outcome run = KidogoProcess.Run("run", model, Question, "--temperature", "0", "--max-tokens", "24", "--json");
+        Outcome run = KidogoProcess.Run("run", model, Question, "--temperature", "0", "--max-tokens", "8", "--threads", "1", "--json");
         string expected = run.Json().GetProperty("text").GetString()!;
-        using Process server = Start("serve", model, "--port", "0", "--context", "512", "--log-requests");
+        using Process server = Start("serve", model, "--port", "0", "--context", "512", "--threads", "1", "--log-requests");
         string ready = (await server.StandardOutput.ReadLineAsync())!;
         Assert.Contains("http://127.0.0.1:", ready, StringComparison.Ordinal);
         using HttpClient client = new() { BaseAddress = new Uri(ready[ready.IndexOf("http", StringComparison.Ordinal)..]), Timeout = TimeSpan.FromMinutes(2) };
-        string body = $$"""{"model":"SmolLM2-135M-Instruct.Q4_1","messages":[{"role":"user","content":"{{Question}}"}],"temperature":0,"max_tokens":24}""";
+        string body = $$"""{"model":"SmolLM2-135M-Instruct.Q4_1","messages":[{"role":"user","content":"{{Question}}"}],"temperature":0,"max_tokens":8}""";
         string[] answers = await Task.WhenAll(Enumerable.Range(0, 3).Select(async _ =>
         {
             using HttpResponseMessage response = await client.PostAsync("/v1/chat/completions", new StringContent(body, Encoding.UTF8, "application/json"));
