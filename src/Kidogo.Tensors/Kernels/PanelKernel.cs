@@ -78,6 +78,7 @@ internal static partial class PanelKernel<TCodes, TScales>
         ref byte w = ref MemoryMarshal.GetReference(panel);
         ref int x = ref Unsafe.As<float, int>(ref MemoryMarshal.GetReference(tile));
         ref float outputs = ref MemoryMarshal.GetReference(y);
+        CacheLines.Ask(ref outputs, tokens, stride, PanelRows); // stores that miss the caches wait one for another
         if (TCodes.Chain == 0 && AvxVnni.IsSupported)
         {
             MultiplyVnni(ref w, ref x, tokens, supers, ref outputs, stride);

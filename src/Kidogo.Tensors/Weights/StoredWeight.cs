@@ -11,23 +11,23 @@ internal abstract class DecodedWeight(WeightFormat format, int rows, int columns
 
     internal sealed override bool DecodesPanels => true;
 
-    private protected sealed override void BeginPanel(int panel, KernelScratch scratch)
+    private protected sealed override int PanelsAtOnce => 1; // rows are decoded whole, with the first block of a panel
+
+    private protected sealed override void Decode(int panel, int firstColumn, Span<float> block, KernelScratch scratch)
     {
         Span<float> rows = scratch.Row(PanelRows * Columns);
-        int present = Math.Min(PanelRows, Rows - (panel * PanelRows));
-        for (int r = 0; r < present; r++)
+        if (firstColumn == 0)
         {
-            DecodeRow((panel * PanelRows) + r, rows.Slice(r * Columns, Columns));
+            int present = Math.Min(PanelRows, Rows - (panel * PanelRows));
+            for (int r = 0; r < present; r++)
+            {
+                DecodeRow((panel * PanelRows) + r, rows.Slice(r * Columns, Columns));
+            }
+
+            rows[(present * Columns)..].Clear();
         }
 
-        rows[(present * Columns)..].Clear();
-    }
-
-    private protected sealed override ReadOnlySpan<float> Block(int panel, int firstColumn, int columns, KernelScratch scratch)
-    {
-        Span<float> block = scratch.Panel(columns * PanelRows);
-        PanelTransposition.Write(scratch.Row(PanelRows * Columns), Columns, firstColumn, columns, block);
-        return block;
+        PanelTransposition.Write(rows, Columns, firstColumn, block.Length / PanelRows, block);
     }
 }
 
