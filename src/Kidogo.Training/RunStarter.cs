@@ -108,8 +108,9 @@ public static class RunStarter
             return;
         }
 
+        recipe = WithTeacher(recipe);
         using FirstModel first = recipe.Model.From is { } from ? GoOn(recipe, from, observer) : New(recipe, observer, cancellation);
-        Recipe resolved = RecipeDefaults.Resolve(recipe, first.Config.ParameterCount, first.ModelContext);
+        Recipe resolved = SmallEnough(recipe, RecipeDefaults.Resolve(recipe, first.Config.ParameterCount, first.ModelContext), first.Config.VocabSize);
         if (first.ModelContext > 0 && resolved.Batch.Context > first.ModelContext)
         {
             throw new RecipeException($"context: {resolved.Batch.Context} is more than the {first.ModelContext} positions that {recipe.Model.From} was made for. Take a shorter context.");
@@ -126,6 +127,34 @@ public static class RunStarter
         TrainingState state = new() { Step = 0, Tokens = 0, Recipe = resolved };
         CheckpointWriter.Write(new CheckpointFolder(resolved.Output.Folder), state, model.Config, ModelParameters.Of(model), first.Surroundings with { Passport = TrainingPassport.Begin(resolved, first.From) }, null);
         DeleteConverted(resolved.Output.Folder);
+    }
+
+    /// <summary>A new student gets its teacher's tokenizer. The teacher is found by the same name wherever the run goes on.</summary>
+    private static Recipe WithTeacher(Recipe recipe)
+    {
+        if (recipe.Distillation is not { } taught)
+        {
+            return recipe;
+        }
+
+        string teacher = Path.GetFullPath(new ModelLocator(ModelPlaces.FromEnvironment()).Locate(taught.Teacher));
+        bool isNew = recipe.Model.From is null && recipe.Tokenizer is null && !recipe.IsRandom;
+        return recipe with { Distillation = taught with { Teacher = teacher }, Tokenizer = isNew ? new TokenizerRecipe { Path = teacher } : recipe.Tokenizer };
+    }
+
+    /// <summary>Of a student both sides' logits are whole: micro-batches are so small, where the recipe gives none, that these stay small too.</summary>
+    private static Recipe SmallEnough(Recipe recipe, Recipe resolved, int vocabulary)
+    {
+        const long MostLogits = 32 << 20; // of a micro-batch: 128 MiB on each side
+        if (recipe.Distillation is null || recipe.Batch.Accumulate is not null)
+        {
+            return resolved;
+        }
+
+        BatchRecipe batch = resolved.Batch;
+        int parts = Enumerable.Range(batch.Accumulate!.Value, batch.Sequences!.Value).First(count => count >= batch.Sequences
+            || (batch.Sequences % count == 0 && (long)batch.Sequences.Value / count * batch.Context!.Value * vocabulary <= MostLogits));
+        return resolved with { Batch = batch with { Accumulate = Math.Min(parts, batch.Sequences.Value) } };
     }
 
     /// <summary>What the files of a checkpoint hold beside the weights, by its tokenizer.</summary>

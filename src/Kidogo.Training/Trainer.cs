@@ -103,6 +103,8 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
         return new StepRecord(step + 1, outcome.Loss, run.Recipe.Optimizer.LearningRate!.Value * factor, outcome.GradientNorm, run.State.Tokens, tokens / seconds)
         {
             TrainableParameters = run.Recipe.Adapter is null ? null : run.Plan.TrainableParameters,
+            LabelLoss = outcome.TeacherLoss is null ? null : outcome.CrossEntropy,
+            TeacherLoss = outcome.TeacherLoss,
         };
     }
 

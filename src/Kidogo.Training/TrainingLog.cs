@@ -54,6 +54,8 @@ public sealed class TrainingLog : IDisposable
                 double.IsNaN(evalLoss) ? null : new EvaluationRecord(evalLoss, Number("eval_bits_per_byte"), 0) { Sources = Sources(json.RootElement) })
             {
                 TrainableParameters = json.RootElement.TryGetProperty("trainable_parameters", out JsonElement trainable) && trainable.TryGetInt64(out long count) ? count : null,
+                LabelLoss = double.IsNaN(Number("label_loss")) ? null : Number("label_loss"),
+                TeacherLoss = double.IsNaN(Number("teacher_loss")) ? null : Number("teacher_loss"),
             });
         }
 
@@ -73,6 +75,12 @@ public sealed class TrainingLog : IDisposable
         if (record.TrainableParameters is { } trainable)
         {
             json.WriteNumber("trainable_parameters", trainable);
+        }
+
+        if (record is { LabelLoss: { } labels, TeacherLoss: { } teacher })
+        {
+            json.WriteNumber("label_loss", labels);
+            json.WriteNumber("teacher_loss", teacher);
         }
 
         if (record.Evaluation is { } evaluation)

@@ -42,6 +42,12 @@ public sealed record StepRecord(long Step, double Loss, double LearningRate, dou
 {
     /// <summary>Weights that are trained, where these are an adapter's; null where they are the model's.</summary>
     public long? TrainableParameters { get; init; }
+
+    /// <summary>Of a student: the cross entropy with the texts' own tokens, before its weight; null where there is no teacher.</summary>
+    public double? LabelLoss { get; init; }
+
+    /// <summary>Of a student: the distance from the teacher, before its weight.</summary>
+    public double? TeacherLoss { get; init; }
 }
 
 /// <summary>What held-out text gave.</summary>

@@ -10,6 +10,7 @@ using Kidogo.Tensors;
 using Kidogo.Text.Tokenizers;
 using Kidogo.Training.Adapters;
 using Kidogo.Training.Checkpoints;
+using Kidogo.Training.Distillation;
 using Kidogo.Training.Optimizers;
 using Kidogo.Training.Recipes;
 using Kidogo.Training.Schedules;
@@ -158,7 +159,8 @@ public sealed class TrainingRun : IDisposable
 
         Optimizer = OptimizerFactory.Create(Recipe.Optimizer, Parameters);
         CheckpointReader.FillOptimizer(folder, State.Step, Optimizer);
-        Step = Own(new TrainingStep(Model, Context, Optimizer, new StepOptions(Recipe.Optimizer.LabelSmoothing, Recipe.Optimizer.ZLoss, Recipe.Optimizer.Clip)));
+        ResponseTeacher? teacher = Recipe.Distillation is { } taught ? Own(ResponseTeacher.Open(taught, Model, Tokenizer, Recipe.Batch.Context!.Value, Threads)) : null;
+        Step = Own(new TrainingStep(Model, Context, Optimizer, new StepOptions(Recipe.Optimizer.LabelSmoothing, Recipe.Optimizer.ZLoss, Recipe.Optimizer.Clip), teacher));
         BatchRecipe batch = Recipe.Batch;
         Batches = [.. Enumerable.Range(0, batch.Accumulate!.Value).Select(_ => new TokenBatch(batch.Sequences!.Value / batch.Accumulate.Value, batch.Context!.Value))];
         MakePlan(memory);

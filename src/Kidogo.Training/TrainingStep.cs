@@ -4,6 +4,7 @@ using Kidogo.Data;
 using Kidogo.Models;
 using Kidogo.Tensors;
 using Kidogo.Tensors.Ops;
+using Kidogo.Training.Distillation;
 using Kidogo.Training.Optimizers;
 
 namespace Kidogo.Training;
@@ -19,7 +20,11 @@ public sealed record StepOptions(double LabelSmoothing = 0, double ZLoss = 0, do
 /// <param name="CrossEntropy">The loss without z-loss.</param>
 /// <param name="GradientNorm">The norm over all parameters, before clipping.</param>
 /// <param name="Targets">Positions that had a target.</param>
-public readonly record struct StepOutcome(double Loss, double CrossEntropy, double GradientNorm, long Targets);
+public readonly record struct StepOutcome(double Loss, double CrossEntropy, double GradientNorm, long Targets)
+{
+    /// <summary>The distance from the teacher, before its weight; null where there is none.</summary>
+    public double? TeacherLoss { get; init; }
+}
 
 /// <summary>Makes steps.</summary>
 /// <remarks>
@@ -34,6 +39,7 @@ public sealed class TrainingStep : IDisposable
     private readonly StepOptions _options;
     private readonly SequenceBatch _sequences = new();
     private readonly List<int> _targets = [];
+    private readonly ResponseTeacher? _teacher;
 
     /// <summary>Prepares steps; all gradients begin at zero.</summary>
     /// <param name="model">A model whose parameters are those of the optimiser.</param>
@@ -41,7 +47,14 @@ public sealed class TrainingStep : IDisposable
     /// <param name="optimizer">Changes the parameters.</param>
     /// <param name="options">What the loss is.</param>
     public TrainingStep(DecoderModel model, ComputeContext context, Optimizer optimizer, StepOptions options)
+        : this(model, context, optimizer, options, null)
     {
+    }
+
+    /// <summary>Prepares steps that also learn from a teacher, which stays the caller's.</summary>
+    internal TrainingStep(DecoderModel model, ComputeContext context, Optimizer optimizer, StepOptions options, ResponseTeacher? teacher)
+    {
+        _teacher = teacher;
         _model = model;
         _context = context;
         _optimizer = optimizer;
@@ -75,21 +88,26 @@ public sealed class TrainingStep : IDisposable
         long targets = microBatches.Sum(batch => (long)batch.Scored);
         double loss = 0;
         double crossEntropy = 0;
+        double taught = 0;
         foreach (TokenBatch batch in microBatches.Where(batch => batch.Filled > 0))
         {
             BatchSequences.Fill(batch, _sequences, _targets);
-            CrossEntropyResult result = _model.Loss(_context, _sequences, CollectionsMarshal.AsSpan(_targets), new CrossEntropyOptions
+            CrossEntropyOptions options = new() { LabelSmoothing = (float)_options.LabelSmoothing, ZLoss = (float)_options.ZLoss, Count = Math.Max(1, targets) };
+            if (_teacher is not null)
             {
-                LabelSmoothing = (float)_options.LabelSmoothing,
-                ZLoss = (float)_options.ZLoss,
-                Count = Math.Max(1, targets),
-            });
+                TaughtLoss part = _teacher.Loss(_model, _context, batch, _sequences, CollectionsMarshal.AsSpan(_targets), options);
+                (loss, crossEntropy, taught) = (loss + part.Value, crossEntropy + part.Labels, taught + part.Teacher);
+                _context.Backward(part.Loss);
+                continue;
+            }
+
+            CrossEntropyResult result = _model.Loss(_context, _sequences, CollectionsMarshal.AsSpan(_targets), options);
             loss += result.Value;
             crossEntropy += result.CrossEntropy;
             _context.Backward(result.Loss);
         }
 
-        return new StepOutcome(loss, crossEntropy, GradientClipping.Norm(_context, _optimizer.Parameters), targets);
+        return new StepOutcome(loss, crossEntropy, GradientClipping.Norm(_context, _optimizer.Parameters), targets) { TeacherLoss = _teacher is null ? null : taught };
     }
 
     private string? FirstNonFinite(IReadOnlyList<TokenBatch> microBatches)

@@ -89,6 +89,7 @@ internal static class Application
         BenchVerb.Create(session),
         EvalVerb.Create(session),
         TrainVerb.Create(session),
+        DistilVerb.Create(session),
         AdaptVerb.Create(session),
         MergeVerb.Create(session),
         ConvertVerb.Create(session),

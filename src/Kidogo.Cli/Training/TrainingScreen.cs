@@ -72,8 +72,9 @@ internal sealed class TrainingScreen(Session session, bool json) : TrainingObser
         if (record.Evaluation is { } evaluation && !json)
         {
             string bits = double.IsFinite(evaluation.BitsPerByte) ? $", {evaluation.BitsPerByte.ToString("0.0000", CultureInfo.InvariantCulture)} bits per byte" : "";
+            string terms = record is { LabelLoss: { } labels, TeacherLoss: { } teacher } ? $" (labels {Loss(labels)}, teacher {Loss(teacher)})" : "";
             _bar?.Clear();
-            session.Tell($"step {record.Step}: loss {Loss(record.Loss)}, held out {Loss(evaluation.Loss)}{bits}");
+            session.Tell($"step {record.Step}: loss {Loss(record.Loss)}{terms}, held out {Loss(evaluation.Loss)}{bits}");
             if (evaluation.Sources.Count > 0 && record.Step == plan.Steps)
             {
                 TellSources(evaluation.Sources);
@@ -102,6 +103,14 @@ internal sealed class TrainingScreen(Session session, bool json) : TrainingObser
         }
 
         session.Output.Write(LossCurve.Text(result.Records));
+        if (result.Records.Any(record => record.TeacherLoss is not null))
+        {
+            session.Output.WriteLine("the teacher's term:");
+            session.Output.Write(LossCurve.Text([.. result.Records.Select(record => record with { Loss = record.TeacherLoss ?? double.NaN })]));
+            session.Output.WriteLine("the labels' term:");
+            session.Output.Write(LossCurve.Text([.. result.Records.Select(record => record with { Loss = record.LabelLoss ?? double.NaN })]));
+        }
+
         if (run.Plan.Recipe.IsRandom && TrainingSpeed.Of(run.Plan, _made, run.Threads) is { } speed)
         {
             session.Output.WriteLine(string.Create(CultureInfo.InvariantCulture,

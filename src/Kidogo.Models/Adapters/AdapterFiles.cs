@@ -9,7 +9,8 @@ public static class AdapterFiles
     /// <summary>The folder among a model folder's neighbours whose adapters are found by name.</summary>
     public const string NamesFolder = "adapters";
 
-    /// <summary>The path of an adapter: a PEFT folder or a file in one, a GGUF file, a name in <c>models/adapters</c>, or <c>org/name</c> of the model cache.</summary>
+    /// <summary>The path of an adapter: a PEFT folder or a file in one, a GGUF file, a name in <c>models/adapters</c>, or <c>org/name</c> of the model
+    /// cache.</summary>
     /// <param name="name">What was asked for.</param>
     /// <param name="places">Where to look.</param>
     /// <exception cref="FileNotFoundException">There is none.</exception>

@@ -4,7 +4,8 @@ using Kidogo.Tensors;
 
 namespace Kidogo.Models.Adapters;
 
-/// <summary>Adapters over one base in memory. Each sequence of a batch is computed with one of them, or with none, whatever the others are computed with.</summary>
+/// <summary>Adapters over one base in memory. Each sequence of a batch is computed with one of them, or with none, whatever the others are computed
+/// with.</summary>
 public sealed class AdapterSet
 {
     private readonly DecoderModel _model;

@@ -7,9 +7,11 @@ using Kidogo.Models.Layers;
 
 namespace Kidogo.Models.Adapters;
 
-/// <summary>Sums over a model's weights with fixed signs: those of norms, which every format keeps as they are, and those of some rows of matrices, which rounding to four bits moves a little and training a lot.</summary>
+/// <summary>Sums over a model's weights with fixed signs: those of norms, which every format keeps as they are, and those of some rows of matrices, which
+/// rounding to four bits moves a little and training a lot.</summary>
 /// <remarks>
-/// A hash of the files would tell a model from its own quantised form, over which its adapters are meant to run. Rows are of projections that are the same in GGUF and Hugging Face files: values and the
+/// A hash of the files would tell a model from its own quantised form, over which its adapters are meant to run. Rows are of projections that are the same in
+/// GGUF and Hugging Face files: values and the
 /// feed-forward's last. Of two unrelated models the sums of rows have a cosine near 0, of a model and its 4-bit form above 0.99.
 /// </remarks>
 public sealed class BaseFingerprint

@@ -18,7 +18,8 @@ public enum AdapterMethod
     /// <summary>DoRA (Liu et al., arXiv 2402.09353): LoRA for the directions of rows, and their lengths beside.</summary>
     Dora,
 
-    /// <summary>PiSSA (Meng et al., arXiv 2404.02948): LoRA that begins at the matrix's own principal components. They are taken off again, so the base stays as it is.</summary>
+    /// <summary>PiSSA (Meng et al., arXiv 2404.02948): LoRA that begins at the matrix's own principal components. They are taken off again, so the base stays
+    /// as it is.</summary>
     Pissa,
 }
 
@@ -34,7 +35,8 @@ public sealed record FreshAdapterOptions
     /// <summary>α, above 0. Default 16.</summary>
     public double Alpha { get; init; } = 16;
 
-    /// <summary>Which linear layers: names of modules (<c>q_proj</c>) or slots (<c>attn_q</c>), whole names (<c>blk.0.attn_q</c>), patterns with <c>*</c>, or <c>all</c>: all but the head. Default all.</summary>
+    /// <summary>Which linear layers: names of modules (<c>q_proj</c>) or slots (<c>attn_q</c>), whole names (<c>blk.0.attn_q</c>), patterns with <c>*</c>, or
+    /// <c>all</c>: all but the head. Default all.</summary>
     public IReadOnlyList<string> Targets { get; init; } = ["all"];
 }
 
@@ -97,7 +99,8 @@ public static class FreshAdapter
         return copy;
     }
 
-    /// <summary>The linear layers that are meant. Where the family's files fuse matrices, all parts of one are meant together: files could not say otherwise.</summary>
+    /// <summary>The linear layers that are meant. Where the family's files fuse matrices, all parts of one are meant together: files could not say
+    /// otherwise.</summary>
     private static List<Linear> Targets(DecoderModel model, ModelFamily family, FreshAdapterOptions options)
     {
         Linear[] all = [.. model.Slots().OfType<Linear>()];

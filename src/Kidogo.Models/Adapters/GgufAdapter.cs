@@ -8,7 +8,8 @@ using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace Kidogo.Models.Adapters;
 
-/// <summary>Reads and writes llama.cpp's LoRA adapters: <c>NAME.weight.lora_a</c> [r, C] and <c>NAME.weight.lora_b</c> [R, r], with one α for all; the scale is α / r, or 1 where α is 0.</summary>
+/// <summary>Reads and writes llama.cpp's LoRA adapters: <c>NAME.weight.lora_a</c> [r, C] and <c>NAME.weight.lora_b</c> [R, r], with one α for all; the scale is
+/// α / r, or 1 where α is 0.</summary>
 public static class GgufAdapter
 {
     private const string AlphaKey = "adapter.lora.alpha";

@@ -27,7 +27,8 @@ public static class PeftFolder
     /// <param name="folder">The folder.</param>
     /// <param name="header">The base.</param>
     /// <param name="name">What it is called.</param>
-    /// <exception cref="ModelFormatException">A file is malformed, asks for what is not done here, or is of another base: the message says which tensor.</exception>
+    /// <exception cref="ModelFormatException">A file is malformed, asks for what is not done here, or is of another base: the message says which
+    /// tensor.</exception>
     /// <exception cref="IOException">A file is absent or cannot be read.</exception>
     internal static Adapter Read(string folder, ModelHeader header, string name)
     {

@@ -4,7 +4,8 @@ using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace Kidogo.Models.Adapters;
 
-/// <summary>Subspace iteration from random vectors (Halko, Martinsson and Tropp 2011, algorithm 4.4), reading the matrix row by row in whatever format it is.</summary>
+/// <summary>Subspace iteration from random vectors (Halko, Martinsson and Tropp 2011, algorithm 4.4), reading the matrix row by row in whatever format it
+/// is.</summary>
 internal static class PrincipalComponents
 {
     private const int Spare = 8;

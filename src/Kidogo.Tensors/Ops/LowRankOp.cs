@@ -11,7 +11,8 @@ namespace Kidogo.Tensors.Ops;
 /// <param name="Scale">s</param>
 /// <param name="StartA">[r, C] A₀, which is not trained; null for none.</param>
 /// <param name="StartB">[R, r] B₀; null for none.</param>
-/// <remarks>A change that begins away from zero (PiSSA, arXiv 2404.02948) takes its start off, so that the matrix itself stays as it is, in whatever format.</remarks>
+/// <remarks>A change that begins away from zero (PiSSA, arXiv 2404.02948) takes its start off, so that the matrix itself stays as it is, in whatever
+/// format.</remarks>
 public sealed record LowRankChange(Tensor A, Tensor B, float Scale, Tensor? StartA = null, Tensor? StartB = null)
 {
     /// <summary>r: rows of A.</summary>

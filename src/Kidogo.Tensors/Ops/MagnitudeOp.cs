@@ -5,7 +5,8 @@ using Kidogo.Tensors.Kernels;
 
 namespace Kidogo.Tensors.Ops;
 
-/// <summary>y = v · m / n, column by column: the magnitudes of DoRA (Liu et al., arXiv 2402.09353, equation 5), with n, the lengths of the rows of the changed matrix, constant in the backward pass (section 4.3).</summary>
+/// <summary>y = v · m / n, column by column: the magnitudes of DoRA (Liu et al., arXiv 2402.09353, equation 5), with n, the lengths of the rows of the changed
+/// matrix, constant in the backward pass (section 4.3).</summary>
 public static class MagnitudeOp
 {
     /// <summary>Brings columns to their magnitudes.</summary>

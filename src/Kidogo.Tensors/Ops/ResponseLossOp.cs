@@ -13,7 +13,8 @@ public enum ResponseDistance
     /// <summary>KL(q‖p) (Gu et al., arXiv 2306.08543, equation 1).</summary>
     ReverseKl,
 
-    /// <summary>β KL(p‖m) + (1 - β) KL(q‖m), m = β p + (1 - β) q (Agarwal et al., arXiv 2306.13649, equation 1); β = 0 is forward and β = 1 reverse KL, by convention.</summary>
+    /// <summary>β KL(p‖m) + (1 - β) KL(q‖m), m = β p + (1 - β) q (Agarwal et al., arXiv 2306.13649, equation 1); β = 0 is forward and β = 1 reverse KL, by
+    /// convention.</summary>
     JensenShannon,
 
     /// <summary>KL(p‖α p + (1 - α) q) (Ko et al., arXiv 2402.03898, section 3.1).</summary>

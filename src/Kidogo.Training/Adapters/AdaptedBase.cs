@@ -110,7 +110,8 @@ internal static class AdaptedBase
         return files.Where(file => !file.Key.Contains('/')).ToDictionary(StringComparer.Ordinal);
     }
 
-    /// <summary>The recipe with what it leaves open: micro-batches that keep activations small, for they are most of what an adapter's training takes.</summary>
+    /// <summary>The recipe with what it leaves open: micro-batches that keep activations small, for they are most of what an adapter's training
+    /// takes.</summary>
     private static Recipe Resolve(Recipe recipe, ModelHeader header)
     {
         const int TokensOfStep = 4096;

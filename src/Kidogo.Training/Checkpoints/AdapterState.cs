@@ -9,7 +9,8 @@ using Kidogo.Tensors.Ops;
 
 namespace Kidogo.Training.Checkpoints;
 
-/// <summary><c>adapter_state.safetensors</c>: what PEFT's files say in the conventions of Hugging Face (fused, turned, starts joined), here slot by slot, so that a run that goes on computes the same bits.</summary>
+/// <summary><c>adapter_state.safetensors</c>: what PEFT's files say in the conventions of Hugging Face (fused, turned, starts joined), here slot by slot, so
+/// that a run that goes on computes the same bits.</summary>
 internal static class AdapterState
 {
     public const string FileName = "adapter_state.safetensors";

@@ -1,6 +1,7 @@
 // What a training run is made of: one record a part, with defaults and ranges. Null means: chosen by the size of model and data.
 using Kidogo.Data;
 using Kidogo.Models.Adapters;
+using Kidogo.Tensors.Ops;
 using Kidogo.Training.Schedules;
 
 namespace Kidogo.Training.Recipes;
@@ -235,6 +236,28 @@ public sealed record AdapterRecipe
     public double UsedAlpha => Alpha ?? (Method is AdapterMethod.RankStabilized or AdapterMethod.Pissa ? Rank : 2 * Rank);
 }
 
+/// <summary>What a student learns from a teacher, beside the texts' own tokens.</summary>
+public sealed record DistillationRecipe
+{
+    /// <summary>The teacher: a .gguf file in any format, a folder or a name of the model cache.</summary>
+    public string Teacher { get; init; } = "";
+
+    /// <summary>The distance between both distributions. Default forward KL.</summary>
+    public ResponseDistance Distance { get; init; } = ResponseDistance.ForwardKl;
+
+    /// <summary>What both sides' logits are divided by, above 0 to 100. Default 2. Forward KL is multiplied by its square.</summary>
+    public double Temperature { get; init; } = 2;
+
+    /// <summary>β of Jensen and Shannon's distance, α of the skewed ones, 0 to 1. Default 0.5.</summary>
+    public double Mix { get; init; } = 0.5;
+
+    /// <summary>What the teacher's term is multiplied by, 0 to 1,000. Default 0.5.</summary>
+    public double TeacherWeight { get; init; } = 0.5;
+
+    /// <summary>What the labels' term is multiplied by, 0 to 1,000. Default 0.5.</summary>
+    public double LabelWeight { get; init; } = 0.5;
+}
+
 /// <summary>A whole recipe.</summary>
 public sealed record Recipe
 {
@@ -264,6 +287,9 @@ public sealed record Recipe
 
     /// <summary>The adapter that is trained; null: the model itself is.</summary>
     public AdapterRecipe? Adapter { get; init; }
+
+    /// <summary>The teacher that is learned from; null for none.</summary>
+    public DistillationRecipe? Distillation { get; init; }
 
     /// <summary>Whether ids are drawn instead of read.</summary>
     public bool IsRandom => Data.Sources.Any(source => source.Path == DataSource.RandomPath || source.Kind == SourceKind.Random);

@@ -32,6 +32,18 @@ internal static class RecipeCheck
             throw new RecipeException("An adapter needs the model that it hangs on. Name it: kidogo adapt MODEL, or from: MODEL in the recipe.");
         }
 
+        if (recipe.Distillation is { } taught && (taught.Teacher.Length == 0 || recipe.Adapter is not null))
+        {
+            throw new RecipeException(recipe.Adapter is not null
+                ? "An adapter learns from texts, not from a teacher: leave out the fields of one of them."
+                : "Distillation needs a teacher. Name it: kidogo distil --teacher MODEL, or teacher: MODEL in the recipe.");
+        }
+
+        if (recipe.Distillation is { TeacherWeight: 0, LabelWeight: 0 })
+        {
+            throw new RecipeException("teacher_weight and label_weight are both 0: there is nothing to learn. Give one of them.");
+        }
+
         if (recipe.Batch is { Sequences: { } batch, Accumulate: { } accumulate } && batch % accumulate != 0)
         {
             throw new RecipeException($"accumulate: {accumulate} does not divide batch: {batch}. Micro-batches are of one size: take a divisor of the batch.");

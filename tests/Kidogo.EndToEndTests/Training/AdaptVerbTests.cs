@@ -50,25 +50,14 @@ public sealed class AdaptVerbTests
     [Theory]
     [InlineData("lora")]
     [InlineData("pissa")]
-    public async Task Adapt_KilledAndResumed_EndsAsIfNeverStopped(string method)
+    public void Adapt_KilledAndResumed_EndsAsIfNeverStopped(string method)
     {
         using TemporaryFolder folder = new();
         string texts = TrainingTexts.Write(folder), model = folder.At("model"), killed = folder.At("killed");
         Succeed("train", ["--data", texts, .. s_model, "--out", model]);
         string[] recipe = [model, "--data", texts, .. s_adapter, "--steps", "60", "--checkpoint-every", "5", "--eval-every", "0", "--sample-every", "0", "--method", method, "--seed", "3"];
         Succeed("adapt", [.. recipe, "--out", folder.At("whole"), "--threads", "2"]);
-        ProcessStartInfo start = new("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
-        start.ArgumentList.Add(KidogoProcess.Assembly);
-        Array.ForEach(["adapt", .. recipe, "--out", killed, "--threads", "1"], start.ArgumentList.Add);
-        using (Process process = Process.Start(start)!)
-        {
-            Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
-            SpinWait.SpinUntil(() => process.HasExited || Directory.Exists(Path.Combine(killed, "checkpoints", "step-5")), TimeSpan.FromSeconds(120));
-            process.Kill();
-            await process.WaitForExitAsync();
-            await Task.WhenAll(output, error);
-        }
-
+        KillOnce(["adapt", .. recipe, "--out", killed, "--threads", "1"], Path.Combine(killed, "checkpoints", "step-5"));
         Succeed("adapt", ["--resume", killed, "--threads", "2"]);
         foreach (string file in (string[])["adapter_model.safetensors", "adapter_config.json", "checkpoints/step-60/optimizer.safetensors", "checkpoints/step-60/adapter_state.safetensors"])
         {
@@ -97,6 +86,20 @@ public sealed class AdaptVerbTests
             Assert.Contains(said, refused.Error, StringComparison.Ordinal);
             Assert.False(Directory.Exists(folder.At("out")));
         }
+    }
+
+    /// <summary>Runs until a folder is there, then kills.</summary>
+    private static void KillOnce(string[] arguments, string folder)
+    {
+        ProcessStartInfo start = new("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.ArgumentList.Add(KidogoProcess.Assembly);
+        Array.ForEach(arguments, start.ArgumentList.Add);
+        using Process process = Process.Start(start)!;
+        Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
+        SpinWait.SpinUntil(() => process.HasExited || Directory.Exists(folder), TimeSpan.FromSeconds(120));
+        process.Kill();
+        process.WaitForExit();
+        Task.WaitAll(output, error);
     }
 
     private static Outcome Succeed(string verb, string[] arguments)

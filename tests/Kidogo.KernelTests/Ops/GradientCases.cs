@@ -99,6 +99,12 @@ internal static class GradientCases
         AddLoss("cross entropy", new());
         AddLoss("cross entropy, all of it", new() { LabelSmoothing = 0.2f, ZLoss = 0.1f, Count = 5 });
         AddLoss("cross entropy in place", new() { LabelSmoothing = 0.2f, ZLoss = 0.1f, Count = 5, OverwritesLogits = true });
+        foreach (ResponseDistance distance in Enum.GetValues<ResponseDistance>())
+        {
+            cases.Add($"response {distance}", new(nameof(ResponseLossOp), (random, rows) => [random.Tensor(rows, D, 3)], (context, x) =>
+                ResponseLossOp.Apply(context, x[0], Teacher(x[0].Rows), Targets(x[0], D), new ResponseLossOptions { Distance = distance, Temperature = 1.5, Mix = 0.3 }).Loss) { IsRowwise = false });
+        }
+
         AddHeadLoss("head and loss", new(), 1, 0);
         AddHeadLoss("head and loss, all of it", new() { LabelSmoothing = 0.2f, ZLoss = 0.1f, Count = 5 }, 0.6f, 1.5f);
         return cases;
@@ -146,6 +152,8 @@ internal static class GradientCases
     }
 
     private static int[] Targets(Tensor x, int classes) => [.. Enumerable.Range(0, x.Rows).Select(row => row % 3 == 1 ? CrossEntropyOp.NoTarget : row * 5 % classes)];
+
+    private static Tensor Teacher(int rows) => new Pseudorandom(96).Tensor(rows, D, 3);
 
     private static int[] Positions(Tensor x) => [.. Enumerable.Range(0, x.Rows).Select(row => (row * 7) % 300)];
 }
