@@ -2,6 +2,7 @@
 using System.Globalization;
 using Kidogo.Evaluation.Machine;
 using Kidogo.Models;
+using Kidogo.Tensors.Ops;
 using Kidogo.Training.Recipes;
 
 namespace Kidogo.Training;
@@ -26,7 +27,8 @@ public sealed record MemoryPlan(long WeightBytes, long GradientBytes, long Optim
     public static MemoryPlan For(DecoderConfig config, Recipe recipe)
     {
         long parameters = config.ParameterCount;
-        long hidden = config.Layers.Sum(layer => (config.HiddenSize * ((2L * layer.QuerySize) + (2L * layer.KvSize))) + ((layer.Gated ? 3L : 2L) * config.HiddenSize * layer.IntermediateSize));
+        long hidden = config.Layers.Sum(layer => (config.HiddenSize * ((2L * layer.QuerySize) + (2L * layer.KvSize)))
+            + ((layer.Gated ? 3L : 2L) * config.HiddenSize * layer.IntermediateSize));
         long optimizer = recipe.Optimizer.Kind switch
         {
             OptimizerKind.Sgd => recipe.Optimizer.Momentum == 0 ? 0 : 4 * parameters,
@@ -55,28 +57,36 @@ public sealed record MemoryPlan(long WeightBytes, long GradientBytes, long Optim
         }
 
         string advice = recipe.Precision.CheckpointActivations || ActivationBytes < TotalBytes / 4
-            ? recipe.Batch.Accumulate < recipe.Batch.Sequences ? $"Raise accumulate (it is {recipe.Batch.Accumulate} of {recipe.Batch.Sequences} sequences), or take a smaller size." : "Take a smaller size or a shorter context."
+            ? recipe.Batch.Accumulate < recipe.Batch.Sequences ? $"Raise accumulate (it is {recipe.Batch.Accumulate} of {recipe.Batch.Sequences} sequences), "
+                + "or take a smaller size." : "Take a smaller size or a shorter context."
             : "Try checkpoint_activations: true, a higher accumulate, or a smaller size.";
-        return string.Create(CultureInfo.InvariantCulture, $"This needs about {TotalBytes / MiB:0} MiB of memory (weights {WeightBytes / MiB:0}, gradients {GradientBytes / MiB:0}, optimizer {OptimizerBytes / MiB:0}, activations {ActivationBytes / MiB:0}), but {memory.AvailableBytes / MiB:0} MiB are available of {memory.UsableBytes / MiB:0}. {advice}");
+        return string.Create(CultureInfo.InvariantCulture, $"This needs about {TotalBytes / MiB:0} MiB of memory (weights {WeightBytes / MiB:0}, gradients "
+            + $"{GradientBytes / MiB:0}, optimizer {OptimizerBytes / MiB:0}, activations {ActivationBytes / MiB:0}), but {memory.AvailableBytes / MiB:0} MiB "
+            + $"are available of {memory.UsableBytes / MiB:0}. {advice}");
     }
 
-    /// <summary>Float32 values that a pass keeps: what each op's backward reads, and in the peak the gradients that flow through a layer.</summary>
+    /// <summary>What a pass keeps for its gradients, and what lies beside that where it takes most: in the last block, when the way back begins.</summary>
     private static long Activations(DecoderConfig config, long tokens, PrecisionRecipe precision)
     {
         long hidden = config.HiddenSize;
-        long kept = 0;
-        long widest = 0;
+        long kept = 0; // values for each token
+        long wide = 0; // the same of one block that is there in float32, and its gradients
+        long keys = 0;
         foreach (LayerConfig layer in config.Layers)
         {
             // norm, queries, keys, values, their rotations, heads, projection, sum, norm, gate, up, activation and product, projection, sum
-            long values = (6 * hidden) + (3L * layer.QuerySize) + (3L * layer.KvSize) + ((layer.Gated ? 3L : 2L) * layer.IntermediateSize);
+            long values = ((config.PostNorms ? 8 : 6) * hidden) + (3L * layer.QuerySize) + (3L * layer.KvSize) + ((layer.Gated ? 3L : 2L) * layer.IntermediateSize);
+            values += layer.QkNorm == QkNorm.None ? 0 : layer.QuerySize + layer.KvSize;
+            long gradients = (layer.Gated ? 3L : 2L) * layer.IntermediateSize;
             kept += precision.CheckpointActivations ? hidden : values;
-            widest = Math.Max(widest, values + (2L * layer.IntermediateSize));
+            wide = Math.Max(wide, precision.CheckpointActivations || precision.IsBFloat16 ? values + gradients : gradients);
+            keys = Math.Max(keys, layer.KvSize);
         }
 
-        long logits = config.VocabSize;
-        long peak = Math.Max(logits + (2 * hidden), precision.CheckpointActivations ? 2 * widest : widest);
-        int bytes = precision is { IsBFloat16: true, CheckpointActivations: true } ? sizeof(ushort) : sizeof(float); // values are rounded where they lie; only what is kept for recomputing is packed
-        return (bytes * tokens * kept) + (sizeof(float) * tokens * peak);
+        const int AroundBlocks = 3; // the embedding, the last norm, its gradient
+        const int PackedKeys = 4; // keys and values in the two orders that attention reads them in
+        int bytes = precision.IsBFloat16 ? sizeof(ushort) : sizeof(float);
+        long ofToken = (bytes * kept) + (sizeof(float) * (wide + (AroundBlocks * hidden) + (PackedKeys * keys)));
+        return (tokens * ofToken) + HeadLossOp.LogitBytes(tokens, config.VocabSize, config.LogitSoftcap != 0);
     }
 }

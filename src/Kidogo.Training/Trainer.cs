@@ -21,7 +21,6 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
     public const string CurveName = "loss.svg";
 
     private const double SecondsBetweenCheckpoints = 15 * 60;
-    private const int EvalPassTokens = 1024; // logits are whole when nothing is learned from them
     private const int LeastSteps = 10; // between two evaluations, where the recipe does not say
     private int[] _prompt = [];
 
@@ -39,7 +38,10 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
             bool isDone = record.Step == run.Plan.Steps;
             if (IsDue(record.Step, EvalEvery) || (isDone && EvalEvery > 0))
             {
-                record = record with { Evaluation = HeldOutEvaluation.Run(run.Model, run.Context, run.Data, Math.Max(1, EvalPassTokens / run.Data.Options.Context), run.Recipe.Output.EvalTokens, CancellationToken.None) };
+                record = record with
+                {
+                    Evaluation = HeldOutEvaluation.Run(run.Model, run.Context, run.Data, run.Batches[0].Rows, run.Recipe.Output.EvalTokens, default),
+                };
             }
 
             log.Append(record);
@@ -93,13 +95,22 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
         }
         catch (NonFiniteLossException failure)
         {
-            throw new TrainingFailedException($"Step {step + 1}: {failure.Message}. The weights before it are kept: the last good checkpoint is {run.Checkpoints.Of(run.Checkpoints.Steps()[^1])}. Try a lower learning_rate, a longer warmup or a lower clip.", failure);
+            // A checkpoint of these very weights would meet the same loss again.
+            long last = run.Checkpoints.Steps().LastOrDefault(made => made < step, -1);
+            string good = last >= 0
+                ? $"the last good checkpoint is {run.Checkpoints.Of(last)}"
+                : "there is no checkpoint from before them";
+            throw new TrainingFailedException(
+                $"Step {step + 1}: {failure.Message}. No weight was changed by it; {good}. Begin again with a lower learning_rate, a longer warmup or "
+                + $"a lower clip{(last > 0 ? $", or from that checkpoint (--from {run.Checkpoints.Of(last)} --out ANOTHER)" : "")}.",
+                failure);
         }
 
         long tokens = run.Batches.Sum(batch => (long)batch.Filled);
         run.Advance(run.State with { Step = step + 1, Tokens = run.State.Tokens + tokens, Position = run.Stream.Position });
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        return new StepRecord(step + 1, outcome.Loss, run.Recipe.Optimizer.LearningRate!.Value * factor, outcome.GradientNorm, run.State.Tokens, tokens / seconds);
+        return new StepRecord(step + 1, outcome.Loss, run.Recipe.Optimizer.LearningRate!.Value * factor, outcome.GradientNorm, run.State.Tokens,
+            tokens / seconds);
     }
 
     private void Sample(long step)
@@ -115,7 +126,8 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
 
     private void Save()
     {
-        string folder = CheckpointWriter.Write(run.Checkpoints, run.State with { Files = [] }, run.Model.Config, run.Parameters, run.Surroundings, run.Optimizer);
+        string folder = CheckpointWriter.Write(run.Checkpoints, run.State with { Files = [] }, run.Model.Config, run.Parameters, run.Surroundings,
+            run.Optimizer);
         run.Checkpoints.Rotate(run.Recipe.Output.Keep);
         observer.Saved(run.State.Step, folder);
     }

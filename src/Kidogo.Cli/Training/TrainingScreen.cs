@@ -39,9 +39,13 @@ internal sealed class TrainingScreen(Session session, bool json) : TrainingObser
     public override void Ready(TrainingPlan plan)
     {
         EndStage();
-        session.Tell($"model: {Show.Count(plan.Parameters)} parameters ({plan.Parameters}), {plan.Config.NumLayers} layers of width {plan.Config.HiddenSize}, vocabulary {plan.Config.VocabSize}");
-        session.Tell($"memory: about {Show.Bytes(plan.Memory.TotalBytes)} (weights {Show.Bytes(plan.Memory.WeightBytes)}, gradients {Show.Bytes(plan.Memory.GradientBytes)}, optimizer {Show.Bytes(plan.Memory.OptimizerBytes)}, activations {Show.Bytes(plan.Memory.ActivationBytes)})");
-        string data = plan.TrainingTokens > 0 ? $"; {Show.Count(plan.TrainingTokens)} tokens of text, each read {Show.Number((double)plan.Steps * plan.TokensPerStep / plan.TrainingTokens)} times" : "";
+        session.Tell($"model: {Show.Count(plan.Parameters)} parameters ({plan.Parameters}), {plan.Config.NumLayers} layer{(plan.Config.NumLayers == 1 ? "" : "s")} of width "
+            + $"{plan.Config.HiddenSize}, vocabulary {plan.Config.VocabSize}");
+        session.Tell($"memory: about {Show.Bytes(plan.Memory.TotalBytes)} (weights {Show.Bytes(plan.Memory.WeightBytes)}, gradients "
+            + $"{Show.Bytes(plan.Memory.GradientBytes)}, optimizer {Show.Bytes(plan.Memory.OptimizerBytes)}, activations "
+            + $"{Show.Bytes(plan.Memory.ActivationBytes)})");
+        string data = plan.TrainingTokens > 0 ? $"; {Show.Count(plan.TrainingTokens)} tokens of text, each read "
+            + $"{Show.Number((double)plan.Steps * plan.TokensPerStep / plan.TrainingTokens)} times" : "";
         string time = plan.SecondsPerStep > 0 ? $", about {Show.Duration(plan.Expected)}" : "";
         session.Tell($"run: {plan.Steps} steps of {plan.TokensPerStep} tokens{(plan.FirstStep > 0 ? $", {plan.FirstStep} of them made" : "")}{time}{data}");
         session.Tell($"output: {plan.Recipe.Output.Folder}");
@@ -65,7 +69,7 @@ internal sealed class TrainingScreen(Session session, bool json) : TrainingObser
 
         if (record.Evaluation is { } evaluation && !json)
         {
-            string bits = double.IsFinite(evaluation.BitsPerByte) ? $", {evaluation.BitsPerByte.ToString("0.0000", CultureInfo.InvariantCulture)} bits per byte" : "";
+            string bits = double.IsFinite(evaluation.BitsPerByte) ? $", {Loss(evaluation.BitsPerByte)} bits per byte" : "";
             _bar?.Clear();
             session.Tell($"step {record.Step}: loss {Loss(record.Loss)}, held out {Loss(evaluation.Loss)}{bits}");
             if (evaluation.Sources.Count > 0 && record.Step == plan.Steps)
@@ -95,11 +99,12 @@ internal sealed class TrainingScreen(Session session, bool json) : TrainingObser
             return;
         }
 
-        session.Output.Write(LossCurve.Text(result.Records));
+        session.Output.Write(LossCurve.Text(result.Records, LossCurve.ColumnsOfCurve(Console.IsOutputRedirected ? 79 : Session.Columns)));
         if (run.Plan.Recipe.IsRandom && TrainingSpeed.Of(run.Plan, _made, run.Threads) is { } speed)
         {
             session.Output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{speed.TokensPerSecond:0} tokens/s, {speed.Gflops:0.0} GFLOP/s, {100 * speed.ShareOfPeak:0.0} % of the float32 peak of {speed.PeakGflops:0.0} GFLOP/s ({run.Threads} threads, {run.Plan.Parameters} parameters)"));
+                $"{speed.TokensPerSecond:0} tokens/s, {speed.Gflops:0.0} GFLOP/s, {100 * speed.ShareOfPeak:0.0} % of the float32 peak of "
+                    + $"{speed.PeakGflops:0.0} GFLOP/s ({run.Threads} threads, {run.Plan.Parameters} parameters)"));
         }
 
         session.Output.WriteLine($"The model is in {result.Folder}. Try: kidogo run {result.Folder}");

@@ -23,19 +23,22 @@ internal static class CheckpointReader
         {
             if (file.Name != Path.GetFileName(file.Name))
             {
-                throw new TrainingFailedException($"{path} names the file \"{file.Name}\", which is not in the checkpoint's own folder. It was not written by kidogo train.");
+                throw new TrainingFailedException($"{path} names the file \"{file.Name}\", which is not in the checkpoint's own folder. It was not written "
+                    + "by kidogo train.");
             }
 
             string name = Path.Combine(folder, file.Name);
             long length = File.Exists(name) ? new FileInfo(name).Length : -1;
             if (length != file.Bytes)
             {
-                throw new TrainingFailedException($"The checkpoint {folder} is damaged: {file.Name} {(length < 0 ? "is missing" : $"has {length} bytes")}, where {file.Bytes} bytes were written. {CheckpointFolder.TakeAnother}");
+                throw new TrainingFailedException($"The checkpoint {folder} is damaged: {file.Name} {(length < 0 ? "is missing" : $"has {length} bytes")}, "
+                    + $"where {file.Bytes} bytes were written. {CheckpointFolder.TakeAnother}");
             }
 
             if (CheckpointWriter.Hash(name) != file.Sha256)
             {
-                throw new TrainingFailedException($"The checkpoint {folder} is damaged: the content of {file.Name} is not what was written (its SHA-256 differs). {CheckpointFolder.TakeAnother}");
+                throw new TrainingFailedException($"The checkpoint {folder} is damaged: the content of {file.Name} is not what was written (its SHA-256 "
+                    + $"differs). {CheckpointFolder.TakeAnother}");
             }
         }
 
@@ -55,7 +58,8 @@ internal static class CheckpointReader
         string path = Path.Combine(folder, CheckpointWriter.OptimizerName);
         if (!File.Exists(path))
         {
-            throw new TrainingFailedException($"{folder} has no {CheckpointWriter.OptimizerName}, without which step {step + 1} would not be what it would have been. {CheckpointFolder.TakeAnother}");
+            throw new TrainingFailedException($"{folder} has no {CheckpointWriter.OptimizerName}, without which step {step + 1} would not be what it would "
+                + $"have been. {CheckpointFolder.TakeAnother}");
         }
 
         using SafetensorsFile file = SafetensorsFile.Open(path);
@@ -83,5 +87,6 @@ internal static class CheckpointReader
     }
 
     private static TrainingFailedException OfAnother(string path, string difference) =>
-        new($"{path} is of another model or another optimizer: {difference}. Resume with the recipe that it was written by: kidogo train --resume FOLDER takes it from the folder.");
+        new($"{path} is of another model or another optimizer: {difference}. Resume with the recipe that it was written by: kidogo train --resume FOLDER "
+            + "takes it from the folder.");
 }
