@@ -45,6 +45,12 @@ public sealed class ComputeContext : IDisposable
     public static ComputeContext Training(int threads = 0, bool checkpointActivations = false, bool storesBFloat16 = false) =>
         new(threads == 0 ? Environment.ProcessorCount : threads, ComputePrecision.Exact, isTraining: true, checkpointActivations, storesBFloat16);
 
+    /// <summary>Bytes of the buffers in which a training context brings the sides of a product into the form of the kernels.</summary>
+    /// <param name="extent">The most rows of a left side, some columns of which are packed at a time.</param>
+    /// <param name="values">The most values of a right side.</param>
+    public static long PackedBytes(long extent, long values) =>
+        sizeof(float) * (Math.Min(extent * Ops.ProductWork.BlockDepth, Ops.ProductWork.MostPackedFloats) + Math.Min(values, Ops.ProductWork.MostPackedFloats));
+
     /// <summary>The threads.</summary>
     public WorkerTeam Team { get; }
 

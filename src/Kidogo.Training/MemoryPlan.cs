@@ -2,6 +2,7 @@
 using System.Globalization;
 using Kidogo.Evaluation.Machine;
 using Kidogo.Models;
+using Kidogo.Tensors;
 using Kidogo.Tensors.Ops;
 using Kidogo.Training.Recipes;
 
@@ -43,7 +44,7 @@ public sealed record MemoryPlan(long WeightBytes, long GradientBytes, long Optim
             4 * parameters,
             optimizer,
             Activations(config, tokens, recipe.Precision),
-            Program);
+            Program + Packed(config, tokens));
     }
 
     /// <summary>Why a run would not fit, with numbers and what to do; null where it fits.</summary>
@@ -65,6 +66,14 @@ public sealed record MemoryPlan(long WeightBytes, long GradientBytes, long Optim
             + $"are available of {memory.UsableBytes / MiB:0}. {advice}");
     }
 
+    /// <summary>The largest products: of activations with weights, and of the gradients of logits with either.</summary>
+    private static long Packed(DecoderConfig config, long tokens)
+    {
+        long widest = config.Layers.Max(layer => Math.Max(config.HiddenSize, Math.Max(layer.QuerySize, layer.IntermediateSize)));
+        long matrix = config.HiddenSize * Math.Max(widest, config.VocabSize);
+        return ComputeContext.PackedBytes(Math.Max(tokens, config.VocabSize), Math.Max(tokens * widest, matrix));
+    }
+
     /// <summary>What a pass keeps for its gradients, and what lies beside that where it takes most: in the last block, when the way back begins.</summary>
     private static long Activations(DecoderConfig config, long tokens, PrecisionRecipe precision)
     {
@@ -75,11 +84,11 @@ public sealed record MemoryPlan(long WeightBytes, long GradientBytes, long Optim
         foreach (LayerConfig layer in config.Layers)
         {
             // norm, queries, keys, values, their rotations, heads, projection, sum, norm, gate, up, activation and product, projection, sum
-            long values = ((config.PostNorms ? 8 : 6) * hidden) + (3L * layer.QuerySize) + (3L * layer.KvSize) + ((layer.Gated ? 3L : 2L) * layer.IntermediateSize);
+            long inner = (layer.Gated ? 3L : 2L) * layer.IntermediateSize;
+            long values = ((config.PostNorms ? 8 : 6) * hidden) + (3L * layer.QuerySize) + (3L * layer.KvSize) + inner;
             values += layer.QkNorm == QkNorm.None ? 0 : layer.QuerySize + layer.KvSize;
-            long gradients = (layer.Gated ? 3L : 2L) * layer.IntermediateSize;
             kept += precision.CheckpointActivations ? hidden : values;
-            wide = Math.Max(wide, precision.CheckpointActivations || precision.IsBFloat16 ? values + gradients : gradients);
+            wide = Math.Max(wide, precision.CheckpointActivations || precision.IsBFloat16 ? values + inner : inner); // gradients of the feed-forward
             keys = Math.Max(keys, layer.KvSize);
         }
 

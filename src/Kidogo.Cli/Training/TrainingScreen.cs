@@ -39,8 +39,9 @@ internal sealed class TrainingScreen(Session session, bool json) : TrainingObser
     public override void Ready(TrainingPlan plan)
     {
         EndStage();
-        session.Tell($"model: {Show.Count(plan.Parameters)} parameters ({plan.Parameters}), {plan.Config.NumLayers} layer{(plan.Config.NumLayers == 1 ? "" : "s")} of width "
-            + $"{plan.Config.HiddenSize}, vocabulary {plan.Config.VocabSize}");
+        string layers = plan.Config.NumLayers == 1 ? "1 layer" : $"{plan.Config.NumLayers} layers";
+        session.Tell($"model: {Show.Count(plan.Parameters)} parameters ({plan.Parameters}), {layers} of width {plan.Config.HiddenSize}, "
+            + $"vocabulary {plan.Config.VocabSize}");
         session.Tell($"memory: about {Show.Bytes(plan.Memory.TotalBytes)} (weights {Show.Bytes(plan.Memory.WeightBytes)}, gradients "
             + $"{Show.Bytes(plan.Memory.GradientBytes)}, optimizer {Show.Bytes(plan.Memory.OptimizerBytes)}, activations "
             + $"{Show.Bytes(plan.Memory.ActivationBytes)})");

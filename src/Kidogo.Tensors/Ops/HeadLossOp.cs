@@ -89,7 +89,8 @@ public static class HeadLossOp
     /// <param name="rows">T</param>
     /// <param name="vocabulary">V</param>
     /// <param name="isCapped">Whether logits are capped: then what they were before is kept beside them.</param>
-    public static long LogitBytes(long rows, int vocabulary, bool isCapped) => (isCapped ? 2L : 1L) * sizeof(float) * vocabulary * Math.Min(rows, RowsAtOnce(vocabulary));
+    public static long LogitBytes(long rows, int vocabulary, bool isCapped) =>
+        (isCapped ? 2L : 1L) * sizeof(float) * vocabulary * Math.Min(rows, RowsAtOnce(vocabulary));
 
     private static int RowsAtOnce(int vocabulary) => Math.Max(FewestRows, MostLogits / Math.Max(1, vocabulary));
 

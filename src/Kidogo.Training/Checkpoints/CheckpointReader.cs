@@ -19,6 +19,12 @@ internal static class CheckpointReader
         }
 
         TrainingState state = TrainingState.Read(path);
+        if (state.Step < 0 || state.Recipe is not
+            { Batch: { Context: > 0, Sequences: > 0, Accumulate: > 0 }, Optimizer: { LearningRate: not null, WeightDecay: not null }, Data.Cache: not null })
+        {
+            throw new TrainingFailedException($"{path} is damaged: its recipe leaves open what a run has decided. {CheckpointFolder.TakeAnother}");
+        }
+
         foreach (CheckpointFile file in state.Files)
         {
             if (file.Name != Path.GetFileName(file.Name))

@@ -88,7 +88,17 @@ public sealed class TrainVerbTests
         Refused(1, Path.Combine("checkpoints", "step-2"), "train", "--resume", output);
         File.WriteAllBytes(weights, good.AsSpan(0, good.Length / 2));
         Refused(1, "where", "train", "--resume", output);
-        File.Delete(Path.Combine(output, "checkpoints", "step-4", "training.json"));
+        string training = Path.Combine(output, "checkpoints", "step-4", "training.json");
+        byte[] state = File.ReadAllBytes(training);
+        foreach (int length in new[] { 0, 1, state.Length / 2, state.Length - 2 })
+        {
+            File.WriteAllBytes(training, state.AsSpan(0, length));
+            Refused(1, "is damaged", "train", "--resume", output);
+        }
+
+        File.WriteAllText(training, System.Text.Encoding.UTF8.GetString(state).Replace("\"batch\": 4,", "", StringComparison.Ordinal));
+        Refused(1, "leaves open", "train", "--resume", output);
+        File.Delete(training);
         Refused(1, "training.json", "train", "--resume", output);
         Outcome earlier = KidogoProcess.Run("train", "--resume", Path.Combine(output, "checkpoints", "step-2"));
         Assert.True(earlier.ExitCode == 0, earlier.Error);

@@ -50,7 +50,8 @@ public sealed class HeldOutEvaluationTests : IDisposable
     private PreparedData Prepare()
     {
         Random random = new(1);
-        string path = _folder.Write("a.txt", string.Join("\n\n", Enumerable.Range(0, 200).Select(_ => new string([.. Enumerable.Range(0, 5 + random.Next(40)).Select(_ => (char)('a' + random.Next(26)))]))));
+        string Text() => new([.. Enumerable.Range(0, 5 + random.Next(40)).Select(_ => (char)('a' + random.Next(26)))]);
+        string path = _folder.Write("a.txt", string.Join("\n\n", Enumerable.Range(0, 200).Select(_ => Text())));
         return DataFolder.Prepare(_folder.Options(Context, new DataSource { Path = path }) with { HeldOut = 0.3 });
     }
 
