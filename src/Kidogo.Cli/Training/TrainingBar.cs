@@ -38,10 +38,10 @@ internal sealed class TrainingBar(Session session, TrainingPlan plan) : IDisposa
         int filled = (int)((double)record.Step / steps * BarWidth);
         string step = string.Create(CultureInfo.InvariantCulture, $"step {record.Step}/{steps} ");
         string bar = $"[{new string('#', filled)}{new string('.', BarWidth - filled)}] ";
-        string loss = string.Create(CultureInfo.InvariantCulture, $"loss {record.Loss:0.000}  ");
-        string speed = string.Create(CultureInfo.InvariantCulture, $"{record.TokensPerSecond:0} tokens/s  ");
+        string loss = string.Create(CultureInfo.InvariantCulture, $"loss {record.Loss:0.000}");
+        string speed = string.Create(CultureInfo.InvariantCulture, $"{record.TokensPerSecond:0} tokens/s");
         string time = $"{Show.Duration(left)} left";
-        string[] lines = [step + bar + loss + speed + time, step + loss + speed + time, step + loss + time, step + loss.TrimEnd()];
+        string[] lines = [$"{step}{bar}{loss}  {speed}  {time}", $"{step}{loss}  {speed}  {time}", $"{step}{loss} {time}", step + loss];
         string line = lines.FirstOrDefault(candidate => candidate.Length <= columns) ?? lines[^1];
         return line.Length <= columns ? line : line[..columns];
     }
