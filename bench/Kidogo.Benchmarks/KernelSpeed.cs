@@ -29,8 +29,17 @@ internal static class KernelSpeed
             Time<FiveBits<Center0>, GroupScaleAndMinimum>("Q5_K", random, tile, tokens, y);
             Time<SixBits, HalfBlockScales>("Q6_K", random, tile, tokens, y);
             Time<TwoBits<Center0>, HalfBlockScalesAndMinima>("Q2_K", random, tile, tokens, y);
-            Time<NibbleLevels<UnevenLevels>, GroupScale>("IQ4_XS", random, tile, tokens, y);
+            Time<LevelCodes<Nibbles, UnevenLevels>, GroupScale>("IQ4_XS", random, tile, tokens, y);
+            Time<LevelCodes<Nibbles, UnevenLevels>, BlockScale>("IQ4_NL", random, tile, tokens, y);
+            Time<LevelCodes<ThreeBits, ThreeMagnitudes>, GroupScale>("IQ2_XXS", random, tile, tokens, y);
+            Time<LevelCodes<ThreeBits, ThreeMagnitudes>, HalfBlockScales>("IQ2_S", random, tile, tokens, y);
+            Time<LevelCodes<Nibbles, EightMagnitudes>, GroupScale>("IQ3_XXS", random, tile, tokens, y);
+            Time<LevelCodes<Nibbles, OddMagnitudes>, GroupScale>("IQ3_S", random, tile, tokens, y);
+            Time<TwoBits<Center0>, GroupScaleAndMinimum>("IQ1_S", random, tile, tokens, y);
+            Time<LevelCodes<ThreeBits, ShiftedTrits>, HalfBlockScales>("IQ1_M", random, tile, tokens, y);
+            Time<LevelCodes<Nibbles, FourBitFloatLevels>, HalfBlockFloats>("NVFP4", random, tile, tokens, y);
             Time<EightBits, BlockScale>("Q8_0", random, tile, tokens, y);
+            Time<EightBits, NoScale>("int8-row", random, tile, tokens, y);
             if (tokens is MostTokens or ActivationTiles.MiddleTile or 1)
             {
                 Time($"float32 x {tokens}", FloatKernel.PanelRows, tokens, () => FloatKernel.Multiply<InterleavedTile>(floats, tile, tokens, y, Stride));

@@ -18,6 +18,12 @@ switch (args)
     case ["fma-peak", .. string[] options] when options.Length is 0 or 2:
         FmaPeak.Print(ThreadsIn(options));
         return 0;
+    case ["embed", string model, .. string[] options] when options.Length is 0 or 2:
+        EmbedSpeed.Print(model, ThreadsIn(options));
+        return 0;
+    case ["mask", string model]:
+        MaskSpeed.Print(model);
+        return 0;
     case ["tokenizer", string model, string text]:
         TokenizerSpeed.Print(model, text);
         return 0;
@@ -27,6 +33,8 @@ switch (args)
             Kidogo.Benchmarks products TOKENS [--threads N]   float32 operations a second of the three products of a linear layer in training
             Kidogo.Benchmarks train-step [--threads N] [--batch N] [--tokens N] ...   tokens and float32 operations a second of training a decoder on random ids, beside the peak
             Kidogo.Benchmarks fma-peak [--threads N]   float32 operations a second that N threads reach on registers
+            Kidogo.Benchmarks embed MODEL [--threads N]   texts a second of an encoder: 32 texts of 8 to 128 random ids, sorted by length
+            Kidogo.Benchmarks mask MODEL               milliseconds a token of holding an answer to JSON
             Kidogo.Benchmarks tokenizer MODEL TEXT     megabytes a second from text to ids, one thread
             """);
         return 2;

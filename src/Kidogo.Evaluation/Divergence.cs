@@ -21,8 +21,9 @@ public sealed class Divergence
     /// <summary>Adds a position.</summary>
     /// <param name="baseLogits">[V]</param>
     /// <param name="modelLogits">[V]</param>
+    /// <returns>The position's divergence, in nats.</returns>
     /// <exception cref="ArgumentException">The vocabularies differ.</exception>
-    public void Add(ReadOnlySpan<float> baseLogits, ReadOnlySpan<float> modelLogits)
+    public double Add(ReadOnlySpan<float> baseLogits, ReadOnlySpan<float> modelLogits)
     {
         if (baseLogits.Length != modelLogits.Length)
         {
@@ -51,8 +52,10 @@ public sealed class Divergence
             modelBest = _model[i] > _model[modelBest] ? i : modelBest;
         }
 
-        _divergences.Add(Math.Max(0, sum)); // below 0 only by rounding
+        sum = Math.Max(0, sum); // below 0 only by rounding
+        _divergences.Add(sum);
         _agreeing += baseBest == modelBest ? 1 : 0;
+        return sum;
     }
 
     /// <summary>The report so far.</summary>

@@ -56,6 +56,18 @@ public sealed class CachedSequence : IDisposable
         return shared;
     }
 
+    /// <summary>Becomes a copy of what <see cref="CountReusable"/> counts in another sequence of the same model and context; what was here is forgotten.</summary>
+    /// <returns>How many tokens of the prompt are cached.</returns>
+    /// <exception cref="OutOfMemoryException">The system has no room; the sequence is empty then.</exception>
+    public int CopyFrom(CachedSequence source, ReadOnlySpan<int> prompt)
+    {
+        int shared = source.CountReusable(prompt);
+        Clear();
+        Cache.CopyFrom(source.Cache, shared);
+        _tokens.AddRange(prompt[..shared]);
+        return shared;
+    }
+
     /// <summary>Notes tokens that a pass has added to the cache.</summary>
     public void Added(ReadOnlySpan<int> tokens) => _tokens.AddRange(tokens);
 

@@ -13,6 +13,16 @@ namespace Kidogo.Inference;
 /// <param name="DroppedMessages">Messages at the start that were left out to make it fit.</param>
 public sealed record ChatPrompt(IReadOnlyList<int> Ids, ReasoningTags? Reasoning, bool StartsInReasoning, int DroppedMessages = 0);
 
+/// <summary>What a caller may add to a conversation.</summary>
+public sealed record ChatPromptOptions
+{
+    /// <summary>The tools, as a JSON array of function descriptions; null for none.</summary>
+    public JsonElement? Tools { get; init; }
+
+    /// <summary>Whether the model reasons first; null for the template's own way. Only templates with a switch hear of it (<see cref="ChatTemplate.SupportsThinkingSwitch"/>).</summary>
+    public bool? Thinks { get; init; }
+}
+
 /// <summary>Renders conversations with a chat template and turns them into ids, so that no message can forge a turn.</summary>
 /// <param name="text">The model's words.</param>
 /// <param name="template">Its template, or another.</param>
@@ -38,9 +48,13 @@ public sealed class ChatPrompter(ModelText text, ChatTemplate template)
 
     /// <summary>The prompt of a conversation, ready for the assistant's turn.</summary>
     /// <exception cref="ChatTemplateException">The template failed or refused the conversation.</exception>
-    public ChatPrompt Build(IReadOnlyList<JsonElement> messages)
+    public ChatPrompt Build(IReadOnlyList<JsonElement> messages) => Build(messages, new ChatPromptOptions());
+
+    /// <summary>The prompt of a conversation with tools, or with reasoning switched for this one only.</summary>
+    /// <inheritdoc cref="Build(IReadOnlyList{JsonElement})"/>
+    public ChatPrompt Build(IReadOnlyList<JsonElement> messages, ChatPromptOptions options)
     {
-        RenderedPrompt rendered = template.Render(text.Input(messages, addGenerationPrompt: true) with { Variables = _variables });
+        RenderedPrompt rendered = Render(messages, options);
         int[] ids = text.Tokenizer.Encode(rendered.Spans);
         // A template that speaks of the start token puts it where it belongs. To one that does not, the start is added as to any text.
         bool addsStart = text.Tokenizer.AddsBos && !template.Source.Contains("bos_token", StringComparison.Ordinal) && (ids.Length == 0 || ids[0] != text.Tokenizer.BosId);
@@ -48,7 +62,26 @@ public sealed class ChatPrompter(ModelText text, ChatTemplate template)
         return new ChatPrompt(addsStart ? [text.Tokenizer.BosId!.Value, .. ids] : ids, tags, tags is not null && ReasoningSplitter.PromptOpensBlock(rendered.Text, tags.Open));
     }
 
-    /// <summary>As <see cref="Build"/>, but leaves out the oldest turns, never system messages or the last message, until the prompt has at most <paramref name="limit"/> tokens.</summary>
+    /// <summary>The text of a conversation, ready for the assistant's turn.</summary>
+    /// <inheritdoc cref="Build(IReadOnlyList{JsonElement})"/>
+    public RenderedPrompt Render(IReadOnlyList<JsonElement> messages, ChatPromptOptions options)
+    {
+        const string OtherTools = "xml_tools"; // what some templates call them
+        Dictionary<string, JsonElement> variables = new(_variables);
+        if (options.Thinks is { } thinks && template.ThinkingVariable is { } name)
+        {
+            variables[name] = JsonOf(thinks);
+        }
+
+        if (options.Tools is { } tools && template.Source.Contains(OtherTools, StringComparison.Ordinal))
+        {
+            variables[OtherTools] = tools;
+        }
+
+        return template.Render(text.Input(messages, addGenerationPrompt: true) with { Variables = variables, Tools = options.Tools });
+    }
+
+    /// <summary>As <see cref="Build(IReadOnlyList{JsonElement})"/>, but leaves out the oldest turns, never system messages or the last message, until the prompt has at most <paramref name="limit"/> tokens.</summary>
     /// <remarks>What is still too long is returned as it is: whoever generates refuses it with the numbers.</remarks>
     public ChatPrompt BuildWithin(IReadOnlyList<JsonElement> messages, int limit)
     {

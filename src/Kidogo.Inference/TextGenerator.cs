@@ -9,11 +9,6 @@ using Kidogo.Text.Tokenizers;
 
 namespace Kidogo.Inference;
 
-/// <summary>A piece of an answer.</summary>
-/// <param name="Text">The characters, never empty.</param>
-/// <param name="IsReasoning">Whether they belong to the model's reasoning and not to the answer.</param>
-public readonly record struct AnswerPiece(string Text, bool IsReasoning);
-
 /// <summary>How an answer is made.</summary>
 public sealed record AnswerOptions
 {
@@ -108,9 +103,7 @@ public sealed class TextGenerator(DecoderModel model, Tokenizer tokenizer, Compu
 
     private IEnumerable<AnswerPiece> Run(IEnumerable<int> ids, AnswerOptions options, Answer answer)
     {
-        TokenStreamDecoder decoder = new(tokenizer);
-        StopStringMatcher stops = new(options.Generation.StopStrings);
-        ReasoningSplitter? splitter = options.Reasoning is { } tags ? new ReasoningSplitter(tags.Open, tags.Close, options.StartsInReasoning) : null;
+        AnswerText text = new(tokenizer, options.Generation.StopStrings, options.Reasoning, options.StartsInReasoning);
         long start = Stopwatch.GetTimestamp();
         long first = 0;
         foreach (int id in ids)
@@ -119,54 +112,22 @@ public sealed class TextGenerator(DecoderModel model, Tokenizer tokenizer, Compu
             answer.FirstToken = Stopwatch.GetElapsedTime(start, first);
             answer.Decoding = Stopwatch.GetElapsedTime(first);
             answer.Collected.Add(id);
-            string text = stops.Push(decoder.Append(id)).ToString();
-            foreach (AnswerPiece piece in Split(splitter, text))
+            foreach (AnswerPiece piece in text.Push(id))
             {
                 yield return piece;
             }
 
-            if (stops.Matched is not null)
+            if (text.IsStopped)
             {
                 break;
             }
         }
 
-        if (stops.Matched is null)
+        foreach (AnswerPiece piece in text.Finish())
         {
-            string rest = stops.Push(decoder.Flush()).ToString();
-            rest = stops.Matched is null ? rest + stops.Flush().ToString() : rest;
-            foreach (AnswerPiece piece in Split(splitter, rest))
-            {
-                yield return piece;
-            }
+            yield return piece;
         }
 
-        if (splitter is not null)
-        {
-            foreach (AnswerPiece piece in Pieces(splitter.Flush()))
-            {
-                yield return piece;
-            }
-        }
-
-        answer.FinishReason = stops.Matched is null ? _generator.FinishReason : FinishReason.StopString;
+        answer.FinishReason = text.IsStopped ? FinishReason.StopString : _generator.FinishReason;
     }
-
-    private static AnswerPiece[] Split(ReasoningSplitter? splitter, string text)
-    {
-        if (text.Length == 0)
-        {
-            return [];
-        }
-
-        return splitter is null ? [new AnswerPiece(text, false)] : Pieces(splitter.Push(text));
-    }
-
-    private static AnswerPiece[] Pieces(ReasoningParts parts) => (parts.Reasoning.IsEmpty, parts.Answer.IsEmpty) switch
-    {
-        (true, true) => [],
-        (false, true) => [new AnswerPiece(parts.Reasoning.ToString(), true)],
-        (true, false) => [new AnswerPiece(parts.Answer.ToString(), false)],
-        _ => [new AnswerPiece(parts.Reasoning.ToString(), true), new AnswerPiece(parts.Answer.ToString(), false)],
-    };
 }

@@ -69,6 +69,11 @@ public sealed class BlockWalk : IDisposable
     /// <returns>[T, D], rented.</returns>
     public Tensor Finish(Tensor x) => _model.FinalNorm.Forward(_context, x);
 
+    /// <summary>What the head makes of it.</summary>
+    /// <param name="x">[T, D] What <see cref="Finish"/> gave, or some rows of it.</param>
+    /// <returns>[T, V], rented.</returns>
+    public Tensor Logits(Tensor x) => _model.Logits(_context, x);
+
     /// <inheritdoc/>
     public void Dispose() => _batch.Dispose();
 

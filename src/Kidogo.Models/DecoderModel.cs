@@ -1,4 +1,5 @@
 // The decoder: one definition for every family, in every mode. Knows token ids, not text, and nothing of sampling.
+using Kidogo.Models.Adapters;
 using Kidogo.Models.Layers;
 using Kidogo.Tensors;
 using Kidogo.Tensors.Ops;
@@ -29,6 +30,7 @@ public sealed class DecoderModel : IDisposable
         _positions = parts.Positions;
         _norm = parts.Norm;
         _head = parts.Head;
+        Adapters = new AdapterSet(this);
         _dependsOnLength = config.Layers.Any(layer => layer.Rope is { DependsOnLength: true });
         long counted = Slots().Sum(slot => slot.ParameterCount);
         if (counted != config.ParameterCount)
@@ -39,6 +41,9 @@ public sealed class DecoderModel : IDisposable
 
     /// <summary>What the model does.</summary>
     public DecoderConfig Config { get; }
+
+    /// <summary>The adapters that hang on the model.</summary>
+    public AdapterSet Adapters { get; }
 
     /// <summary>Bytes of memory that the weights hold beside the mapped file.</summary>
     public long MemoryBytes => Slots().Sum(slot => slot.MemoryBytes);
@@ -90,6 +95,10 @@ public sealed class DecoderModel : IDisposable
             batch.TakeBack();
             context.ReleaseTo(mark);
             throw;
+        }
+        finally
+        {
+            context.SetVariants([]);
         }
     }
 
@@ -204,6 +213,15 @@ public sealed class DecoderModel : IDisposable
 
     private static bool IsNonFinite(Tensor values) => values.Span.ContainsAnyExceptInRange(float.MinValue, float.MaxValue); // no number compares as less than all
 
+    /// <summary>Tells the layers which adapter each row is computed with. In training all rows go with the model's own.</summary>
+    private void SetVariants(ComputeContext context, SequenceBatch batch, bool ofLogits)
+    {
+        if (Adapters.All.Count > 0 && !context.IsTraining)
+        {
+            context.SetVariants(ofLogits ? batch.LogitVariants() : batch.RowVariants());
+        }
+    }
+
     private static NotSupportedException LengthsDiffer() =>
         new("Sequences of different lengths cannot be in one training batch of a model whose rotary scaling depends on the length. Train on sequences of one length.");
 
@@ -245,8 +263,14 @@ public sealed class DecoderModel : IDisposable
         }
 
         Tensor x = LastRows(context, batch);
-        Tensor logits = _head is null ? LinearOp.ApplyRefined(context, x, _embedding.Weight, null)
-            : _head.IsPlain ? LinearOp.ApplyRefined(context, x, _head.Weight, _head.Bias) : _head.Forward(context, x);
+        SetVariants(context, batch, ofLogits: true);
+        return Logits(context, x);
+    }
+
+    /// <summary>The logits of rows that went through the last norm. [T, V]</summary>
+    internal Tensor Logits(ComputeContext context, Tensor x)
+    {
+        Tensor logits = _head is null ? LinearOp.ApplyRefined(context, x, _embedding.Weight, null) : _head.ForwardAsHead(context, x);
         logits = Config.LogitScale == 1 ? logits : ScaleOp.Apply(context, logits, Config.LogitScale);
         return Config.LogitSoftcap == 0 ? logits : SoftcapOp.Apply(context, logits, Config.LogitSoftcap);
     }
@@ -273,6 +297,7 @@ public sealed class DecoderModel : IDisposable
     /// <summary>What comes out of the last block.</summary>
     private Tensor Hidden(ComputeContext context, SequenceBatch batch)
     {
+        SetVariants(context, batch, ofLogits: false);
         Tensor x = Embed(context, batch);
         foreach (DecoderBlock block in _blocks)
         {

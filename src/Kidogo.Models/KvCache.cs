@@ -35,6 +35,9 @@ public sealed class KvCache : IDisposable
     /// <summary>The model whose keys and values these are.</summary>
     internal DecoderModel Model { get; }
 
+    /// <summary>The number of the adapter that the positions were computed with; 0 for none.</summary>
+    internal int AdapterNumber { get; set; }
+
     /// <summary>Number of layers.</summary>
     public int LayerCount => _stores.Length;
 
@@ -57,6 +60,36 @@ public sealed class KvCache : IDisposable
         foreach (KvStore store in _stores)
         {
             store.Truncate(length);
+        }
+    }
+
+    /// <summary>Becomes a copy of the first <paramref name="length"/> positions of another cache of the same model, bit for bit: two sequences then go on from one start.</summary>
+    /// <exception cref="ArgumentException">The other cache is of another model, format or declared context.</exception>
+    /// <exception cref="InvalidOperationException">A layer's window has let positions go that are needed: see <see cref="CanTruncate"/> of the other.</exception>
+    public void CopyFrom(KvCache source, int length)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)length, (uint)source.Length, nameof(length));
+        if (source.Model != Model || source.Format != Format || source.ContextLength != ContextLength)
+        {
+            throw new ArgumentException("Only a cache of the same model, format and declared context can be copied: keys depend on them.", nameof(source));
+        }
+
+        if (!source.CanTruncate(length))
+        {
+            throw new InvalidOperationException($"A layer's window has let positions go that a copy of {length} of {source.Length} positions would see again.");
+        }
+
+        try
+        {
+            for (int i = 0; i < _stores.Length; i++)
+            {
+                _stores[i].CopyFrom(source._stores[i], length);
+            }
+        }
+        catch
+        {
+            Clear(); // where memory ran out in the middle, all layers are empty alike
+            throw;
         }
     }
 

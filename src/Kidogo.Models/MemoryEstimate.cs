@@ -4,7 +4,7 @@ using Kidogo.Tensors;
 namespace Kidogo.Models;
 
 /// <summary>Bytes that running a model takes.</summary>
-/// <param name="WeightBytes">The stored weights; their packed forms take as much, and what is packed is let go of in the file.</param>
+/// <param name="WeightBytes">The weights as they are computed with. Packed forms take about as much as in the file, those of 1 to 3 bits up to twice as much; what is packed is let go of in the file.</param>
 /// <param name="CacheBytes">Keys and values of all sequences at their full context.</param>
 /// <param name="WorkspaceBytes">Activations of one pass.</param>
 public sealed record MemoryEstimate(long WeightBytes, long CacheBytes, long WorkspaceBytes)
@@ -14,7 +14,7 @@ public sealed record MemoryEstimate(long WeightBytes, long CacheBytes, long Work
 
     /// <summary>Estimates.</summary>
     /// <param name="config">The model.</param>
-    /// <param name="weightBytes">Bytes of its stored tensors.</param>
+    /// <param name="weightBytes">Bytes of its tensors in memory.</param>
     /// <param name="contextLength">Positions of each sequence.</param>
     /// <param name="format">How keys and values are stored.</param>
     /// <param name="sequences">Sequences at once.</param>

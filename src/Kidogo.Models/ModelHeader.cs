@@ -1,4 +1,6 @@
 // A model's files, opened but not loaded: which family, what configuration, how large. Touches no weights.
+using Kidogo.Models.Encoders;
+using Kidogo.Models.Export;
 using Kidogo.Models.Families;
 using Kidogo.Models.Files;
 using Kidogo.Tensors;
@@ -26,7 +28,7 @@ public sealed class ModelHeader : IDisposable
         {
             JsonFields config = folder!.RequireConfig();
             (Family, Architecture) = FamilyOf(config);
-            if (config.Contains("quantization_config"))
+            if (config.Contains("quantization_config") && !(config.TryGetObject("quantization_config", out JsonFields quantization) && quantization.GetString("quant_method", "") == PlainTensor.Method))
             {
                 throw config.Refuse("quantization_config", "says that the weights are quantised in a way that Kidogo does not read from safetensors. Use the model's GGUF file, or its original weights.");
             }
@@ -69,6 +71,9 @@ public sealed class ModelHeader : IDisposable
     internal ModelHeader? Original { get; private init; }
 
     internal TensorSource Source { get; }
+
+    /// <summary>What becomes of each tensor for whoever writes the model elsewhere; null where they stay as the files have them.</summary>
+    internal Func<ModelTensor, ModelTensor>? Change { get; set; }
 
     /// <summary>A model that lies in memory as a GGUF file, with its matrices written when they are opened.</summary>
     /// <param name="original">What it is made of; the result owns it.</param>
@@ -118,7 +123,7 @@ public sealed class ModelHeader : IDisposable
     /// <param name="contextLength">Positions of each sequence.</param>
     /// <param name="format">How keys and values are stored.</param>
     /// <param name="sequences">Sequences at once.</param>
-    public MemoryEstimate Estimate(int contextLength, KvFormat format = KvFormat.F16, int sequences = 1) => MemoryEstimate.For(Config, WeightBytes, contextLength, format, sequences);
+    public MemoryEstimate Estimate(int contextLength, KvFormat format = KvFormat.F16, int sequences = 1) => MemoryEstimate.For(Config, Source.LoadedBytes(Config.NumLayers), contextLength, format, sequences);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -149,6 +154,11 @@ public sealed class ModelHeader : IDisposable
     {
         string[] classes = config.TryGetStrings("architectures", out string[] named) ? named : [];
         string? type = config.TryGetString("model_type", out string value) ? value : null;
+        if (EncoderFamily.Of(config) is { } encoder)
+        {
+            throw config.Refuse("model_type", $"says that this is an encoder ({encoder.Name}), which writes no text. kidogo embed turns texts into vectors with it.");
+        }
+
         ModelFamily family = ModelFamilies.ForHuggingFace(classes, type, config.File);
         return (family, classes.FirstOrDefault(family.HuggingFaceArchitectures.Contains) ?? type ?? "");
     }

@@ -1,4 +1,5 @@
 // The weights of a model as an optimiser sees them: named tensors. Knows no optimiser and no files.
+using Kidogo.Models.Adapters;
 using Kidogo.Models.Layers;
 using Kidogo.Tensors;
 
@@ -44,6 +45,13 @@ public static class ModelParameters
                 case Linear linear:
                     AddMatrix(layer.Name, linear.Weight, isEmbedding: false);
                     AddVector($"{layer.Name}.bias", linear.Bias);
+                    foreach (SlotChange change in (linear as AdaptedLinear)?.Trained ?? [])
+                    {
+                        parameters.Add(new ModelParameter($"{layer.Name}.lora_a", change.Change.A, IsMatrix: true));
+                        parameters.Add(new ModelParameter($"{layer.Name}.lora_b", change.Change.B, IsMatrix: true));
+                        AddVector($"{layer.Name}.lora_magnitude_vector", change.Magnitudes);
+                    }
+
                     break;
                 case RmsNorm norm:
                     AddVector($"{layer.Name}.weight", norm.Weight);

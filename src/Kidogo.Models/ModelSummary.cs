@@ -1,5 +1,6 @@
 // What is in a model's files, for people and scripts, also where no family runs the architecture. Loads nothing.
 using Kidogo.Models.Files;
+using Kidogo.Models.Passports;
 using Kidogo.Tensors;
 
 namespace Kidogo.Models;
@@ -47,7 +48,13 @@ public sealed record ModelSummary
     /// <summary>The names of the chat templates.</summary>
     public IReadOnlyList<string> ChatTemplates { get; init; } = [];
 
-    /// <summary>Where the model comes from, where it says so: <c>kidogo.passport</c>, or the keys of <c>general.*</c> and <c>__metadata__</c>.</summary>
+    /// <summary>What the model says of its making; null where it says nothing, or nothing that can be read.</summary>
+    public Passport? Passport { get; init; }
+
+    /// <summary>Why its passport cannot be read; null where it can, or there is none.</summary>
+    public string? PassportProblem { get; init; }
+
+    /// <summary>Where the model comes from, where it says so: the keys of <c>general.*</c> and <c>__metadata__</c>.</summary>
     public IReadOnlyList<(string Key, string Value)> Origin { get; init; } = [];
 
     /// <summary>Reads what is in the files of a model.</summary>
@@ -82,8 +89,9 @@ public sealed record ModelSummary
         bool hasWeights = gguf is not null || folder!.HasWeights;
         IReadOnlyList<StoredTensor> tensors = gguf?.Tensors ?? (hasWeights ? folder!.Tensors : []);
         long elements = tensors.Where(tensor => tensor.IsWeight).Sum(tensor => tensor.Elements);
-        long stored = tensors.Where(tensor => tensor.IsWeight).Sum(tensor => tensor.Data.Length);
+        long stored = tensors.Where(tensor => tensor.IsWeight).Sum(tensor => tensor.Bytes);
         using ModelText text = gguf is not null ? ModelText.Of(gguf) : ModelText.Of(folder!);
+        (Passport? passport, string? damage) = PassportOf(gguf, folder);
         int context = header?.Config.ContextLength ?? (gguf is not null ? GgufContext(gguf.Metadata) : 0);
         return new ModelSummary
         {
@@ -95,11 +103,25 @@ public sealed record ModelSummary
             BitsPerWeight = elements == 0 ? 0 : 8.0 * stored / elements,
             ContextLength = context,
             Memory = header?.Estimate(contextLength == 0 ? context : contextLength, format) ?? new MemoryEstimate(stored, 0, 0),
-            Tensors = [.. tensors.Select(tensor => new TensorSummary(tensor.Name, tensor.Shape, tensor.TypeName, tensor.Data.Length))],
+            Tensors = [.. tensors.Select(tensor => new TensorSummary(tensor.Name, tensor.Shape, tensor.TypeName, tensor.Bytes))],
             Tokenizer = Describe(text, gguf),
             ChatTemplates = [.. text.ChatTemplates.Keys.Order(StringComparer.Ordinal)],
+            Passport = passport,
+            PassportProblem = damage,
             Origin = gguf is not null ? OriginOf(gguf.Metadata) : hasWeights ? [.. folder!.WeightMetadata.Select(pair => (pair.Key, pair.Value))] : [],
         };
+    }
+
+    private static (Passport? Passport, string? Problem) PassportOf(GgufFile? gguf, HuggingFaceFolder? folder)
+    {
+        try
+        {
+            return (gguf is not null ? PassportJson.Of(gguf) : PassportJson.Of(folder!), null);
+        }
+        catch (ModelFormatException failure)
+        {
+            return (null, failure.Problem);
+        }
     }
 
     private static string? Describe(ModelText text, GgufFile? gguf)
@@ -132,7 +154,7 @@ public sealed record ModelSummary
     [
         .. metadata.Keys
             .Where(key => key.StartsWith("general.", StringComparison.Ordinal) || key.StartsWith("kidogo.", StringComparison.Ordinal))
-            .Where(key => key is not ("general.architecture" or "general.alignment"))
+            .Where(key => key is not ("general.architecture" or "general.alignment" or Passports.Passport.MetadataKey))
             .Take(64)
             .Select(key => (key, metadata.Describe(key))),
     ];

@@ -1,5 +1,4 @@
 // A decoder before its first step of training. Knows no files and no optimiser.
-using System.Text;
 using Kidogo.Models.Families;
 using Kidogo.Tensors;
 
@@ -44,8 +43,6 @@ public static class RandomModel
 
     private sealed class RandomWeights(DecoderConfig config, ulong seed, InitialWeights initial) : IWeightSource
     {
-        private const double TwoToMinus53 = 1.0 / (1L << 53);
-
         public FusedOrder FusedOrder => FusedOrder.Concatenated;
 
         public long? RowsOf(string name) => null;
@@ -68,8 +65,8 @@ public static class RandomModel
             }
 
             Tensor values = new(storedRows, columns);
-            ulong stream = Stream(name);
-            Parallel.For(0, storedRows, row => Fill(values.Row(row), stream + (ulong)((long)row * columns), deviation));
+            ulong stream = PlacedDraws.Stream(name, seed);
+            Parallel.For(0, storedRows, row => PlacedDraws.Normal(values.Row(row), stream + (ulong)((long)row * columns), deviation));
             return new TrainableWeight(values);
         }
 
@@ -78,40 +75,6 @@ public static class RandomModel
             Tensor values = new(1, storedLength);
             values.Span.Fill(name.EndsWith(".bias", StringComparison.Ordinal) || config.Norm.UnitOffset ? 0 : 1);
             return values;
-        }
-
-        // Value i of a stream is a normal number made of two draws at the place i (Box and Muller 1958).
-        private static void Fill(Span<float> values, ulong first, double deviation)
-        {
-            for (int i = 0; i < values.Length; i++)
-            {
-                ulong draw = Mix(first + (ulong)i);
-                double radius = Math.Sqrt(-2 * Math.Log(((draw >> 11) + 1) * TwoToMinus53));
-                values[i] = (float)(deviation * radius * Math.Cos(Math.Tau * (Mix(~draw) >> 11) * TwoToMinus53));
-            }
-        }
-
-        private ulong Stream(string name)
-        {
-            ulong hash = 14695981039346656037; // FNV-1a (Fowler, Noll and Vo), 64 bits
-            foreach (byte unit in Encoding.UTF8.GetBytes(name))
-            {
-                hash = unchecked((hash ^ unit) * 1099511628211);
-            }
-
-            return Mix(hash ^ Mix(seed));
-        }
-
-        // SplitMix64 (Steele, Lea and Flood, OOPSLA 2014, figure 16) at a place.
-        private static ulong Mix(ulong place)
-        {
-            unchecked
-            {
-                ulong z = place * 0x9E3779B97F4A7C15;
-                z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-                z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-                return z ^ (z >> 31);
-            }
         }
     }
 }

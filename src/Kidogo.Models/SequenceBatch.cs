@@ -1,5 +1,6 @@
 // Sequences that go through a model side by side. Knows token ids, not text, and nothing of the model but its limits.
 using System.Runtime.InteropServices;
+using Kidogo.Models.Adapters;
 using Kidogo.Tensors;
 using Kidogo.Tensors.Ops;
 
@@ -28,6 +29,7 @@ public sealed class SequenceBatch : IDisposable
     private readonly List<int> _logitRows = [];
     private readonly List<int> _selectedLogitRows = [];
     private readonly List<KvCache> _temporary = [];
+    private readonly List<RowVariant> _variants = [];
     private SequenceRows[] _rows = [];
     private int _firstSelected;
     private int _countSelected;
@@ -84,8 +86,9 @@ public sealed class SequenceBatch : IDisposable
     /// <param name="cache">What is remembered of the sequence, to which the tokens are added; null to compute the tokens as a whole sequence that nothing is kept of (scoring).</param>
     /// <param name="tokens">The ids, one or more.</param>
     /// <param name="logits">Which rows get logits.</param>
+    /// <param name="adapter">The adapter of the model that the sequence is computed with; <see cref="Adapter.None"/> for the base as it is, null for what the model does by default.</param>
     /// <exception cref="ArgumentException">There are no tokens, or the cache is in the batch already.</exception>
-    public void Add(KvCache? cache, ReadOnlySpan<int> tokens, LogitRows logits)
+    public void Add(KvCache? cache, ReadOnlySpan<int> tokens, LogitRows logits, Adapter? adapter = null)
     {
         if (tokens.IsEmpty)
         {
@@ -102,7 +105,7 @@ public sealed class SequenceBatch : IDisposable
 
         int first = _tokens.Count;
         _tokens.AddRange(tokens);
-        _sequences.Add(new Sequence(cache, cache is null, first, tokens.Length, 0));
+        _sequences.Add(new Sequence(cache, cache is null, first, tokens.Length, 0, adapter, 0));
         for (int row = logits == LogitRows.All ? first : _tokens.Count - 1; logits != LogitRows.None && row < _tokens.Count; row++)
         {
             _logitRows.Add(row);
@@ -136,7 +139,13 @@ public sealed class SequenceBatch : IDisposable
                 throw new ArgumentException($"The sequence is {sequence.Rows} tokens long, but the model has learned {model.Config.LearnedPositions} positions. Cut the text into shorter windows.");
             }
 
-            sequence = sequence with { Cache = null, RotaryLength = sequence.Rows };
+            int number = model.Adapters.NumberOf(sequence.Adapter);
+            if (number != model.Adapters.DefaultNumber)
+            {
+                throw new ArgumentException("Sequences of a training batch are computed with the model's own adapter; choose that one, and name none here.");
+            }
+
+            sequence = sequence with { Cache = null, RotaryLength = sequence.Rows, AdapterNumber = number };
             for (int i = 0; i < sequence.Rows; i++)
             {
                 _positions.Add(i);
@@ -157,6 +166,13 @@ public sealed class SequenceBatch : IDisposable
                 throw new ArgumentException("A cache in the batch was made by another model.");
             }
 
+            int number = model.Adapters.NumberOf(sequence.Adapter);
+            if (cache.Length > 0 && cache.AdapterNumber != number)
+            {
+                throw new ArgumentException("What is in a cache was computed with another adapter than the sequence goes on with. Clear the cache, or give the adapter that the sequence began with.");
+            }
+
+            cache.AdapterNumber = number;
             int start = cache.Length;
             long end = (long)start + sequence.Rows;
             int limit = model.Config.LearnedPositions > 0 ? Math.Min(model.Config.LearnedPositions, cache.ContextLength) : cache.ContextLength;
@@ -165,7 +181,7 @@ public sealed class SequenceBatch : IDisposable
                 throw new ArgumentException($"The sequence would be {end} tokens long ({start} cached and {sequence.Rows} new), but the context has {limit}. Shorten the text, or declare a longer context if the model allows.");
             }
 
-            sequence = sequence with { Cache = cache, RotaryLength = cache.ContextLength };
+            sequence = sequence with { Cache = cache, RotaryLength = cache.ContextLength, AdapterNumber = number };
             for (int i = 0; i < sequence.Rows; i++)
             {
                 _positions.Add(start + i);
@@ -218,6 +234,49 @@ public sealed class SequenceBatch : IDisposable
         return _rows.AsSpan(0, _countSelected);
     }
 
+    /// <summary>Which adapters the rows that are computed now have, neighbours of one adapter together.</summary>
+    internal ReadOnlySpan<RowVariant> RowVariants()
+    {
+        _variants.Clear();
+        for (int i = _firstSelected; i < _firstSelected + _countSelected; i++)
+        {
+            AddVariant(_sequences[i].Rows, _sequences[i].AdapterNumber);
+        }
+
+        return CollectionsMarshal.AsSpan(_variants);
+    }
+
+    /// <summary>The same of the rows that get logits.</summary>
+    internal ReadOnlySpan<RowVariant> LogitVariants()
+    {
+        _variants.Clear();
+        int i = _firstSelected;
+        foreach (int row in _selectedLogitRows)
+        {
+            while (_firstRow + row >= _sequences[i].FirstRow + _sequences[i].Rows)
+            {
+                i++;
+            }
+
+            AddVariant(1, _sequences[i].AdapterNumber);
+        }
+
+        return CollectionsMarshal.AsSpan(_variants);
+    }
+
+    private void AddVariant(int rows, int number)
+    {
+        RowVariant last = _variants.Count > 0 ? _variants[^1] : default;
+        if (_variants.Count > 0 && last.Variant == number)
+        {
+            _variants[^1] = last with { Rows = last.Rows + rows };
+        }
+        else
+        {
+            _variants.Add(new RowVariant(last.FirstRow + last.Rows, rows, number));
+        }
+    }
+
     private void CheckFilled(DecoderModel model)
     {
         if (_sequences.Count == 0)
@@ -262,5 +321,7 @@ public sealed class SequenceBatch : IDisposable
     /// <param name="FirstRow">Its first row in the batch.</param>
     /// <param name="Rows">How many.</param>
     /// <param name="RotaryLength">What a rotation that depends on the length goes by.</param>
-    private readonly record struct Sequence(KvCache? Cache, bool IsTemporary, int FirstRow, int Rows, int RotaryLength);
+    /// <param name="Adapter">The adapter that was asked for.</param>
+    /// <param name="AdapterNumber">Its number in the model, once that is known; 0 for none.</param>
+    private readonly record struct Sequence(KvCache? Cache, bool IsTemporary, int FirstRow, int Rows, int RotaryLength, Adapter? Adapter, int AdapterNumber);
 }

@@ -62,14 +62,16 @@ internal sealed class TensorSource : IWeightSource
         ArgumentNullException.ThrowIfNull(context);
         StoredTensor tensor = CheckMatrix(name, storedRows, columns);
         Fill?.Invoke(tensor);
-        if (_isInputMajor(name))
-        {
-            return Weight.FromDense(Transposed(tensor, storedRows, columns, rowOrder, ScaleOf(name)));
-        }
-
         try
         {
-            return Weight.Open(new StoredMatrix(tensor.Format, rowOrder?.Length ?? storedRows, columns, tensor.Data, rowOrder, ScaleOf(name)), context);
+            if (_isInputMajor(name))
+            {
+                return Weight.FromDense(Transposed(tensor, storedRows, columns, rowOrder, ScaleOf(name)));
+            }
+
+            return tensor.Plain is { } plain
+                ? Weight.Open(plain.Open(rowOrder), context)
+                : Weight.Open(new StoredMatrix(tensor.Format, rowOrder?.Length ?? storedRows, columns, tensor.Data, rowOrder, ScaleOf(name)), context);
         }
         catch (InvalidDataException damage)
         {
@@ -107,7 +109,7 @@ internal sealed class TensorSource : IWeightSource
             throw WrongShape(tensor, $"[{rows}, {width}]");
         }
 
-        if (tensor.Columns % tensor.Format.BlockSize != 0)
+        if (tensor.Plain is null && tensor.Columns % tensor.Format.BlockSize != 0)
         {
             throw new ModelFormatException(
                 tensor.Data.File.Path, tensor.Data.Offset, $"The tensor {ModelFormatException.Quote(tensor.Name)} has rows of {tensor.Columns} weights, which are no whole {tensor.Format.Name} blocks of {tensor.Format.BlockSize}.");
@@ -135,7 +137,17 @@ internal sealed class TensorSource : IWeightSource
 
     /// <summary>Bytes that the tensors of a decoder of <paramref name="layers"/> layers have in their files.</summary>
     public long Bytes(int layers) =>
-        _tensors.Sum(pair => CanonicalNames.TrySplitLayer(pair.Key, out int layer, out _) && layer >= layers ? 0 : pair.Value.Data.Length);
+        _tensors.Sum(pair => CanonicalNames.TrySplitLayer(pair.Key, out int layer, out _) && layer >= layers ? 0 : pair.Value.Bytes);
+
+    /// <summary>Bytes that they take once they are loaded.</summary>
+    public long LoadedBytes(int layers) =>
+        _tensors.Sum(pair => CanonicalNames.TrySplitLayer(pair.Key, out int layer, out _) && layer >= layers ? 0 : LoadedBytes(pair.Key, pair.Value));
+
+    private long LoadedBytes(string name, StoredTensor tensor) =>
+        tensor.Shape.Length <= 1 || !tensor.IsWeight ? tensor.Data.Length
+        : _isInputMajor(name) ? Weight.MemoryBytesOf(Export.FloatFormats.F32, tensor.Columns, tensor.Rows) // turned round in float32
+        : tensor.Plain is { } plain ? Weight.MemoryBytesOf(plain.Format, plain.Rows, plain.Columns)
+        : Weight.MemoryBytesOf(tensor.Format, tensor.Rows, tensor.Columns);
 
     /// <summary>Refuses a file that has weights in a layer that nothing asked for, be it one of the first <paramref name="layers"/> or beyond them.</summary>
     public void RefuseUnused(int layers)
@@ -181,7 +193,8 @@ internal sealed class TensorSource : IWeightSource
     private static Tensor Transposed(StoredTensor tensor, int outputs, int inputs, int[]? rowOrder, float scale)
     {
         const int Tile = 16; // inputs that are decoded before they are written, so that a cache line of the result is written at once
-        StoredMatrix stored = new(tensor.Format, inputs, outputs, tensor.Data, scale: scale);
+        PlainMatrix? plain = tensor.Plain?.Open();
+        StoredMatrix? stored = plain is null ? new(tensor.Format, inputs, outputs, tensor.Data, scale: scale) : null;
         int rows = rowOrder?.Length ?? outputs;
         Tensor dense = new(rows, inputs);
         Span<float> values = dense.Span;
@@ -191,7 +204,15 @@ internal sealed class TensorSource : IWeightSource
             int count = Math.Min(Tile, inputs - first);
             for (int i = 0; i < count; i++)
             {
-                stored.DecodeRow(first + i, lines.AsSpan(i * outputs, outputs));
+                Span<float> line = lines.AsSpan(i * outputs, outputs);
+                if (plain is null)
+                {
+                    stored!.DecodeRow(first + i, line);
+                }
+                else
+                {
+                    plain.DecodeRow(first + i, line);
+                }
             }
 
             for (int r = 0; r < rows; r++)

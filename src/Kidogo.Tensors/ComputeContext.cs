@@ -11,11 +11,18 @@ public enum ComputePrecision
     Exact,
 }
 
+/// <summary>Neighbouring rows of a pass that are computed with one variant of the weights.</summary>
+/// <param name="FirstRow">Their first.</param>
+/// <param name="Rows">How many.</param>
+/// <param name="Variant">The variant, by a number that layers know; 0 for the weights as they are.</param>
+public readonly record struct RowVariant(int FirstRow, int Rows, int Variant);
+
 /// <summary>The surroundings of a forward pass. One pass at a time.</summary>
 public sealed class ComputeContext : IDisposable
 {
     private readonly Workspace _workspace = new();
     private readonly GradientTape? _tape;
+    private readonly List<RowVariant> _variants = [];
 
     private ComputeContext(int threads, ComputePrecision precision, bool isTraining, bool checkpointActivations, bool storesBFloat16)
     {
@@ -80,11 +87,22 @@ public sealed class ComputeContext : IDisposable
     /// <summary>Bytes of the tensors of a training context: rented, or waiting to be rented again. 0 in inference.</summary>
     public long TapeBytes => _tape?.Bytes ?? 0;
 
+    /// <summary>Which variant of the weights each row of the pass is computed with, in the order of rows; empty where all rows are alike.</summary>
+    public ReadOnlySpan<RowVariant> Variants => System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_variants);
+
     /// <summary>The reusable work items and scratch buffers of the ops.</summary>
     internal Ops.OpWorks Works { get; }
 
     /// <summary>A tensor of undefined content, valid until <see cref="ReleaseTo"/> returns to an earlier mark; in training until the backward pass has used it.</summary>
     public Tensor Rent(int rows, int columns) => _tape?.Rent(rows, columns) ?? _workspace.Rent(rows, columns);
+
+    /// <summary>Says which variant of the weights rows are computed with from here on.</summary>
+    /// <param name="variants">In the order of rows, without gaps; empty where all rows are alike.</param>
+    public void SetVariants(ReadOnlySpan<RowVariant> variants)
+    {
+        _variants.Clear();
+        _variants.AddRange(variants);
+    }
 
     /// <summary>Remembers what is rented now.</summary>
     public int Mark() => _workspace.Mark();

@@ -30,22 +30,37 @@ public sealed record MemoryPlan(long WeightBytes, long GradientBytes, long Optim
         long parameters = config.ParameterCount;
         long hidden = config.Layers.Sum(layer => (config.HiddenSize * ((2L * layer.QuerySize) + (2L * layer.KvSize)))
             + ((layer.Gated ? 3L : 2L) * config.HiddenSize * layer.IntermediateSize));
-        long optimizer = recipe.Optimizer.Kind switch
-        {
-            OptimizerKind.Sgd => recipe.Optimizer.Momentum == 0 ? 0 : 4 * parameters,
-            OptimizerKind.Lion => 4 * parameters,
-            OptimizerKind.Adafactor => (long)(0.02 * parameters),
-            OptimizerKind.Muon => (8 * parameters) - (4 * hidden),
-            _ => 8 * parameters,
-        };
-        long tokens = (long)recipe.Batch.Sequences!.Value / recipe.Batch.Accumulate!.Value * recipe.Batch.Context!.Value;
+        long tokens = TokensOfPass(recipe);
         return new MemoryPlan(
             4 * parameters,
             4 * parameters,
-            optimizer,
+            OptimizerBytesFor(recipe.Optimizer, parameters, hidden),
             Activations(config, tokens, recipe.Precision),
             Program + Packed(config, tokens));
     }
+
+    /// <summary>Estimates the training of an adapter: the model keeps its format, and has neither gradients nor an optimiser's state.</summary>
+    /// <param name="config">The model.</param>
+    /// <param name="weightBytes">Bytes that its weights take.</param>
+    /// <param name="trained">Weights of the adapter.</param>
+    /// <param name="recipe">A resolved recipe.</param>
+    public static MemoryPlan ForAdapter(DecoderConfig config, long weightBytes, long trained, Recipe recipe) => new(
+        weightBytes + (4 * trained),
+        4 * trained,
+        OptimizerBytesFor(recipe.Optimizer, trained, trained),
+        Activations(config, TokensOfPass(recipe), recipe.Precision),
+        Program + Packed(config, TokensOfPass(recipe)));
+
+    private static long TokensOfPass(Recipe recipe) => (long)recipe.Batch.Sequences!.Value / recipe.Batch.Accumulate!.Value * recipe.Batch.Context!.Value;
+
+    private static long OptimizerBytesFor(OptimizerRecipe optimizer, long parameters, long hidden) => optimizer.Kind switch
+    {
+        OptimizerKind.Sgd => optimizer.Momentum == 0 ? 0 : 4 * parameters,
+        OptimizerKind.Lion => 4 * parameters,
+        OptimizerKind.Adafactor => (long)(0.02 * parameters),
+        OptimizerKind.Muon => (8 * parameters) - (4 * hidden),
+        _ => 8 * parameters,
+    };
 
     /// <summary>Why a run would not fit, with numbers and what to do; null where it fits.</summary>
     /// <param name="memory">What the machine has.</param>
@@ -75,7 +90,7 @@ public sealed record MemoryPlan(long WeightBytes, long GradientBytes, long Optim
     }
 
     /// <summary>What a pass keeps for its gradients, and what lies beside that where it takes most: in the last block, when the way back begins.</summary>
-    private static long Activations(DecoderConfig config, long tokens, PrecisionRecipe precision)
+    internal static long Activations(DecoderConfig config, long tokens, PrecisionRecipe precision)
     {
         long hidden = config.HiddenSize;
         long kept = 0; // values for each token

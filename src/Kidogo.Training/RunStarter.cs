@@ -3,11 +3,14 @@ using System.Globalization;
 using Kidogo.Data;
 using Kidogo.Evaluation.Machine;
 using Kidogo.Models;
+using Kidogo.Models.Adapters;
 using Kidogo.Models.Export;
 using Kidogo.Models.Families;
 using Kidogo.Models.Files;
+using Kidogo.Models.Passports;
 using Kidogo.Tensors;
 using Kidogo.Text.Tokenizers;
+using Kidogo.Training.Adapters;
 using Kidogo.Training.Checkpoints;
 using Kidogo.Training.Recipes;
 
@@ -35,7 +38,7 @@ public static class RunStarter
             throw new TrainingFailedException($"{output} is a file, where a folder was expected. Give another --out.");
         }
 
-        if (IsBegun(output) || File.Exists(Path.Combine(output, CheckpointWriter.WeightsName)))
+        if (IsBegun(output) || File.Exists(Path.Combine(output, CheckpointWriter.WeightsName)) || PeftFolder.IsOne(output))
         {
             throw new TrainingFailedException($"{output} holds a model or a run already. To go on with the run: kidogo train --resume "
                 + $"{recipe.Output.Folder}. To begin another: give another --out, or remove the folder.");
@@ -76,7 +79,7 @@ public static class RunStarter
     private static void RefuseForeign(string output, Recipe recipe)
     {
         string[] written = ["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja",
-            "model.safetensors.index.json", TrainingLog.FileName, Trainer.CurveName, "checkpoints"];
+            "model.safetensors.index.json", Passport.FileName, CheckpointWriter.GgufAdapterName, TrainingLog.FileName, Trainer.CurveName, "checkpoints"];
         if (written.FirstOrDefault(name => Path.Exists(Path.Combine(output, name))) is { } there && new DirectoryInfo(Path.Combine(output, there)) is { } found
             && (!found.Exists || found.EnumerateFileSystemInfos().Any()))
         {
@@ -116,6 +119,12 @@ public static class RunStarter
     /// <summary>Makes the checkpoint of step 0.</summary>
     internal static void Prepare(Recipe recipe, TrainingObserver observer, CancellationToken cancellation)
     {
+        if (recipe.Adapter is not null)
+        {
+            AdaptedBase.Prepare(recipe, observer, cancellation);
+            return;
+        }
+
         using FirstModel first = recipe.Model.From is { } from ? GoOn(recipe, from, observer) : New(recipe, observer, cancellation);
         Recipe resolved = RecipeDefaults.Resolve(recipe, first.Config.ParameterCount, first.ModelContext);
         if (first.ModelContext > 0 && resolved.Batch.Context > first.ModelContext)
@@ -133,7 +142,8 @@ public static class RunStarter
         cancellation.ThrowIfCancellationRequested();
         using DecoderModel model = first.Make(config, resolved);
         TrainingState state = new() { Step = 0, Tokens = 0, Recipe = resolved };
-        CheckpointWriter.Write(new CheckpointFolder(resolved.Output.Folder), state, model.Config, ModelParameters.Of(model), first.Surroundings, null);
+        ModelSurroundings surroundings = first.Surroundings with { Passport = TrainingPassport.Begin(resolved, first.From) };
+        CheckpointWriter.Write(new CheckpointFolder(resolved.Output.Folder), state, model.Config, ModelParameters.Of(model), surroundings, null);
         DeleteConverted(resolved.Output.Folder);
     }
 
@@ -171,7 +181,7 @@ public static class RunStarter
             ModelWords.Complete(words, recipe, header.Config.VocabSize, observer);
             observer.Say($"going on from {located}: {header.Architecture}, {header.Config.ParameterCount} parameters");
             return new FirstModel(header.Config, header.Config.ContextLength, Surroundings(header.Family, words, earlier),
-                (_, resolved) => Decode(path, resolved), header);
+                (_, resolved) => Decode(path, resolved), header) { From = located };
         }
         catch
         {
@@ -238,6 +248,9 @@ public static class RunStarter
     private sealed record FirstModel(DecoderConfig Config, int ModelContext, ModelSurroundings Surroundings, Func<DecoderConfig, Recipe, DecoderModel> Make,
         ModelHeader? Header) : IDisposable
     {
+        /// <summary>Where the model gone on from lies; null for a new one.</summary>
+        public string? From { get; init; }
+
         public void Dispose() => Header?.Dispose();
     }
 }

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Text;
 using Kidogo.Data;
 using Kidogo.Models.Files;
+using Kidogo.Models.Passports;
 using Kidogo.Training.Checkpoints;
 
 namespace Kidogo.Training;
@@ -100,9 +101,10 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
             string good = last >= 0
                 ? $"the last good checkpoint is {run.Checkpoints.Of(last)}"
                 : "there is no checkpoint from before them";
+            string other = last > 0 && run.Recipe.Adapter is null ? $", or from that checkpoint (--from {run.Checkpoints.Of(last)} --out ANOTHER)" : "";
             throw new TrainingFailedException(
                 $"Step {step + 1}: {failure.Message}. No weight was changed by it; {good}. Begin again with a lower learning_rate, a longer warmup or "
-                + $"a lower clip{(last > 0 ? $", or from that checkpoint (--from {run.Checkpoints.Of(last)} --out ANOTHER)" : "")}.",
+                + $"a lower clip{other}.",
                 failure);
         }
 
@@ -110,7 +112,10 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
         run.Advance(run.State with { Step = step + 1, Tokens = run.State.Tokens + tokens, Position = run.Stream.Position });
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         return new StepRecord(step + 1, outcome.Loss, run.Recipe.Optimizer.LearningRate!.Value * factor, outcome.GradientNorm, run.State.Tokens,
-            tokens / seconds);
+            tokens / seconds)
+        {
+            TrainableParameters = run.Recipe.Adapter is null ? null : run.Plan.TrainableParameters,
+        };
     }
 
     private void Sample(long step)
@@ -134,8 +139,11 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
 
     private TrainingResult Finish()
     {
-        CheckpointWriter.WriteFinished(run.Output, run.Model.Config, run.Parameters, run.Surroundings);
         IReadOnlyList<StepRecord> records = TrainingLog.Read(run.Output);
+        Passport? passport = run.Surroundings.Passport is { } begun
+            ? TrainingPassport.With(TrainingPassport.At(begun, run.Recipe, run.State.Step, run.State.Tokens), records)
+            : null;
+        CheckpointWriter.WriteFinished(run.Output, run.Model.Config, run.Parameters, run.Surroundings with { Passport = passport });
         NewFile.Write(Path.Combine(run.Output, CurveName), Encoding.UTF8.GetBytes(LossCurve.Svg(records)));
         return new TrainingResult(run.Output, records);
     }

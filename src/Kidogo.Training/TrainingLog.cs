@@ -53,7 +53,11 @@ public sealed class TrainingLog : IDisposable
             double evalLoss = Number("eval_loss");
             records.Add(new StepRecord((long)Number("step"), Number("loss"), Number("learning_rate"), Number("gradient_norm"), (long)Number("tokens"),
                 Number("tokens_per_second"),
-                double.IsNaN(evalLoss) ? null : new EvaluationRecord(evalLoss, Number("eval_bits_per_byte"), 0) { Sources = Sources(json.RootElement) }));
+                double.IsNaN(evalLoss) ? null : new EvaluationRecord(evalLoss, Number("eval_bits_per_byte"), 0) { Sources = Sources(json.RootElement) })
+            {
+                TrainableParameters = json.RootElement.TryGetProperty("trainable_parameters", out JsonElement trainable)
+                    && trainable.TryGetInt64(out long count) ? count : null,
+            });
         }
 
         return records;
@@ -69,6 +73,11 @@ public sealed class TrainingLog : IDisposable
         json.WriteNumber("gradient_norm", record.GradientNorm);
         json.WriteNumber("tokens", record.Tokens);
         json.WriteNumber("tokens_per_second", Math.Round(record.TokensPerSecond, 1));
+        if (record.TrainableParameters is { } trainable)
+        {
+            json.WriteNumber("trainable_parameters", trainable);
+        }
+
         if (record.Evaluation is { } evaluation)
         {
             json.WriteNumber("eval_loss", evaluation.Loss);

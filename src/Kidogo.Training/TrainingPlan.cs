@@ -15,6 +15,9 @@ namespace Kidogo.Training;
 public sealed record TrainingPlan(DecoderConfig Config, Recipe Recipe, MemoryPlan Memory, long Steps, long FirstStep, double SecondsPerStep,
     long TrainingTokens)
 {
+    /// <summary>Weights that are trained: all, or those of the adapter.</summary>
+    public long TrainableParameters { get; init; } = Config.ParameterCount;
+
     /// <summary>Tokens of a step.</summary>
     public long TokensPerStep => (long)Recipe.Batch.Sequences!.Value * Recipe.Batch.Context!.Value;
 
@@ -38,7 +41,11 @@ public sealed record TrainingPlan(DecoderConfig Config, Recipe Recipe, MemoryPla
 /// <param name="TokensPerSecond">Of this step alone.</param>
 /// <param name="Evaluation">What the held-out text gave after the step; null where it was not asked.</param>
 public sealed record StepRecord(long Step, double Loss, double LearningRate, double GradientNorm, long Tokens, double TokensPerSecond,
-    EvaluationRecord? Evaluation = null);
+    EvaluationRecord? Evaluation = null)
+{
+    /// <summary>Weights that are trained, where these are an adapter's; null where they are the model's.</summary>
+    public long? TrainableParameters { get; init; }
+}
 
 /// <summary>What held-out text gave.</summary>
 /// <param name="Loss">Nats a token.</param>

@@ -4,9 +4,12 @@ using System.Globalization;
 using Kidogo.Data;
 using Kidogo.Evaluation.Machine;
 using Kidogo.Models;
+using Kidogo.Models.Adapters;
 using Kidogo.Models.Files;
+using Kidogo.Models.Passports;
 using Kidogo.Tensors;
 using Kidogo.Text.Tokenizers;
+using Kidogo.Training.Adapters;
 using Kidogo.Training.Checkpoints;
 using Kidogo.Training.Optimizers;
 using Kidogo.Training.Recipes;
@@ -164,6 +167,7 @@ public sealed class TrainingRun : IDisposable
         Threads = threads > 0 ? threads : Recipe.Precision.Threads > 0 ? Recipe.Precision.Threads : MachineInfo.CountPhysicalCores();
         MemoryPlan memory = LoadModel(folder);
         Data = Own(PreparedData.Prepare(DataOptions(), Tokenizer, Chat(folder), observer.DataProgress, cancellation));
+        Surroundings = Surroundings with { Passport = Surroundings.Passport is { } begun ? TrainingPassport.With(begun, Data) : null };
         foreach (string warning in Data.Warnings)
         {
             observer.Warn(warning);
@@ -216,6 +220,11 @@ public sealed class TrainingRun : IDisposable
 
     private MemoryPlan LoadModel(string folder)
     {
+        if (Recipe.Adapter is not null)
+        {
+            return LoadAdapter(folder);
+        }
+
         using ModelHeader header = ModelHeader.Open(folder);
         MemoryPlan memory = MemoryPlan.For(header.Config, Recipe);
         if (memory.Refusal(MachineMemory.Read(), Recipe) is { } refusal)
@@ -229,8 +238,23 @@ public sealed class TrainingRun : IDisposable
         Parameters = ModelParameters.MakeTrainable(Model);
         Dictionary<string, ReadOnlyMemory<byte>> words = ModelWords.OfFolder(folder);
         Tokenizer = ModelWords.Read(words);
-        Surroundings = RunStarter.Surroundings(loaded.Family, words, File.ReadAllBytes(Path.Combine(folder, "config.json")));
+        Surroundings = RunStarter.Surroundings(loaded.Family, words, File.ReadAllBytes(Path.Combine(folder, "config.json"))) with
+        {
+            Passport = PassportJson.Of(header) ?? TrainingPassport.Begin(Recipe, null),
+        };
         loaded.Header.Dispose(); // all is decoded, and the checkpoint may go
+        return memory;
+    }
+
+    private MemoryPlan LoadAdapter(string folder)
+    {
+        Context = Own(ComputeContext.Training(Threads, Recipe.Precision.CheckpointActivations, Recipe.Precision.IsBFloat16));
+        (LoadedModel loaded, Adapter adapter, MemoryPlan memory) = AdaptedBase.Open(folder, Recipe, Context);
+        Model = Own(loaded).Model;
+        Parameters = ModelParameters.Of(Model);
+        Dictionary<string, ReadOnlyMemory<byte>> words = ModelWords.OfFolder(folder);
+        Tokenizer = ModelWords.Read(words);
+        Surroundings = RunStarter.Surroundings(loaded.Family, words, null) with { Adapter = adapter };
         return memory;
     }
 
@@ -275,7 +299,10 @@ public sealed class TrainingRun : IDisposable
         }
 
         Schedule = new LearningRateSchedule(Recipe.Optimizer.Schedule, steps, warmup, Recipe.Optimizer.FinalRate, Recipe.Optimizer.DecayShare ?? 0.2);
-        Plan = new TrainingPlan(Model.Config, Recipe, memory, steps, State.Step, seconds, Data.Sources.Sum(source => source.TrainingTokens));
+        Plan = new TrainingPlan(Model.Config, Recipe, memory, steps, State.Step, seconds, Data.Sources.Sum(source => source.TrainingTokens))
+        {
+            TrainableParameters = Parameters.Sum(parameter => (long)parameter.Values.Length),
+        };
     }
 
     /// <summary>Seconds of a step: of the second of two that change no weight.</summary>

@@ -27,12 +27,12 @@ public sealed class CommandLineTests
     public void Help_ListsTheVerbsThatExistAndNoOthers()
     {
         string help = KidogoProcess.Run("--help").Output;
-        foreach (string verb in (string[])["run", "next", "inspect", "tokenize", "detokenize", "template", "logits", "bench", "eval", "convert", "quantize", "tokenizer", "train", "doctor"])
+        foreach (string verb in (string[])["run", "next", "inspect", "tokenize", "detokenize", "template", "logits", "bench", "eval", "convert", "quantize", "tokenizer", "train", "serve", "key", "doctor"])
         {
             Assert.Contains($"  {verb} ", help, StringComparison.Ordinal);
         }
 
-        foreach (string verb in (string[])["serve", "prune", "distil", "embed", "pull"])
+        foreach (string verb in (string[])["prune", "distil", "embed", "pull"])
         {
             Assert.DoesNotContain($"  {verb} ", help, StringComparison.Ordinal);
         }

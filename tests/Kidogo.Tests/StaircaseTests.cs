@@ -14,11 +14,12 @@ public sealed class StaircaseTests
         ["Kidogo.Text"] = [],
         ["Kidogo.Models"] = ["Kidogo.Tensors", "Kidogo.Text"],
         ["Kidogo.Inference"] = ["Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
+        ["Kidogo.Serving"] = ["Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
         ["Kidogo.Evaluation"] = ["Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
         ["Kidogo.Data"] = ["Kidogo.Text"],
         ["Kidogo.Training"] = ["Kidogo.Data", "Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
         ["Kidogo.Compression"] = ["Kidogo.Data", "Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text", "Kidogo.Training"],
-        ["Kidogo.Cli"] = ["Kidogo.Compression", "Kidogo.Data", "Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text", "Kidogo.Training"],
+        ["Kidogo.Cli"] = ["Kidogo.Compression", "Kidogo.Data", "Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Serving", "Kidogo.Tensors", "Kidogo.Text", "Kidogo.Training"],
     };
 
     /// <summary>Packages that a room may use; none may be added elsewhere without a decision.</summary>
@@ -46,6 +47,14 @@ public sealed class StaircaseTests
         Assert.Empty(references.Except(s_allowed[room]));
         IEnumerable<string> packages = project.Descendants("PackageReference").Select(reference => reference.Attribute("Include")!.Value);
         Assert.Empty(packages.Except(s_packages.GetValueOrDefault(room, [])));
+    }
+
+    [Theory]
+    [MemberData(nameof(Rooms))]
+    public void Project_AspNetCore_IsInServingAlone(string room)
+    {
+        XDocument project = XDocument.Load(Path.Combine(Sources, room, $"{room}.csproj"));
+        Assert.Equal(room == "Kidogo.Serving", project.Descendants("FrameworkReference").Any());
     }
 
     [Theory]

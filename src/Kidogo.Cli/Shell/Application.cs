@@ -5,6 +5,7 @@ using System.CommandLine.Parsing;
 using System.Reflection;
 using Kidogo.Cli.Verbs;
 using Kidogo.Compression.Calibration;
+using Kidogo.Compression.Search;
 using Kidogo.Data;
 using Kidogo.Inference.Sampling;
 using Kidogo.Models;
@@ -84,12 +85,19 @@ internal static class Application
         TokenizerVerb.Create(session),
         TemplateVerb.Create(session),
         LogitsVerb.Create(session),
+        EmbedVerb.Create(session),
         BenchVerb.Create(session),
         EvalVerb.Create(session),
         TrainVerb.Create(session),
+        AdaptVerb.Create(session),
+        MergeVerb.Create(session),
         ConvertVerb.Create(session),
         CalibrateVerb.Create(session),
         QuantizeVerb.Create(session),
+        TrimVocabularyVerb.Create(session),
+        VerifyVerb.Create(session),
+        ServeVerb.Create(session),
+        KeyVerb.Create(session),
         DoctorVerb.Create(session),
     ];
 
@@ -187,7 +195,7 @@ internal static class Application
         {
             IOException full when NewFile.IsDiskFull(full) => (ExitCode.Failed, "The disk is full: standard output could not be written. Free some space, or send it elsewhere."),
             UsageException or RecipeException => (ExitCode.WrongUse, failure.Message),
-            FailureException or TrainingFailedException or DamagedLogitsException or ModelFormatException or ModelTensorException or CalibrationException or DataFormatException or TokenizerException
+            FailureException or TrainingFailedException or DamagedLogitsException or ModelFormatException or ModelTensorException or CalibrationException or SizeTargetException or DataFormatException or TokenizerException
                 or ChatTemplateException or IOException or NotSupportedException => (ExitCode.Failed, failure.Message),
             UnauthorizedAccessException => (ExitCode.Failed, $"{failure.Message.TrimEnd('.')}. Check the permissions of the file and its folder."),
             ArgumentException argument => (ExitCode.Failed, WithoutParameter(argument)),

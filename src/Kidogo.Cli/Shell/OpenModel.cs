@@ -2,6 +2,7 @@
 using Kidogo.Compression.Quantization;
 using Kidogo.Evaluation.Machine;
 using Kidogo.Models;
+using Kidogo.Models.Adapters;
 using Kidogo.Models.Files;
 using Kidogo.Tensors;
 
@@ -12,7 +13,11 @@ namespace Kidogo.Cli.Shell;
 /// <param name="Threads">Threads; null for the physical cores.</param>
 /// <param name="Exact">Float32 throughout.</param>
 /// <param name="LoadAs">A mix of formats to quantise to while loading; null for as the files are.</param>
-internal sealed record ModelRequest(string? Model, int? Threads, bool Exact, string? LoadAs = null);
+internal sealed record ModelRequest(string? Model, int? Threads, bool Exact, string? LoadAs = null)
+{
+    /// <summary>An adapter to compute with; null for none.</summary>
+    public string? Adapter { get; init; }
+}
 
 /// <summary>A loaded model with its surroundings.</summary>
 internal sealed class OpenModel : IDisposable
@@ -74,12 +79,31 @@ internal sealed class OpenModel : IDisposable
                     bar.Report(done, total);
                 },
             });
+            try
+            {
+                Attach(request.Adapter, loaded, context);
+            }
+            catch
+            {
+                loaded.Dispose();
+                throw;
+            }
+
             return new OpenModel(context, loaded);
         }
         catch
         {
             context.Dispose();
             throw;
+        }
+    }
+
+    private static void Attach(string? adapter, LoadedModel loaded, ComputeContext context)
+    {
+        if (adapter is not null)
+        {
+            string path = AdapterFiles.Locate(adapter, ModelPlaces.FromEnvironment());
+            loaded.Model.Adapters.Attach(AdapterFiles.Open(path, loaded.Header, loaded.Model), context);
         }
     }
 

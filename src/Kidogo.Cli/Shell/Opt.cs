@@ -33,6 +33,19 @@ internal static class Opt
         name, description, "X", string.Create(CultureInfo.InvariantCulture, $"a number from {min} to {max}"),
         text => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && value >= min && value <= max ? value : null);
 
+    /// <summary>Bytes, with a unit or without: 60000000, 60MB, 57.2MiB.</summary>
+    public static Option<long?> Bytes(string name, string description) => Value<long>(name, description, "SIZE", "a number of bytes such as 60MB, 57.2MiB or 60000000", ReadBytes);
+
+    private static long? ReadBytes(string text)
+    {
+        string digits = text.TrimEnd([.. "bBiIkKmMgG "]);
+        double? unit = text[digits.Length..].Trim().ToUpperInvariant() switch
+        {
+            "" or "B" => 1, "K" or "KB" => 1e3, "M" or "MB" => 1e6, "G" or "GB" => 1e9, "KIB" => 1024, "MIB" => 1024 * 1024, "GIB" => 1024 * 1024 * 1024, _ => null,
+        };
+        return unit is not null && double.TryParse(digits, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double number) && number > 0 && number * unit < 1e18 ? (long)(number * unit) : null;
+    }
+
     /// <summary>One of a few words.</summary>
     public static Option<string?> Choice(string name, string description, params string[] words) => new(name)
     {
@@ -65,6 +78,9 @@ internal static class Opt
 
     /// <summary>A format that weights are brought into while they are loaded.</summary>
     public static Option<string?> LoadAs() => Text("--load-as", "FORMAT", "Quantise while loading, with no file in between: Q4_0, Q8_0, Q4_K_M or another that kidogo quantize knows");
+
+    /// <summary>An adapter over the model.</summary>
+    public static Option<string?> Adapter() => Text("--adapter", "NAME|FOLDER|FILE", "An adapter to compute with: a PEFT folder, a GGUF adapter, a name in models/adapters, or org/name of the model cache");
 
     /// <summary>A chat template in place of the model's own.</summary>
     public static Option<string?> ChatTemplate() => Text("--chat-template", "NAME|FILE", "A chat template in place of the model's own: a built-in name or a Jinja file");

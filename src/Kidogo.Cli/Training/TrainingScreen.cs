@@ -42,6 +42,13 @@ internal sealed class TrainingScreen(Session session, bool json) : TrainingObser
         string layers = plan.Config.NumLayers == 1 ? "1 layer" : $"{plan.Config.NumLayers} layers";
         session.Tell($"model: {Show.Count(plan.Parameters)} parameters ({plan.Parameters}), {layers} of width {plan.Config.HiddenSize}, "
             + $"vocabulary {plan.Config.VocabSize}");
+        if (plan.Recipe.Adapter is { } adapter)
+        {
+            session.Tell(string.Create(CultureInfo.InvariantCulture, $"adapter: {adapter.Method.ToString().ToLowerInvariant()} of rank {adapter.Rank}, "
+                + $"{Show.Count(plan.TrainableParameters)} trainable parameters ({plan.TrainableParameters}), "
+                + $"{100.0 * plan.TrainableParameters / plan.Parameters:0.00} % of the model's"));
+        }
+
         session.Tell($"memory: about {Show.Bytes(plan.Memory.TotalBytes)} (weights {Show.Bytes(plan.Memory.WeightBytes)}, gradients "
             + $"{Show.Bytes(plan.Memory.GradientBytes)}, optimizer {Show.Bytes(plan.Memory.OptimizerBytes)}, activations "
             + $"{Show.Bytes(plan.Memory.ActivationBytes)})");
@@ -108,7 +115,9 @@ internal sealed class TrainingScreen(Session session, bool json) : TrainingObser
                     + $"{speed.PeakGflops:0.0} GFLOP/s ({run.Threads} threads, {run.Plan.Parameters} parameters)"));
         }
 
-        session.Output.WriteLine($"The model is in {result.Folder}. Try: kidogo run {result.Folder}");
+        session.Output.WriteLine(run.Plan.Recipe.Adapter is null
+            ? $"The model is in {result.Folder}. Try: kidogo run {result.Folder}"
+            : $"The adapter is in {result.Folder}. Try: kidogo run {run.Plan.Recipe.Model.From} --adapter {result.Folder}");
     }
 
     public void Dispose()

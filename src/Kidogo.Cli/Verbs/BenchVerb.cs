@@ -21,11 +21,12 @@ internal static class BenchVerb
         Option<string?> cache = Opt.KvCache();
         Option<int?> threads = Opt.Threads();
         Option<string?> loadAs = Opt.LoadAs();
+        Option<string?> adapter = Opt.Adapter();
         Option<bool> exact = Opt.Exact();
         Option<bool> json = Opt.Json();
-        Command command = new("bench", "Measure prefill and decode") { model, prompt, generate, repeat, batch, cache, threads, exact, loadAs, json };
+        Command command = new("bench", "Measure prefill and decode") { model, prompt, generate, repeat, batch, cache, threads, exact, loadAs, adapter, json };
         command.SetAction(parsed => Run(session, new Options(
-            new ModelRequest(parsed.GetValue(model), parsed.GetValue(threads), parsed.GetValue(exact), parsed.GetValue(loadAs)),
+            new ModelRequest(parsed.GetValue(model), parsed.GetValue(threads), parsed.GetValue(exact), parsed.GetValue(loadAs)) { Adapter = parsed.GetValue(adapter) },
             new SpeedOptions
             {
                 PromptTokens = parsed.GetValue(prompt) ?? 512,

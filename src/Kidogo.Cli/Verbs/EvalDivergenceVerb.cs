@@ -20,11 +20,12 @@ internal static class EvalDivergenceVerb
         Option<string?> ids = Opt.Text("--ids", "FILE", "The text as token ids");
         Option<int?> threads = Opt.Threads();
         Option<string?> loadAs = Opt.LoadAs();
+        Option<string?> adapter = Opt.Adapter();
         Option<bool> exact = Opt.Exact();
         Option<bool> json = Opt.Json();
-        Command command = new("divergence", "Measure how far a model's predictions are from a base's") { model, against, text, ids, threads, exact, loadAs, json };
+        Command command = new("divergence", "Measure how far a model's predictions are from a base's") { model, against, text, ids, threads, exact, loadAs, adapter, json };
         command.SetAction(parsed => Run(session, new Options(
-            new ModelRequest(parsed.GetRequiredValue(model), parsed.GetValue(threads), parsed.GetValue(exact), parsed.GetValue(loadAs)),
+            new ModelRequest(parsed.GetRequiredValue(model), parsed.GetValue(threads), parsed.GetValue(exact), parsed.GetValue(loadAs)) { Adapter = parsed.GetValue(adapter) },
             parsed.GetRequiredValue(against), parsed.GetValue(ids), parsed.GetValue(text), parsed.GetValue(json))));
         return command;
     }
@@ -43,7 +44,7 @@ internal static class EvalDivergenceVerb
         bool isFile = options.Base.EndsWith(".f32", StringComparison.OrdinalIgnoreCase);
         using ModelHeader? baseHeader = isFile ? null : OpenModel.OpenHeader(options.Request with { Model = options.Base, LoadAs = null });
         using OpenModel open = OpenModel.Load(session, options.Request, header, length, format);
-        using OpenModel? other = baseHeader is null ? null : OpenModel.Load(session, options.Request, baseHeader, length, format);
+        using OpenModel? other = baseHeader is null ? null : OpenModel.Load(session, options.Request with { Adapter = null }, baseHeader, length, format);
         using ProgressBar bar = new(session, "comparing", "tokens");
         DivergenceReport report = other is null
             ? DivergenceRun.AgainstFile(open.Model, open.Context, JsonFile.Existing(options.Base), ids, (done, total) => bar.Report(done, total), session.Interrupted)

@@ -21,11 +21,12 @@ internal static class EvalPerplexityVerb
         Option<bool> all = Opt.Flag("--all", "Score every position but the first of each window");
         Option<int?> threads = Opt.Threads();
         Option<string?> loadAs = Opt.LoadAs();
+        Option<string?> adapter = Opt.Adapter();
         Option<bool> exact = Opt.Exact();
         Option<bool> json = Opt.Json();
-        Command command = new("perplexity", "Measure how well a model predicts a text") { model, text, ids, context, all, threads, exact, loadAs, json };
+        Command command = new("perplexity", "Measure how well a model predicts a text") { model, text, ids, context, all, threads, exact, loadAs, adapter, json };
         command.SetAction(parsed => Run(session, new Options(
-            new ModelRequest(parsed.GetRequiredValue(model), parsed.GetValue(threads), parsed.GetValue(exact), parsed.GetValue(loadAs)),
+            new ModelRequest(parsed.GetRequiredValue(model), parsed.GetValue(threads), parsed.GetValue(exact), parsed.GetValue(loadAs)) { Adapter = parsed.GetValue(adapter) },
             parsed.GetValue(ids), parsed.GetValue(text), parsed.GetValue(context) ?? 512, parsed.GetValue(all), parsed.GetValue(json))));
         return command;
     }

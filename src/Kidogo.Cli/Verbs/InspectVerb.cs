@@ -62,6 +62,7 @@ internal static class InspectVerb
         }
 
         json.WriteEndArray();
+        PassportText.WriteJson(json, summary);
     });
 
     private static void PrintTable(Session session, ModelSummary summary, int context)
@@ -77,13 +78,13 @@ internal static class InspectVerb
             ["memory", $"{Show.Bytes(summary.Memory.TotalBytes)}{(summary.Config is null ? " (weights alone)" : $" with {context} tokens of context: weights {Show.Bytes(summary.Memory.WeightBytes)}, cache {Show.Bytes(summary.Memory.CacheBytes)}, activations {Show.Bytes(summary.Memory.WorkspaceBytes)}")}"],
             ["tokenizer", summary.Tokenizer ?? "none"],
             ["chat template", summary.ChatTemplates.Count == 0 ? "none" : string.Join(", ", summary.ChatTemplates)],
-            ["passport", summary.Origin.Any(pair => pair.Key.StartsWith("kidogo.passport", StringComparison.Ordinal)) ? "yes" : "none"],
         ];
         if (summary.Config is { } config)
         {
             facts.Insert(2, ["layers", $"{config.NumLayers} of width {config.HiddenSize}, {config.Layers[0].NumHeads} heads, {config.Layers[0].NumKvHeads} of keys and values, vocabulary {config.VocabSize}"]);
         }
 
+        facts.AddRange(PassportText.Facts(summary));
         facts.AddRange(summary.Origin.Select(pair => new[] { pair.Key, pair.Value }));
         if (summary.Tensors.Count == 0 && summary.Config is null)
         {

@@ -21,11 +21,12 @@ internal static class LogitsVerb
         Option<string> output = Opt.RequiredFile("--out", "The logits: float32, little-endian, row-major [tokens, vocabulary]");
         Option<int?> threads = Opt.Threads();
         Option<string?> loadAs = Opt.LoadAs();
+        Option<string?> adapter = Opt.Adapter();
         Option<bool> exact = Opt.Exact();
         Option<bool> json = Opt.Json();
-        Command command = new("logits", "Compute the logits of every position in one causal pass") { model, ids, output, threads, exact, loadAs, json };
+        Command command = new("logits", "Compute the logits of every position in one causal pass") { model, ids, output, threads, exact, loadAs, adapter, json };
         command.SetAction(parsed => Run(session, new Options(
-            new ModelRequest(parsed.GetRequiredValue(model), parsed.GetValue(threads), parsed.GetValue(exact), parsed.GetValue(loadAs)), parsed.GetRequiredValue(ids), parsed.GetRequiredValue(output), parsed.GetValue(json))));
+            new ModelRequest(parsed.GetRequiredValue(model), parsed.GetValue(threads), parsed.GetValue(exact), parsed.GetValue(loadAs)) { Adapter = parsed.GetValue(adapter) }, parsed.GetRequiredValue(ids), parsed.GetRequiredValue(output), parsed.GetValue(json))));
         return command;
     }
 

@@ -22,9 +22,10 @@ internal static class NextVerb
         Option<bool> special = Opt.Flag("--special", "Let control tokens that are spelled out in the text count as such");
         Option<int?> threads = Opt.Threads();
         Option<string?> loadAs = Opt.LoadAs();
+        Option<string?> adapter = Opt.Adapter();
         Option<bool> exact = Opt.Exact();
         Option<bool> json = Opt.Json();
-        Command command = new("next", "Show the likeliest next tokens of a text") { words, top, special, threads, exact, loadAs, json };
+        Command command = new("next", "Show the likeliest next tokens of a text") { words, top, special, threads, exact, loadAs, adapter, json };
         command.SetAction(parsed =>
         {
             string[] given = parsed.GetRequiredValue(words);
@@ -33,7 +34,7 @@ internal static class NextVerb
                 throw new UsageException($"kidogo next {given[0]} names a model but no text; the text is missing: kidogo next {given[0]} \"Once upon a\"");
             }
 
-            ModelRequest request = new(given.Length == 2 ? given[0] : null, parsed.GetValue(threads), parsed.GetValue(exact), parsed.GetValue(loadAs));
+            ModelRequest request = new(given.Length == 2 ? given[0] : null, parsed.GetValue(threads), parsed.GetValue(exact), parsed.GetValue(loadAs)) { Adapter = parsed.GetValue(adapter) };
             return Run(session, new Options(request, given[^1], parsed.GetValue(top) ?? 10, parsed.GetValue(special), parsed.GetValue(json)));
         });
         return command;

@@ -60,17 +60,18 @@ internal static class RunVerb
         Option<string?> think = Opt.Choice("--think", "Switch the model's reasoning on or off, where its template allows", "on", "off");
         Option<int?> threads = Opt.Threads();
         Option<string?> loadAs = Opt.LoadAs();
+        Option<string?> adapter = Opt.Adapter();
         Option<bool> exact = Opt.Exact();
         Option<bool> json = Opt.Json();
         SamplingArguments sampling = new();
-        Command command = new("run", "Answer a prompt, or chat in a terminal") { words, system, raw, special, ids, maxTokens, stop, context, sinks, cache, template, think, threads, exact, loadAs, json };
+        Command command = new("run", "Answer a prompt, or chat in a terminal") { words, system, raw, special, ids, maxTokens, stop, context, sinks, cache, template, think, threads, exact, loadAs, adapter, json };
         sampling.AddTo(command);
         command.SetAction(parsed =>
         {
             (string? model, string? prompt) = Split(parsed.GetValue(words) ?? []);
             RunOptions options = new()
             {
-                Request = new ModelRequest(model, parsed.GetValue(threads), parsed.GetValue(exact), parsed.GetValue(loadAs)),
+                Request = new ModelRequest(model, parsed.GetValue(threads), parsed.GetValue(exact), parsed.GetValue(loadAs)) { Adapter = parsed.GetValue(adapter) },
                 Prompt = prompt,
                 IdsFile = parsed.GetValue(ids),
                 System = parsed.GetValue(system),

@@ -18,8 +18,16 @@ internal static class TrainVerb
         Option<string?> resume = Opt.Text("--resume", "FOLDER", "Go on with the run of this folder, or from one of its checkpoints");
         Option<bool> json = Opt.Flag("--json", "Print one JSON object a step instead of text");
         Command command = new("train", "Train a model: from nothing, on from one that exists, or on conversations") { file, resume, json };
+        List<(RecipeField Field, Option Option)> options = AddFields(command, RecipeFields.All);
+        command.SetAction(parsed => Run(session, new Recipe(), parsed.GetValue(file), parsed.GetValue(resume), Given(parsed, options), parsed.GetValue(json)));
+        return command;
+    }
+
+    /// <summary>Gives a verb an option for each field.</summary>
+    internal static List<(RecipeField Field, Option Option)> AddFields(Command command, IEnumerable<RecipeField> fields)
+    {
         List<(RecipeField Field, Option Option)> options = [];
-        foreach (RecipeField field in RecipeFields.All)
+        foreach (RecipeField field in fields)
         {
             Option option = field.IsList
                 ? Opt.Texts(field.Option, "VALUE", $"{field.Meaning}; may be given several times")
@@ -33,28 +41,37 @@ internal static class TrainVerb
             command.Options.Add(option);
         }
 
-        command.SetAction(parsed =>
-        {
-            List<KeyValuePair<string, IReadOnlyList<string>>> given = [];
-            foreach ((RecipeField field, Option option) in options)
-            {
-                if (parsed.GetResult(option) is { Implicit: false } result)
-                {
-                    given.Add(KeyValuePair.Create(field.Name,
-                        (IReadOnlyList<string>)(result.Tokens.Count == 0 ? ["true"] : [.. result.Tokens.Select(token => token.Value)])));
-                }
-            }
-
-            return Run(session, parsed.GetValue(file), parsed.GetValue(resume), given, parsed.GetValue(json));
-        });
-        return command;
+        return options;
     }
 
-    private static int Run(Session session, string? file, string? resume, List<KeyValuePair<string, IReadOnlyList<string>>> given, bool json)
+    /// <summary>The fields that were given as options.</summary>
+    internal static List<KeyValuePair<string, IReadOnlyList<string>>> Given(ParseResult parsed, List<(RecipeField Field, Option Option)> options)
+    {
+        List<KeyValuePair<string, IReadOnlyList<string>>> given = [];
+        foreach ((RecipeField field, Option option) in options)
+        {
+            if (parsed.GetResult(option) is { Implicit: false } result)
+            {
+                given.Add(KeyValuePair.Create(field.Name,
+                    (IReadOnlyList<string>)(result.Tokens.Count == 0 ? ["true"] : [.. result.Tokens.Select(token => token.Value)])));
+            }
+        }
+
+        return given;
+    }
+
+    /// <summary>Begins a run, or goes on with one, and makes its steps.</summary>
+    /// <param name="session">Where everything goes.</param>
+    /// <param name="start">What holds where neither the file nor options say otherwise.</param>
+    /// <param name="file">A recipe; null for none.</param>
+    /// <param name="resume">The run to go on with; null to begin one.</param>
+    /// <param name="given">Fields given as options.</param>
+    /// <param name="json">Whether steps are printed as JSON.</param>
+    internal static int Run(Session session, Recipe start, string? file, string? resume, List<KeyValuePair<string, IReadOnlyList<string>>> given, bool json)
     {
         try
         {
-            return Train(session, file, resume, given, json);
+            return Train(session, start, file, resume, given, json);
         }
         catch (IOException failure) when (NewFile.IsDiskFull(failure))
         {
@@ -66,7 +83,7 @@ internal static class TrainVerb
         }
     }
 
-    private static int Train(Session session, string? file, string? resume, List<KeyValuePair<string, IReadOnlyList<string>>> given, bool json)
+    private static int Train(Session session, Recipe start, string? file, string? resume, List<KeyValuePair<string, IReadOnlyList<string>>> given, bool json)
     {
         using TrainingScreen screen = new(session, json);
         session.Patience = s_timeToSave;
@@ -85,7 +102,7 @@ internal static class TrainVerb
                     + $"run: kidogo train --resume {file}" : $"There is no recipe {file}.");
             }
 
-            Recipe recipe = RecipeReader.Read(file, given);
+            Recipe recipe = RecipeReader.Read(start, file, given);
             RunStarter.Begin(recipe, screen, session.Interrupted);
             folder = recipe.Output.Folder;
         }

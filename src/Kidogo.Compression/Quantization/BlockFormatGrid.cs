@@ -8,7 +8,7 @@ namespace Kidogo.Compression.Quantization;
 /// <see cref="Fit"/> encodes a block and keeps its scales. What each code means then is found by decoding the block with that code, once for each code; weights that share a scale lie in runs of
 /// 16 in every format (or in multiples of it), so the points are found and kept once a run.
 /// </remarks>
-public sealed class BlockFormatGrid : IRowGrid
+public sealed class BlockFormatGrid : IStoredGrid
 {
     private const int Run = 16;
     private readonly WeightFormat _format;
@@ -48,7 +48,7 @@ public sealed class BlockFormatGrid : IRowGrid
     /// <inheritdoc/>
     public int GroupColumns => _format.BlockSize;
 
-    /// <summary>The row as a file holds it.</summary>
+    /// <inheritdoc/>
     public ReadOnlySpan<byte> Bytes => _bytes;
 
     /// <inheritdoc/>

@@ -132,8 +132,8 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
 
     private IEnumerable<QuantizedMatrix> Round((Linear Slot, WeightFormat Format)[] targets, Tensor sums)
     {
-        // Matrices that read the same and have blocks of one size go in one: the factor of the Hessian is found once.
-        foreach (IGrouping<int, (Linear Slot, WeightFormat Format)> group in targets.GroupBy(each => each.Format.CodeCount > 0 ? each.Format.BlockSize : 0))
+        // Matrices that read the same and have blocks of one size, rounded alike, go in one: the factor of the Hessian is found once.
+        foreach (IGrouping<(int Size, bool IsLattice), (Linear Slot, WeightFormat Format)> group in targets.GroupBy(each => (HasGrid(each.Format) ? each.Format.BlockSize : 0, each.Format.Lattice is not null)))
         {
             (Linear Slot, WeightFormat Format)[] own = [.. group];
             int columns = sums.Columns;
@@ -146,12 +146,12 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
                 for (int r = 0; r < slot.Weight.Rows; r++, row++)
                 {
                     slot.Weight.DecodeRow(r, weights.Row(row));
-                    RefuseNotFinite(slot, r, weights.Row(row));
+                    RefuseNotFinite($"{slot.Name}.weight", r, weights.Row(row));
                     keys[row] = QuantizedRows.KeyOf(slot.Name, format, weights.Row(row));
                 }
             }
 
-            byte[][] rows = group.Key == 0 ? Nearest(weights, formats, sums) : Propagated(own[0].Slot.Name, weights, formats, sums);
+            byte[][] rows = group.Key.Size == 0 ? Nearest(weights, formats, sums) : Propagated(own[0].Slot.Name, weights, formats, sums);
             row = 0;
             foreach ((Linear slot, WeightFormat format) in own)
             {
@@ -161,6 +161,45 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
             }
         }
     }
+
+    /// <summary>Rounds a head, some rows at a time: it is larger than all else.</summary>
+    public static QuantizedMatrix RoundHead(string slot, Weight weight, WeightFormat format, Tensor sums, double damping, int threads)
+    {
+        const int RowsAtOnce = 4096;
+        GptqOptions gptq = GptqOptions.ForBlocks(damping, threads);
+        ErrorPropagation factor = Named(slot, () => Gptq.Factor(sums.Span, gptq, GridOf(format, weight.Columns).UnitColumns));
+        int rowBytes = (int)format.RowBytes(weight.Columns);
+        byte[] bytes = new byte[weight.Rows * (long)rowBytes];
+        UInt128[] keys = new UInt128[weight.Rows];
+        for (int first = 0; first < weight.Rows; first += RowsAtOnce)
+        {
+            Tensor part = new(Math.Min(RowsAtOnce, weight.Rows - first), weight.Columns);
+            for (int r = 0; r < part.Rows; r++)
+            {
+                weight.DecodeRow(first + r, part.Row(r));
+                RefuseNotFinite($"{slot}.weight", first + r, part.Row(r));
+                keys[first + r] = QuantizedRows.KeyOf(slot, format, part.Row(r));
+            }
+
+            IStoredGrid[] grids = new IStoredGrid[part.Rows];
+            for (int r = 0; r < grids.Length; r++)
+            {
+                grids[r] = GridOf(format, part.Columns);
+            }
+
+            Named(slot, () => Gptq.Quantize(part, sums.Span, grids, gptq, factor));
+            for (int r = 0; r < grids.Length; r++)
+            {
+                grids[r].Bytes.CopyTo(bytes.AsSpan((first + r) * rowBytes));
+            }
+        }
+
+        return new QuantizedMatrix(slot, format, weight.Columns, keys, bytes);
+    }
+
+    private static bool HasGrid(WeightFormat format) => format.CodeCount > 0 || format.Lattice is not null;
+
+    private static IStoredGrid GridOf(WeightFormat format, int columns) => format.Lattice is null ? new BlockFormatGrid(format, columns) : new LatticeGrid(format, columns);
 
     private static byte[] Joined(ReadOnlySpan<byte[]> rows)
     {
@@ -175,10 +214,17 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
 
     private byte[][] Propagated(string slot, Tensor weights, WeightFormat[] formats, Tensor sums)
     {
-        BlockFormatGrid[] grids = Array.ConvertAll(formats, format => new BlockFormatGrid(format, weights.Columns));
+        IStoredGrid[] grids = Array.ConvertAll(formats, format => GridOf(format, weights.Columns));
+        Named(slot, () => Gptq.Quantize(weights, sums.Span, grids, GptqOptions.ForBlocks(options.Damping, context.Team.Threads)));
+        return Array.ConvertAll(grids, grid => grid.Bytes.ToArray());
+    }
+
+    /// <summary>Rounds with messages that name the slot.</summary>
+    private static T Named<T>(string slot, Func<T> round)
+    {
         try
         {
-            Gptq.Quantize(weights, sums.Span, grids, new GptqOptions { Damping = options.Damping, OrderByActivation = true, StaticGroups = true, Threads = context.Team.Threads });
+            return round();
         }
         catch (InvalidDataException damage)
         {
@@ -188,11 +234,9 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
         {
             throw new ModelTensorException($"{slot}: {failure.Message}", failure);
         }
-
-        return Array.ConvertAll(grids, grid => grid.Bytes.ToArray());
     }
 
-    /// <summary>For formats whose weights have no codes of their own: rounded to nearest, with the mean squares of the inputs as importance.</summary>
+    /// <summary>For formats of floating-point numbers: rounded to nearest, with the mean squares of the inputs as importance.</summary>
     private byte[][] Nearest(Tensor weights, WeightFormat[] formats, Tensor sums)
     {
         float[] importance = new float[sums.Columns];
@@ -217,13 +261,14 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
         return new Linear(original.Name, Weight.FromDense(values), original.Bias);
     }
 
-    private static void RefuseNotFinite(Linear slot, int row, ReadOnlySpan<float> values)
+    /// <summary>Refuses a row that no format holds.</summary>
+    internal static void RefuseNotFinite(string tensor, int row, ReadOnlySpan<float> values)
     {
         for (int c = 0; c < values.Length; c++)
         {
             if (!float.IsFinite(values[c]))
             {
-                throw new ModelTensorException($"The tensor {slot.Name}.weight has {values[c]} in row {row}, column {c}, which is no number that can be stored. The file is damaged, or training went wrong; nothing was written.");
+                throw new ModelTensorException($"The tensor {tensor} has {values[c]} in row {row}, column {c}, which is no number that can be stored. The file is damaged, or training went wrong; nothing was written.");
             }
         }
     }

@@ -19,8 +19,19 @@ public sealed record GptqOptions
     /// <summary>Columns whose errors are carried beyond them in one go. Scales of a group that begins inside a block do not see that block's corrections. Default 128.</summary>
     public int BlockColumns { get; init; } = 128;
 
+    /// <summary>
+    /// How often all columns are gone over once more in the end, each rounded to what is best beside what all others are now (coordinate descent; Behdin et al., arXiv 2309.01885): no round makes it worse. Needs
+    /// <see cref="StaticGroups"/>. Default 0, which is GPTQ itself.
+    /// </summary>
+    public int Sweeps { get; init; }
+
     /// <summary>Threads. Default: one per processor.</summary>
     public int Threads { get; init; } = Environment.ProcessorCount;
+
+    /// <summary>What formats with blocks are rounded with: the order of falling activation, scales of the weights as they were, and three rounds to the end.</summary>
+    /// <param name="damping">As <see cref="Damping"/>.</param>
+    /// <param name="threads">As <see cref="Threads"/>.</param>
+    public static GptqOptions ForBlocks(double damping, int threads) => new() { Damping = damping, OrderByActivation = true, StaticGroups = true, Sweeps = 3, Threads = threads };
 }
 
 /// <summary>What <see cref="Gptq"/> decided for a matrix.</summary>
@@ -39,8 +50,9 @@ public static class Gptq
     /// <param name="hessian">[C, C]: 2 XᵀX of the layer's inputs, or any multiple of it.</param>
     /// <param name="grids">For each row its grid; holds the codes afterwards.</param>
     /// <param name="options">How.</param>
+    /// <param name="factor">The Hessian's factor, where it is known (<see cref="Factor"/>, with the same options); null to find it.</param>
     /// <exception cref="InvalidDataException">The Hessian is damaged.</exception>
-    public static GptqResult Quantize(Tensor weights, ReadOnlySpan<float> hessian, IReadOnlyList<IRowGrid> grids, GptqOptions options)
+    public static GptqResult Quantize(Tensor weights, ReadOnlySpan<float> hessian, IReadOnlyList<IRowGrid> grids, GptqOptions options, ErrorPropagation? factor = null)
     {
         int columns = weights.Columns;
         if (hessian.Length != (long)columns * columns || grids.Count != weights.Rows)
@@ -48,8 +60,14 @@ public static class Gptq
             throw new ArgumentException($"A matrix of {weights.Rows} x {columns} needs a Hessian of {columns} x {columns} and {weights.Rows} grids, not {hessian.Length} values and {grids.Count}.");
         }
 
-        int[] order = OrderOf(hessian, columns, options.OrderByActivation);
-        ErrorPropagation propagation = ErrorPropagation.Factor(hessian, order, options.Damping, options.Threads);
+        int unit = grids.Count == 0 ? 1 : grids[0].UnitColumns;
+        if (columns % unit != 0 || options.BlockColumns % unit != 0 || grids.Any(grid => grid.UnitColumns != unit))
+        {
+            throw new ArgumentException($"Units of {unit} columns have to divide the {columns} columns and blocks of {options.BlockColumns}, and to be the same in all rows.", nameof(grids));
+        }
+
+        int[] order = OrderOf(hessian, columns, options.OrderByActivation, unit);
+        ErrorPropagation propagation = factor ?? ErrorPropagation.Factor(hessian, order, options.Damping, options.Threads);
         bool[] isDead = new bool[columns];
         for (int c = 0; c < columns; c++)
         {
@@ -57,12 +75,13 @@ public static class Gptq
         }
 
         float[] cost = CostOf(propagation, order);
+        Curvature? curvature = unit == 1 && options is { Sweeps: > 0, StaticGroups: true } ? Curvature.Of(hessian, columns, propagation.Damping) : null;
         int group = grids[0].GroupColumns;
         int items = (weights.Rows + RowsPerItem - 1) / RowsPerItem;
         Parallel.For(0, items, new ParallelOptions { MaxDegreeOfParallelism = options.Threads }, item =>
         {
             int first = item * RowsPerItem;
-            new RowTile(weights, first, Math.Min(RowsPerItem, weights.Rows - first), grids, order, isDead, cost, options).Run(propagation);
+            new RowTile(weights, first, Math.Min(RowsPerItem, weights.Rows - first), grids, order, isDead, cost, options).Run(propagation, curvature);
         });
 
         int[] groupOf = new int[columns];
@@ -73,6 +92,14 @@ public static class Gptq
 
         return new GptqResult(order, groupOf, propagation.Damping);
     }
+
+    /// <summary>The factor of a Hessian, for those who round several matrices by it.</summary>
+    /// <param name="hessian">[C, C]</param>
+    /// <param name="options">How.</param>
+    /// <param name="unit">Columns that the grids round together.</param>
+    /// <exception cref="InvalidDataException">The Hessian is damaged.</exception>
+    public static ErrorPropagation Factor(ReadOnlySpan<float> hessian, GptqOptions options, int unit = 1) =>
+        ErrorPropagation.Factor(hessian, OrderOf(hessian, (int)Math.Sqrt(hessian.Length), options.OrderByActivation, unit), options.Damping, options.Threads);
 
     /// <summary>What the error of a column costs once those behind it have made good what they can: 1 / U², in shares of the mean (arXiv 2210.17323, equation 2). [C]</summary>
     private static float[] CostOf(ErrorPropagation propagation, int[] order)
@@ -88,16 +115,36 @@ public static class Gptq
         return Array.ConvertAll(costs, cost => (float)(cost / mean));
     }
 
-    private static int[] OrderOf(ReadOnlySpan<float> hessian, int columns, bool byActivation)
+    /// <summary>Columns of a unit stay together: it goes by the sum of their activations.</summary>
+    private static int[] OrderOf(ReadOnlySpan<float> hessian, int columns, bool byActivation, int unit)
     {
-        float[] diagonal = new float[columns];
+        double[] diagonal = new double[columns / unit];
         for (int c = 0; c < columns; c++)
         {
-            diagonal[c] = hessian[(c * columns) + c];
+            diagonal[c / unit] += hessian[(c * columns) + c];
         }
 
-        IEnumerable<int> all = Enumerable.Range(0, columns);
-        return byActivation ? [.. all.OrderByDescending(c => diagonal[c])] : [.. all];
+        IEnumerable<int> all = Enumerable.Range(0, diagonal.Length);
+        all = byActivation ? all.OrderByDescending(c => diagonal[c]) : all;
+        return [.. all.SelectMany(c => Enumerable.Range(c * unit, unit))];
+    }
+
+    /// <summary>The Hessian as coordinate descent reads it.</summary>
+    /// <param name="Rows">[C, C]</param>
+    /// <param name="Ridge">What the damping adds to its diagonal.</param>
+    private sealed record Curvature(float[] Rows, float Ridge)
+    {
+        public static Curvature Of(ReadOnlySpan<float> hessian, int columns, double damping)
+        {
+            double trace = 0;
+            for (int c = 0; c < columns; c++)
+            {
+                float diagonal = hessian[(c * columns) + c];
+                trace += diagonal == 0 ? 1 : diagonal; // as the factor has it
+            }
+
+            return new Curvature(hessian.ToArray(), (float)(damping * trace / columns));
+        }
     }
 
     /// <summary>A few rows, which do not depend on any others.</summary>
@@ -115,6 +162,7 @@ public static class Gptq
         private readonly float[] _weights; // [rows, C] in the order of rounding; before a block what the blocks before it made of them
         private readonly float[] _block; // [C of a block]: the row's weights with the corrections of its own block
         private readonly float[] _errors; // [rows, C of a block]
+        private readonly float[] _originals; // [rows, C]: the rows as they were, where columns are gone over again
 
         public RowTile(Tensor target, int first, int rows, IReadOnlyList<IRowGrid> grids, int[] order, bool[] isDead, float[] cost, GptqOptions options)
         {
@@ -125,6 +173,7 @@ public static class Gptq
             _weights = new float[rows * _columns];
             _block = new float[options.BlockColumns];
             _errors = new float[rows * options.BlockColumns];
+            _originals = options.Sweeps > 0 ? new float[rows * _columns] : [];
             for (int r = 0; r < rows; r++)
             {
                 Span<float> row = target.Row(first + r);
@@ -136,6 +185,11 @@ public static class Gptq
                 for (int c = 0; c < _columns; c++)
                 {
                     row[c] = isDead[c] ? 0 : row[c];
+                }
+
+                if (_originals.Length > 0)
+                {
+                    row.CopyTo(_originals.AsSpan(r * _columns));
                 }
 
                 for (int start = 0; options.StaticGroups && _group < _columns && start < _columns; start += _group)
@@ -150,7 +204,7 @@ public static class Gptq
             }
         }
 
-        public void Run(ErrorPropagation propagation)
+        public void Run(ErrorPropagation propagation, Curvature? curvature)
         {
             for (int start = 0; start < _columns; start += _options.BlockColumns)
             {
@@ -170,6 +224,50 @@ public static class Gptq
                     }
                 }
             }
+
+            for (int r = 0; curvature is not null && r < _rows; r++)
+            {
+                Descend(r, curvature);
+            }
+        }
+
+        /// <summary>Goes over the columns of a row: with the error d of all weights and g = H d, the best place for weight c is where g[c] would be 0.</summary>
+        private void Descend(int r, Curvature curvature)
+        {
+            Span<float> row = _target.Row(_first + r);
+            Span<float> difference = _weights.AsSpan(r * _columns, _columns); // not needed any more
+            TensorPrimitives.Subtract(row, _originals.AsSpan(r * _columns, _columns), difference);
+            Span<float> slope = new float[_columns];
+            TensorPrimitives.Multiply(difference, curvature.Ridge, slope);
+            for (int c = 0; c < _columns; c++)
+            {
+                TensorPrimitives.MultiplyAdd(curvature.Rows.AsSpan(c * _columns, _columns), difference[c], slope, slope);
+            }
+
+            for (int sweep = 0, changed = 1; sweep < _options.Sweeps && changed > 0; sweep++)
+            {
+                changed = 0;
+                foreach (int c in _order)
+                {
+                    ReadOnlySpan<float> hessian = curvature.Rows.AsSpan(c * _columns, _columns);
+                    if (hessian[c] == 0)
+                    {
+                        continue; // an input that is never there
+                    }
+
+                    float rounded = _grids[_first + r].Round(c / _group, c, row[c] - (slope[c] / (hessian[c] + curvature.Ridge)));
+                    float step = rounded - row[c];
+                    if (step == 0)
+                    {
+                        continue;
+                    }
+
+                    TensorPrimitives.MultiplyAdd(hessian, step, slope, slope);
+                    slope[c] += step * curvature.Ridge;
+                    row[c] = rounded;
+                    changed++;
+                }
+            }
         }
 
         private void RoundBlock(int r, int start, int width, ErrorPropagation propagation)
@@ -179,7 +277,10 @@ public static class Gptq
             Span<float> block = _block.AsSpan(0, width);
             Span<float> result = _target.Row(_first + r);
             row.Slice(start, width).CopyTo(block);
-            for (int i = 0; i < width; i++)
+            int unit = grid.UnitColumns;
+            Span<float> rounded = stackalloc float[unit];
+            Span<float> within = stackalloc float[unit * unit];
+            for (int i = 0; i < width; i += unit)
             {
                 int position = start + i;
                 bool isOwn = !_options.StaticGroups && _group < _columns;
@@ -188,13 +289,21 @@ public static class Gptq
                     grid.Fit(position / _group, row.Slice(position, Math.Min(_group, _columns - position)), _cost.AsSpan(position, Math.Min(_group, _columns - position)));
                 }
 
+                for (int j = 0; j < unit; j++)
+                {
+                    propagation.Row(position + j)[..(unit - j)].CopyTo(within[((j * unit) + j)..]);
+                }
+
                 int column = _order[position];
-                float rounded = grid.Round((isOwn ? position : column) / _group, column, block[i]);
-                ReadOnlySpan<float> upper = propagation.Row(position)[..(width - i)];
-                float error = (block[i] - rounded) / upper[0];
-                TensorPrimitives.MultiplyAdd(upper, -error, block[i..], block[i..]);
-                _errors[(r * _options.BlockColumns) + i] = error;
-                result[column] = rounded;
+                grid.RoundUnit((isOwn ? position : column) / _group, column, block.Slice(i, unit), within, rounded);
+                for (int j = 0; j < unit; j++)
+                {
+                    ReadOnlySpan<float> upper = propagation.Row(position + j)[..(width - i - j)];
+                    float error = (block[i + j] - rounded[j]) / upper[0];
+                    TensorPrimitives.MultiplyAdd(upper, -error, block[(i + j)..], block[(i + j)..]);
+                    _errors[(r * _options.BlockColumns) + i + j] = error;
+                    result[column + j] = rounded[j];
+                }
             }
         }
     }

@@ -23,4 +23,22 @@ public interface IRowGrid
     /// <param name="weight">The weight.</param>
     /// <returns>What the code means.</returns>
     float Round(int group, int column, float weight);
+
+    /// <summary>Neighbouring columns that can only be rounded together; 1 for most.</summary>
+    int UnitColumns => 1;
+
+    /// <summary>Rounds the columns of a unit, and keeps their codes.</summary>
+    /// <param name="group">The group whose scales count.</param>
+    /// <param name="column">The first of the columns.</param>
+    /// <param name="weights">[UnitColumns]</param>
+    /// <param name="upper">[UnitColumns, UnitColumns] How errors are passed on within the unit: row j is what the error of weight j, divided by the diagonal, takes from those behind.</param>
+    /// <param name="rounded">[UnitColumns] What the codes mean.</param>
+    void RoundUnit(int group, int column, ReadOnlySpan<float> weights, ReadOnlySpan<float> upper, Span<float> rounded) => rounded[0] = Round(group, column, weights[0]);
+}
+
+/// <summary>A grid of a file's format.</summary>
+public interface IStoredGrid : IRowGrid
+{
+    /// <summary>The row as a file holds it.</summary>
+    ReadOnlySpan<byte> Bytes { get; }
 }

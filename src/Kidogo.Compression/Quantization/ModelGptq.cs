@@ -8,6 +8,7 @@ using Kidogo.Models;
 using Kidogo.Models.Layers;
 using Kidogo.Tensors;
 using Kidogo.Tensors.Formats;
+using Kidogo.Tensors.Ops;
 
 namespace Kidogo.Compression.Quantization;
 
@@ -23,11 +24,17 @@ public sealed record ModelGptqOptions
     /// <summary>What is added to the diagonals of Hessians, as a share of their mean. Default 0.01.</summary>
     public double Damping { get; init; } = 0.01;
 
+    /// <summary>
+    /// What is added to the diagonal of the Hessian of a head that is also the embedding, as a share of its mean: so much does an error of a weight count in itself, for the embedding's sake, beside what
+    /// the head's inputs make of it. Default 0.1; <see cref="Search.ModelCosts.HeadRidge"/> is what a model was measured to need.
+    /// </summary>
+    public double HeadRidge { get; init; } = 0.1;
+
     /// <summary>Called with the steps done and all; may be null.</summary>
     public Action<long, long>? Progress { get; init; }
 }
 
-/// <summary>GPTQ (Frantar et al., arXiv 2210.17323) of all matrices in the blocks of a model, into formats with blocks.</summary>
+/// <summary>GPTQ (Frantar et al., arXiv 2210.17323) of the matrices in the blocks of a model, and of its head, into formats with blocks.</summary>
 /// <remarks>
 /// Columns go in the order of falling activation, scales come from the weights as they were, found with the cost that an error has after all that can be made good
 /// (1 / U², as the importance of the format's own encoder). In memory are the model, the residual stream of the text (4 bytes for each token and hidden channel), and one block's matrices.
@@ -73,14 +80,7 @@ public static class ModelGptq
                 options.Progress?.Invoke(before + Steps, total);
             }
 
-            ColumnSums head = new(model.Config.HiddenSize);
-            foreach (Tensor state in states)
-            {
-                head.Add(walk.Finish(state));
-                context.Forget();
-            }
-
-            rows.HeadImportance = head.Importance("the head").MeanSquares;
+            Head(model, walk, context, states, formatOf, options, rows, key);
             return rows;
         }
         catch
@@ -102,14 +102,51 @@ public static class ModelGptq
         return [.. states];
     }
 
+    /// <summary>The head, by what goes into it.</summary>
+    private static void Head(DecoderModel model, BlockWalk walk, ComputeContext context, Tensor[] states, Func<string, WeightFormat?> formatOf, ModelGptqOptions options, QuantizedRows rows, byte[] key)
+    {
+        IReadOnlyList<Layer> slots = model.Slots();
+        Layer head = slots.FirstOrDefault(slot => slot is Linear && slot.Name == "output") ?? slots.First(slot => slot is TokenEmbedding);
+        if (formatOf(head.Name) is not { } format)
+        {
+            return;
+        }
+
+        Tensor sums = new(model.Config.HiddenSize, model.Config.HiddenSize);
+        ColumnSums columns = new(model.Config.HiddenSize);
+        foreach (Tensor state in states)
+        {
+            Tensor normed = walk.Finish(state);
+            columns.Add(normed);
+            GramSums.Add(context, normed, sums);
+            context.Forget();
+        }
+
+        if (format.CodeCount == 0)
+        {
+            rows.HeadImportance = columns.Importance("the head").MeanSquares;
+            return;
+        }
+
+        key = NextKey([.. key, .. BitConverter.GetBytes(options.HeadRidge)], [head], formatOf);
+        if (rows.Find(walk.Blocks, key) is null)
+        {
+            Weight weight = head is Linear linear ? linear.Weight : ((TokenEmbedding)head).Weight;
+            double damping = head is Linear ? options.Damping : Math.Max(options.Damping, options.HeadRidge);
+            rows.Add(walk.Blocks, key, [BlockGptq.RoundHead(head.Name, weight, format, sums, damping, context.Team.Threads)]);
+        }
+
+        rows.HeadTensor = $"{head.Name}.weight";
+    }
+
     private static byte[] FirstKey(DecoderModel model, ReadOnlyMemory<int> ids, ModelGptqOptions options)
     {
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"gptq 1 {options.Damping:R} {options.SequenceTokens}")));
+        hash.AppendData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"gptq 2 {options.Damping:R} {options.SequenceTokens}")));
         hash.AppendData(MemoryMarshal.AsBytes(ids.Span));
         foreach (TokenEmbedding embedding in model.Slots().OfType<TokenEmbedding>())
         {
-            AddRows(hash, embedding.Weight);
+            AddValues(hash, embedding);
         }
 
         return hash.GetHashAndReset();
@@ -122,23 +159,32 @@ public static class ModelGptq
         foreach (Layer layer in layers)
         {
             hash.AppendData(Encoding.UTF8.GetBytes($"{layer.Name} {formatOf(layer.Name)?.Name}"));
-            switch (layer)
-            {
-                case Linear linear:
-                    AddRows(hash, linear.Weight);
-                    hash.AppendData(MemoryMarshal.AsBytes(linear.Bias is null ? [] : linear.Bias.Span));
-                    break;
-                case RmsNorm norm:
-                    hash.AppendData(MemoryMarshal.AsBytes(norm.Weight.Span));
-                    break;
-                case LayerNorm norm:
-                    hash.AppendData(MemoryMarshal.AsBytes(norm.Weight.Span));
-                    hash.AppendData(MemoryMarshal.AsBytes(norm.Bias is null ? [] : norm.Bias.Span));
-                    break;
-            }
+            AddValues(hash, layer);
         }
 
         return hash.GetHashAndReset();
+    }
+
+    /// <summary>Adds all values of a slot to a hash.</summary>
+    internal static void AddValues(IncrementalHash hash, Layer layer)
+    {
+        switch (layer)
+        {
+            case TokenEmbedding embedding:
+                AddRows(hash, embedding.Weight);
+                break;
+            case Linear linear:
+                AddRows(hash, linear.Weight);
+                hash.AppendData(MemoryMarshal.AsBytes(linear.Bias is null ? [] : linear.Bias.Span));
+                break;
+            case RmsNorm norm:
+                hash.AppendData(MemoryMarshal.AsBytes(norm.Weight.Span));
+                break;
+            case LayerNorm norm:
+                hash.AppendData(MemoryMarshal.AsBytes(norm.Weight.Span));
+                hash.AppendData(MemoryMarshal.AsBytes(norm.Bias is null ? [] : norm.Bias.Span));
+                break;
+        }
     }
 
     private static void AddRows(IncrementalHash hash, Weight weight)

@@ -38,8 +38,11 @@ public sealed class QuantizedRows : IDisposable
         Directory.CreateDirectory(folder);
     }
 
-    /// <summary>How much the columns of the head matter, once all blocks are there; null before.</summary>
+    /// <summary>How much the columns of the head matter, where its format's weights have no codes of their own; else null.</summary>
     public float[]? HeadImportance { get; set; }
+
+    /// <summary>The tensor that is the head, once its rows are here; null before, and where they never are.</summary>
+    public string? HeadTensor { get; set; }
 
     /// <summary>What a row is found by: the input that it reads, its format and its values.</summary>
     public static UInt128 KeyOf(string name, WeightFormat format, ReadOnlySpan<float> row)
@@ -67,7 +70,7 @@ public sealed class QuantizedRows : IDisposable
         ReadExactly(place.File, destination, place.Offset);
     };
 
-    /// <summary>Formats with the encoders of what is here: those of blocks, and importance for the head where it has none.</summary>
+    /// <summary>Formats with the encoders of what is here: those of blocks and the head, or importance for a head that has none.</summary>
     /// <param name="choices">By tensor name.</param>
     public Dictionary<string, TensorChoice> Encoders(Dictionary<string, TensorChoice> choices)
     {
@@ -75,9 +78,9 @@ public sealed class QuantizedRows : IDisposable
         string head = choices.ContainsKey("output.weight") ? "output.weight" : "token_embd.weight";
         foreach ((string name, TensorChoice choice) in choices)
         {
-            bool isBlock = SlotInputs.TryFind(name, out _, out _);
+            bool isHere = name == HeadTensor || SlotInputs.TryFind(name, out _, out _);
             bool isHead = name == head && choice.Importance.Length == 0 && HeadImportance is not null;
-            with.Add(name, isBlock ? choice with { Encoder = EncoderOf(name, choice.Format) } : isHead ? choice with { Importance = HeadImportance! } : choice);
+            with.Add(name, isHere ? choice with { Encoder = EncoderOf(name, choice.Format) } : isHead ? choice with { Importance = HeadImportance! } : choice);
         }
 
         return with;
@@ -86,15 +89,21 @@ public sealed class QuantizedRows : IDisposable
     /// <summary>The format of a slot, by the formats of tensors, which may be several slots in one.</summary>
     /// <param name="choices">By tensor name.</param>
     /// <param name="slot"><c>blk.0.attn_q</c></param>
-    public static WeightFormat? FormatOf(Dictionary<string, TensorChoice> choices, string slot)
+    public static WeightFormat? FormatOf(Dictionary<string, TensorChoice> choices, string slot) => TensorOf(choices.ContainsKey, slot) is { } tensor ? choices[tensor].Format : null;
+
+    /// <summary>The tensor that a slot is of, or a part of; null where there is none.</summary>
+    /// <param name="exists">Whether there is a tensor of a name.</param>
+    /// <param name="slot"><c>blk.0.attn_q</c></param>
+    public static string? TensorOf(Func<string, bool> exists, string slot)
     {
-        if (choices.TryGetValue($"{slot}.weight", out TensorChoice? own))
+        if (exists($"{slot}.weight"))
         {
-            return own.Format;
+            return $"{slot}.weight";
         }
 
         string? fused = slot[(slot.LastIndexOf('.') + 1)..] switch { "attn_q" or "attn_k" or "attn_v" => "attn_qkv", "ffn_gate" => "ffn_up", _ => null };
-        return fused is not null && choices.TryGetValue($"{slot[..(slot.LastIndexOf('.') + 1)]}{fused}.weight", out TensorChoice? whole) ? whole.Format : null;
+        string whole = $"{slot[..(slot.LastIndexOf('.') + 1)]}{fused}.weight";
+        return fused is not null && exists(whole) ? whole : null;
     }
 
     /// <summary>Keeps the matrices of a block.</summary>

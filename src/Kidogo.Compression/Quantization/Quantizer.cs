@@ -14,11 +14,22 @@ public sealed record QuantizeOptions
     /// <summary>Formats of tensors whose name holds a pattern, in which <c>*</c> stands for anything; the first that fits counts. Default none.</summary>
     public IReadOnlyList<(string Pattern, WeightFormat Format)> Tensors { get; init; } = [];
 
+    /// <summary>Formats of single tensors by name, for those that no pattern fits; the mix is for the rest. Default none.</summary>
+    public IReadOnlyDictionary<string, WeightFormat>? Formats { get; init; }
+
     /// <summary>The importance of the columns of a tensor, by canonical name: null for one that has none, in all for no importance.</summary>
     public Func<string, float[]?>? Importance { get; init; }
 
     /// <summary>Works before the file is written: gets the tensors and the format of every one that is quantised, and gives tensors, and formats with importance or encoders of its own. Null to round to nearest.</summary>
     public Func<GgufContent, Dictionary<string, TensorChoice>, (GgufContent Content, Dictionary<string, TensorChoice> Choices)>? Method { get; init; }
+
+    /// <summary>The formats, by name, of the tensors that patterns fix: where rows are no whole blocks, what is fallen back to.</summary>
+    public Dictionary<string, WeightFormat> PinnedFormats(GgufContent content) => content.Tensors
+        .Where(tensor => FormatMix.Quantizes(tensor.Name, tensor.IsVector) && Pinned(tensor.Name) is not null)
+        .ToDictionary(tensor => tensor.Name, tensor => FormatMix.Fitting(Pinned(tensor.Name)!, tensor.Columns).Format);
+
+    /// <summary>The format that the patterns give a tensor; null where none fits.</summary>
+    internal WeightFormat? Pinned(string tensor) => Tensors.FirstOrDefault(each => Quantizer.Fits(each.Pattern, tensor)).Format;
 }
 
 /// <summary>What quantising did.</summary>
@@ -46,7 +57,7 @@ public static class Quantizer
         Dictionary<string, TensorChoice> choices = Choose(header, content, options, remarks);
         (content, choices) = options.Method?.Invoke(content, choices) ?? (content, choices);
         (long bytes, IReadOnlyList<TensorOutcome> tensors) =
-            GgufModelWriter.Write(path, header, content, tensor => choices.GetValueOrDefault(tensor.Name), (write ?? new ModelWriteOptions()) with { MeasuresErrors = true, FileType = options.Mix.FileType });
+            GgufModelWriter.Write(path, header, content, tensor => choices.GetValueOrDefault(tensor.Name), (write ?? new ModelWriteOptions()) with { MeasuresErrors = true, FileType = options.Formats is null ? options.Mix.FileType : null });
         double bits = 8.0 * tensors.Sum(tensor => tensor.Bytes) / tensors.Sum(tensor => tensor.Elements);
         return new QuantizeReport(bytes, bits, tensors, remarks);
     }
@@ -84,7 +95,7 @@ public static class Quantizer
         int requantised = 0;
         foreach (ModelTensor tensor in content.Tensors.Where(tensor => FormatMix.Quantizes(tensor.Name, tensor.IsVector)))
         {
-            WeightFormat? given = options.Tensors.FirstOrDefault(each => Fits(each.Pattern, tensor.Name)).Format;
+            WeightFormat? given = options.Pinned(tensor.Name) ?? options.Formats?.GetValueOrDefault(tensor.Name);
             MixedFormat mixed = given is null ? options.Mix.Choose(tensor.Name, tensor.Columns, model) : FormatMix.Fitting(given, tensor.Columns);
             if (mixed.Wanted is { } wanted)
             {
@@ -94,7 +105,7 @@ public static class Quantizer
             }
 
             float[] importance = options.Importance?.Invoke(tensor.Name) ?? [];
-            RefuseMissing(tensor, mixed.Format, importance);
+            RefuseMissing(tensor, mixed.Format, importance, options.Method is not null);
             requantised += tensor.Format.BlockSize > 1 && tensor.Format != mixed.Format ? 1 : 0;
             choices.Add(tensor.Name, new TensorChoice(mixed.Format, importance));
         }
@@ -112,9 +123,9 @@ public static class Quantizer
         return choices;
     }
 
-    private static void RefuseMissing(ModelTensor tensor, WeightFormat format, float[] importance)
+    private static void RefuseMissing(ModelTensor tensor, WeightFormat format, float[] importance, bool methodHasOwn)
     {
-        if (format.Importance == ImportanceUse.Required && importance.Length == 0)
+        if (format.Importance == ImportanceUse.Required && importance.Length == 0 && !methodHasOwn)
         {
             throw new NotSupportedException($"{format.Name}, which {tensor.Name} would get, is too coarse to be rounded to without importance. Give --calibration FILE, or choose a larger format.");
         }
@@ -126,7 +137,7 @@ public static class Quantizer
     }
 
     /// <summary>Whether a name holds a pattern, in which <c>*</c> stands for anything.</summary>
-    private static bool Fits(string pattern, string name)
+    internal static bool Fits(string pattern, string name)
     {
         int at = 0;
         foreach (string part in pattern.Split('*'))

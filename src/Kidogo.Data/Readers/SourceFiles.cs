@@ -50,6 +50,9 @@ internal static class SourceFiles
         return files;
     }
 
+    /// <summary>Whether a file has an ending that is read.</summary>
+    public static bool IsRead(string path) => Describe(new FileInfo(path), path) is not null;
+
     /// <summary>SHA-256 of a file.</summary>
     public static byte[] Hash(SourceFile file, CancellationToken cancellation)
     {

@@ -1,4 +1,5 @@
 // What would fit on a machine before anything is loaded: sizes and formats against memory and bandwidth. Opens no files.
+using Kidogo.Tensors;
 using Kidogo.Tensors.Formats;
 
 namespace Kidogo.Evaluation.Machine;
@@ -15,6 +16,7 @@ public sealed record FitRow(string Model, string Format, long MemoryBytes, bool 
 public static class FitTable
 {
     private const int Context = 4096;
+    private const int Columns = 1024; // whole blocks of every format
 
     /// <summary>Usual shapes: parameters, and the values of keys and values that a token leaves in the cache (2 · layers · K · E).</summary>
     private static readonly (string Name, double Parameters, int CachedValues)[] s_shapes =
@@ -39,7 +41,7 @@ public static class FitTable
     [
         .. from shape in s_shapes
            from format in Formats
-           let weights = (long)(shape.Parameters * format.BitsPerWeight / 8)
+           let weights = Weight.MemoryBytesOf(format, (long)shape.Parameters / Columns, Columns)
            let cache = (long)Context * shape.CachedValues * sizeof(ushort)
            let activations = 100L * 1024 * 1024
            select Row(shape.Name, format.Name, weights, weights + cache + activations, memory, bandwidthBytesPerSecond),

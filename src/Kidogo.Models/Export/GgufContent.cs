@@ -4,6 +4,7 @@ using Kidogo.Models.Families;
 using Kidogo.Models.Files;
 using Kidogo.Tensors.Formats;
 using Kidogo.Tensors.Ops;
+using Kidogo.Text.Tokenizers.Trimming;
 
 namespace Kidogo.Models.Export;
 
@@ -12,13 +13,17 @@ public sealed class GgufContent
 {
     private static readonly string[] s_ofSplitFiles = ["split.no", "split.count", "split.tensors.count"];
 
-    private GgufContent(GgufMetadata metadata, List<ModelTensor> tensors, Dictionary<string, StoredTensor> stored, List<string> warnings)
+    private GgufContent(DecoderConfig config, GgufMetadata metadata, List<ModelTensor> tensors, Dictionary<string, StoredTensor> stored, List<string> warnings)
     {
+        Config = config;
         Metadata = metadata;
         Tensors = tensors;
         Stored = stored;
         Warnings = warnings;
     }
+
+    /// <summary>What the model does that the file has to say.</summary>
+    public DecoderConfig Config { get; }
 
     /// <summary>The metadata.</summary>
     public GgufMetadata Metadata { get; }
@@ -34,14 +39,34 @@ public sealed class GgufContent
 
     /// <summary>The same with changed tensors, under the names and in the order they have.</summary>
     /// <param name="change">From a tensor to what is written in its place.</param>
-    public GgufContent With(Func<ModelTensor, ModelTensor> change) => new(Metadata, [.. Tensors.Select(change)], Stored, [.. Warnings]);
+    public GgufContent With(Func<ModelTensor, ModelTensor> change) => new(Config, Metadata, [.. Tensors.Select(change)], Stored, [.. Warnings]);
+
+    /// <summary>The same with fewer tokens; takes this one's metadata over and changes them.</summary>
+    /// <param name="tokens">The tokens that stay.</param>
+    /// <exception cref="ModelFormatException">A file that names tokens is malformed.</exception>
+    internal GgufContent With(VocabularySelection tokens)
+    {
+        VocabularyChange change = new(tokens);
+        change.Apply(Metadata);
+        Dictionary<string, StoredTensor> stored = Stored.Where(tensor => !VocabularyChange.HasRowPerToken(tensor.Key)).ToDictionary(StringComparer.Ordinal);
+        return new GgufContent(change.Apply(Config), Metadata, [.. Tensors.Select(change.Apply)], stored, [.. Warnings]);
+    }
 
     /// <summary>Of a model that is open: a GGUF file as it is, a folder in the conventions of GGUF.</summary>
     /// <exception cref="NotSupportedException">A GGUF file cannot say what the model does.</exception>
     /// <exception cref="ModelFormatException">A file of the model is not what it should be.</exception>
-    public static GgufContent Of(ModelHeader header) => header.Gguf is not null ? OfGguf(header.Gguf) : OfFolder(header);
+    public static GgufContent Of(ModelHeader header)
+    {
+        if (header.Gguf is null)
+        {
+            return OfFolder(header);
+        }
 
-    private static GgufContent OfGguf(GgufFile file)
+        GgufContent content = OfGguf(header.Config, header.Gguf);
+        return header.Change is null ? content : content.With(header.Change);
+    }
+
+    private static GgufContent OfGguf(DecoderConfig config, GgufFile file)
     {
         GgufMetadata metadata = new();
         foreach (string key in file.Metadata.Keys.Where(key => !s_ofSplitFiles.Contains(key)))
@@ -60,7 +85,7 @@ public sealed class GgufContent
             }
         }
 
-        return new GgufContent(metadata, tensors, stored, []);
+        return new GgufContent(config, metadata, tensors, stored, []);
     }
 
     private static GgufContent OfFolder(ModelHeader header)
@@ -100,7 +125,7 @@ public sealed class GgufContent
             warnings.Add($"{leftOut.Length} tensors are no weights of the decoder and have no place in a GGUF file, {leftOut[0]} among them: they are left out.");
         }
 
-        return new GgufContent(metadata, tensors, [], warnings);
+        return new GgufContent(header.Config, metadata, tensors, [], warnings);
     }
 
     private static bool KeepsVocabulary(HuggingFaceFolder folder, Metadata? kept)

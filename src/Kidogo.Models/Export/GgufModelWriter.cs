@@ -1,5 +1,6 @@
 // Writes a model as a GGUF file in formats of choice. Knows no formats' merits.
 using Kidogo.Models.Files;
+using Kidogo.Models.Passports;
 using Kidogo.Tensors.Formats;
 
 namespace Kidogo.Models.Export;
@@ -76,15 +77,29 @@ public static class GgufModelWriter
             content.Metadata.Set("general.quantization_version", 2u);
         }
 
+        GgufPassport passport = new(content.Metadata, all, options.Passport); // sets the metadata's last key, or takes a parent's away
         long bytes = GgufWriter.FileBytes(content.Metadata, all);
         using NewFile file = NewFile.Create(path, bytes);
         options.Began?.Invoke(file.TemporaryPath);
-        GgufWriter.Write(file.Stream, content.Metadata, all);
+        GgufWriter.Write(file.Stream, content.Metadata, passport.Tensors);
         file.Close();
-        Check(file.TemporaryPath, header);
+        Check(file.TemporaryPath, content.Config);
+        options.Written?.Invoke(file.TemporaryPath);
+        passport.Complete(file.TemporaryPath);
         file.Commit();
         return (bytes, [.. encoded.Select(each => new TensorOutcome(
             each.Tensor.Name, each.Tensor.Format.Name, each.Format.Name, each.Tensor.Elements, each.Format.RowBytes(each.Tensor.Columns) * each.Tensor.Rows, each.Request.RelativeError))]);
+    }
+
+    /// <summary>Bytes that a file would have beside those of some of its tensors: header, tokenizer, what is kept as it is, and padding.</summary>
+    /// <param name="content">What is in it.</param>
+    /// <param name="isCounted">Whether the bytes of a tensor, rounded up to whole <see cref="GgufWriter.Alignment"/>s, are left out because someone else counts them.</param>
+    public static long OtherBytes(GgufContent content, Func<ModelTensor, bool> isCounted)
+    {
+        List<TensorToWrite> all = [.. content.Tensors.Select(tensor => TensorToWrite.Of(tensor.Name, tensor.Shape, tensor.Format, _ => { }))];
+        HashSet<string> written = [.. content.Tensors.Select(tensor => tensor.Name)];
+        all.AddRange(content.Stored.Values.Where(tensor => !written.Contains(tensor.Name)).Select(Verbatim));
+        return GgufWriter.FileBytes(content.Metadata, all) - content.Tensors.Where(isCounted).Sum(tensor => GgufWriter.Aligned(tensor.Format.RowBytes(tensor.Columns) * tensor.Rows));
     }
 
     private static TensorToWrite Verbatim(StoredTensor tensor) => new(tensor.Name, tensor.Shape, tensor.TypeName, tensor.Data.Length, stream =>
@@ -99,10 +114,10 @@ public static class GgufModelWriter
     });
 
     /// <summary>The file as it will be opened: what it says must be what the model does.</summary>
-    private static void Check(string path, ModelHeader header)
+    private static void Check(string path, DecoderConfig wanted)
     {
         using ModelHeader said = ModelHeader.Open(path);
-        if (ConfigDifference.Find(header.Config, said.Config) is { } difference)
+        if (ConfigDifference.Find(wanted, said.Config) is { } difference)
         {
             throw new NotSupportedException($"A GGUF file of the architecture {said.Architecture} cannot say what this model does: {difference}. Write a Hugging Face folder instead.");
         }
@@ -130,6 +145,12 @@ public sealed record ModelWriteOptions
 
     /// <summary>Called with the path that is written to before the file has its name, for those who may end the process.</summary>
     public Action<string>? Began { get; init; }
+
+    /// <summary>Called with the path of the complete model before it has its name, for those who measure it; may throw, after which nothing is left behind.</summary>
+    public Action<string>? Written { get; init; }
+
+    /// <summary>What the model says of itself; null for nothing.</summary>
+    public PassportRequest? Passport { get; init; }
 
     /// <summary>llama.cpp's number for the mix of formats; null to go by the formats.</summary>
     public uint? FileType { get; init; }

@@ -2,7 +2,9 @@
 using System.Text.Json;
 using Kidogo.Models.Families;
 using Kidogo.Models.Files;
+using Kidogo.Models.Passports;
 using Kidogo.Tensors.Formats;
+using Kidogo.Tensors.Formats.Plain;
 using Kidogo.Tensors.Ops;
 
 namespace Kidogo.Models.Export;
@@ -40,11 +42,20 @@ public sealed record HuggingFaceFolderContent
     /// <summary>More pairs for <c>__metadata__</c> of the weights, beside <c>format: pt</c>.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; init; } = new Dictionary<string, string>();
 
+    /// <summary>What the model says of itself; null for nothing.</summary>
+    public PassportRequest? Passport { get; init; }
+
     /// <summary>What the tensors lost when they were brought from another kind of file, by canonical name; null for nothing.</summary>
     internal IReadOnlyDictionary<string, float[]>? Residuals { get; init; }
 
     /// <summary>The format of a tensor where <see cref="Format"/> says nothing; null for as it is.</summary>
     internal Func<ModelTensor, WeightFormat?>? FormatOf { get; init; }
+
+    /// <summary>Matrices that are stored as codes with scales beside them; null for none.</summary>
+    internal Func<ModelTensor, PlainFormat?>? PlainFormatOf { get; init; }
+
+    /// <summary>Called with what became of each of those, once the file is written.</summary>
+    internal Action<IReadOnlyList<TensorOutcome>>? Measured { get; init; }
 
     /// <summary>What a GGUF file knew and a folder has no place for; null for nothing.</summary>
     internal GgufMetadata? KeptMetadata { get; init; }
@@ -60,6 +71,8 @@ public static class HuggingFaceFolderWriter
 {
     /// <summary>The files that keep what a GGUF file knew and a folder has no place for.</summary>
     public const string KeptMetadataName = "metadata.gguf";
+
+    private const string QuantizationField = "quantization_config";
 
     /// <summary>Writes a folder beside, flushes it, and gives it its name. A folder of this name keeps the files that are not written anew.</summary>
     /// <param name="path">What it will be called.</param>
@@ -85,6 +98,7 @@ public static class HuggingFaceFolderWriter
         DecoderConfig said = ReadBack(family, fields, content.Config, folder.TemporaryPath);
         List<ModelTensor> tensors = Arrange(family, content, said, out TensorArrangement arrangement);
         List<TensorToWrite> all = [];
+        List<PlainEncoding> plain = [];
         long done = 0;
         long total = 0;
         void Advance(long count)
@@ -96,16 +110,33 @@ public static class HuggingFaceFolderWriter
         Dictionary<string, long> types = [];
         foreach (ModelTensor tensor in tensors)
         {
+            if (content.PlainFormatOf?.Invoke(tensor) is { } plainFormat)
+            {
+                PlainEncoding encoding = new(ForFile(family, said, tensor), family.HuggingFaceName(tensor.Name), plainFormat, new EncodingRequest { Advanced = Advance, MeasuresError = content.Measured is not null });
+                plain.Add(encoding);
+                all.AddRange(encoding.Prepare());
+                continue;
+            }
+
             WeightFormat format = content.Format ?? content.FormatOf?.Invoke(tensor) ?? (FloatFormats.IsPlain(tensor.Format) ? tensor.Format : FloatFormats.F32);
             all.Add(TensorEncoding.Prepare(ForFile(family, said, tensor), family.HuggingFaceName(tensor.Name), format, new EncodingRequest { Advanced = Advance }));
             types[format.Name] = types.GetValueOrDefault(format.Name) + tensor.Elements;
         }
 
+        if (plain.Count > 0)
+        {
+            HuggingFaceConfig marker = new();
+            marker.Set("quant_method", PlainTensor.Method);
+            fields.Set(QuantizationField, marker); // others had better not take codes for weights
+        }
+
         fields.Set("dtype", types.MaxBy(type => type.Value).Key switch { "F16" => "float16", "BF16" => "bfloat16", _ => "float32" });
         total = all.Sum(tensor => tensor.Bytes);
-        KeyValuePair<string, string>[] metadata = [.. content.Metadata.Where(pair => pair.Key != "format"), new("format", "pt")];
+        KeyValuePair<string, string>[] metadata = [.. content.Metadata.Where(pair => pair.Key != "format" && !PlainTensor.IsKey(pair.Key)), .. plain.SelectMany(each => each.Metadata), new("format", "pt")];
         long fileBytes = SafetensorsWriter.FileBytes(all, metadata);
-        folder.Add("model.safetensors", fileBytes, stream => SafetensorsWriter.Write(stream, all, metadata));
+        TensorHashes hashes = new();
+        folder.Add("model.safetensors", fileBytes, stream => SafetensorsWriter.Write(stream, content.Passport is null ? all : all.Select(hashes.Watched), metadata));
+        content.Measured?.Invoke([.. plain.Select(each => each.Outcome)]);
         byte[] config = Unchanged(family, content, fields) ?? fields.ToBytes();
         fileBytes += Keep(folder, content.KeptMetadata, arrangement.Residuals);
         fileBytes += config.Length;
@@ -116,7 +147,16 @@ public static class HuggingFaceFolderWriter
         }
 
         folder.Add("config.json", config);
-        return fileBytes;
+        return fileBytes + (content.Passport is null ? 0 : AddPassport(folder, content.Passport, hashes.Of(all)));
+    }
+
+    /// <summary>Measures the finished folder and adds its passport.</summary>
+    private static long AddPassport(NewFolder folder, PassportRequest request, IReadOnlyList<PassportTensor> tensors)
+    {
+        Passport passport = request.Draft with { Tensors = tensors, Files = ModelHash.FilesWritten(folder.TemporaryPath) };
+        byte[] json = PassportJson.Write(request.Measure?.Invoke(folder.TemporaryPath, passport) ?? passport);
+        folder.Add(Passport.FileName, json);
+        return json.Length;
     }
 
     /// <summary>Writes the metadata of a GGUF file, and what its norms lost, as a GGUF file without tensors.</summary>
@@ -143,7 +183,8 @@ public static class HuggingFaceFolderWriter
     /// <summary>The earlier config.json, where it still says all that the model does and how it is stored; else null.</summary>
     private static byte[]? Unchanged(ModelFamily family, HuggingFaceFolderContent content, HuggingFaceConfig fields)
     {
-        if (Earlier(content) is not { } earlier || !earlier.TryGetStrings("architectures", out string[] classes) || !classes.Any(family.HuggingFaceArchitectures.Contains) || earlier.Contains("text_config"))
+        if (Earlier(content) is not { } earlier || !earlier.TryGetStrings("architectures", out string[] classes) || !classes.Any(family.HuggingFaceArchitectures.Contains) || earlier.Contains("text_config")
+            || earlier.Contains(QuantizationField) || fields.Contains(QuantizationField))
         {
             return null;
         }
@@ -172,7 +213,7 @@ public static class HuggingFaceFolderWriter
 
         if (Earlier(content) is { } earlier)
         {
-            string[] replaced = ["rope_theta", "rope_scaling", "partial_rotary_factor", "rotary_pct", "rotary_emb_base", "rope_local_base_freq", "sliding_window_pattern", "torch_dtype", "text_config"];
+            string[] replaced = ["rope_theta", "rope_scaling", "partial_rotary_factor", "rotary_pct", "rotary_emb_base", "rope_local_base_freq", "sliding_window_pattern", "torch_dtype", "text_config", QuantizationField];
             foreach (JsonProperty field in earlier.Element.EnumerateObject())
             {
                 if (!fields.Contains(field.Name) && !replaced.Contains(field.Name))

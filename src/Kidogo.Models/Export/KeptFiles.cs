@@ -32,7 +32,7 @@ internal static class KeptFiles
     private static readonly string[] s_names =
     [
         "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model", "chat_template.jinja",
-        "chat_template.json", "preprocessor_config.json", "processor_config.json", "kidogo.json", "README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE",
+        "chat_template.json", "preprocessor_config.json", "processor_config.json", "README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE",
     ];
 
     /// <summary>The files of a folder that are passed on; config.json is not among them.</summary>

@@ -1,6 +1,9 @@
 // Between GGUF files and Hugging Face folders. Knows what each keeps of the other; arithmetic and names are elsewhere.
 using Kidogo.Models.Files;
+using Kidogo.Models.Passports;
 using Kidogo.Tensors.Formats;
+using Kidogo.Tensors.Formats.Plain;
+using Kidogo.Text.Tokenizers.Trimming;
 
 namespace Kidogo.Models.Export;
 
@@ -17,11 +20,29 @@ public static class ModelConverter
     /// <param name="path">What the result will be called; a folder must be new or empty.</param>
     /// <param name="format">F32, F16 or BF16 for all weights; null to keep them as they are (in a folder block formats become F32, which holds them exactly).</param>
     /// <param name="options">How it is written; null for the defaults.</param>
+    /// <param name="tokens">The tokens that are written, under new numbers; null for all as they are.</param>
+    /// <exception cref="ModelFormatException">A file of the model that names tokens is malformed.</exception>
     /// <exception cref="ModelTensorException">A weight cannot be stored as was asked.</exception>
     /// <exception cref="NotSupportedException">The new form cannot say what the model does.</exception>
     /// <exception cref="IOException">It cannot be written, or a file of the model became shorter meanwhile.</exception>
-    public static ConversionReport Convert(ModelHeader header, string path, WeightFormat? format = null, ModelWriteOptions? options = null) =>
-        path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? ToGguf(header, path, format, options) : ToFolder(header, path, format, options ?? new ModelWriteOptions());
+    public static ConversionReport Convert(ModelHeader header, string path, WeightFormat? format = null, ModelWriteOptions? options = null, VocabularySelection? tokens = null) =>
+        path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? ToGguf(header, path, format, options, tokens) : ToFolder(header, path, format, options ?? new ModelWriteOptions(), tokens);
+
+    /// <summary>Writes a model as a Hugging Face folder with some of its matrices as codes and scales.</summary>
+    /// <param name="header">The model.</param>
+    /// <param name="path">What the folder will be called; it must be new or empty.</param>
+    /// <param name="formatOf">The format of a matrix, by its canonical name; null to keep it.</param>
+    /// <param name="options">How it is written; null for the defaults.</param>
+    /// <returns>Bytes of all files, what could not be said, and what became of the matrices.</returns>
+    /// <exception cref="ModelTensorException">A weight cannot be stored as was asked.</exception>
+    /// <exception cref="NotSupportedException">A folder cannot say what the model does.</exception>
+    /// <exception cref="IOException">It cannot be written, or a file of the model became shorter meanwhile.</exception>
+    public static (ConversionReport Report, IReadOnlyList<TensorOutcome> Tensors) ToPlainFolder(ModelHeader header, string path, Func<ModelTensor, PlainFormat?> formatOf, ModelWriteOptions? options = null)
+    {
+        IReadOnlyList<TensorOutcome> outcomes = [];
+        ConversionReport report = ToFolder(header, path, null, options ?? new ModelWriteOptions(), null, formatOf, measured => outcomes = measured);
+        return (report, outcomes);
+    }
 
     /// <summary>The files about text that a folder of a model would have: tokenizer.json, tokenizer_config.json, chat_template.jinja and their kin, by name.</summary>
     /// <param name="gguf">A GGUF file.</param>
@@ -40,15 +61,17 @@ public static class ModelConverter
         return files;
     }
 
-    private static ConversionReport ToGguf(ModelHeader header, string path, WeightFormat? format, ModelWriteOptions? options)
+    private static ConversionReport ToGguf(ModelHeader header, string path, WeightFormat? format, ModelWriteOptions? options, VocabularySelection? tokens)
     {
         GgufContent content = GgufContent.Of(header);
+        content = tokens is null ? content : content.With(tokens);
         TensorChoice? Choose(ModelTensor tensor) => format is null || tensor.IsVector || tensor.Name == "position_embd.weight" ? null : new TensorChoice(format);
         (long bytes, _) = GgufModelWriter.Write(path, header, content, Choose, options);
         return new ConversionReport(bytes, content.Warnings);
     }
 
-    private static ConversionReport ToFolder(ModelHeader header, string path, WeightFormat? format, ModelWriteOptions options)
+    private static ConversionReport ToFolder(
+        ModelHeader header, string path, WeightFormat? format, ModelWriteOptions options, VocabularySelection? tokens, Func<ModelTensor, PlainFormat?>? plainFormatOf = null, Action<IReadOnlyList<TensorOutcome>>? measured = null)
     {
         if (Directory.Exists(path) && Directory.EnumerateFileSystemEntries(path).Any())
         {
@@ -90,12 +113,30 @@ public static class ModelConverter
             keptFile?.Metadata.Keys.ToList().ForEach(key => kept.Copy(key, keptFile.Metadata));
         }
 
+        kept.Remove(Passport.MetadataKey); // of the parent
         (int? bos, IReadOnlyList<int> eos, int? pad) = Ids(header);
+        DecoderConfig written = header.Config;
+        List<ModelTensor> tensors = StoredModelTensors.Of(header);
+        if (tokens is not null)
+        {
+            VocabularyChange change = new(tokens);
+            written = change.Apply(written);
+            tensors = tensors.ConvertAll(change.Apply);
+            (bos, eos, pad) = (NewId(bos), tokens.NewIds(eos), NewId(pad));
+            earlier = Trimmed(change, files, earlier, header.Path);
+            if (kept.Keys.Count > 0)
+            {
+                change.Apply(kept);
+                VocabularyChange.Rehash(kept, files);
+            }
+        }
+
+        int? NewId(int? id) => id is { } old && tokens!.NewId(old) is >= 0 and int number ? number : null;
         HuggingFaceFolderContent content = new()
         {
-            Config = header.Config,
+            Config = written,
             Family = header.Family,
-            Tensors = StoredModelTensors.Of(header),
+            Tensors = tensors,
             Format = format,
             Files = files,
             BosId = bos,
@@ -106,22 +147,38 @@ public static class ModelConverter
             Residuals = lost,
             FormatOf = tensor => formats.TryGetValue(tensor.Name, out WeightFormat? was) && Holds(was, tensor) ? was : null,
             KeptMetadata = kept.Keys.Count > 0 ? kept : null,
+            Passport = options.Passport,
+            PlainFormatOf = plainFormatOf,
+            Measured = measured,
         };
         using NewFolder folder = NewFolder.Create(path);
         options.Began?.Invoke(folder.TemporaryPath);
         long bytes = HuggingFaceFolderWriter.Write(folder, content, options.Progress);
+        options.Written?.Invoke(folder.TemporaryPath);
         if (Directory.Exists(path))
         {
             Directory.Delete(path); // it is empty
         }
 
         folder.Commit();
-        if (header.Gguf is not null && content.Tensors.Any(tensor => tensor.Format.BlockSize > 1) && format is null)
+        if (header.Gguf is not null && content.Tensors.Any(tensor => tensor.Format.BlockSize > 1 && plainFormatOf?.Invoke(tensor) is null) && format is null)
         {
             warnings.Add("Folders hold no block formats: quantised tensors were written as F32, which holds them exactly and takes more room. --format F16 halves it.");
         }
 
         return new ConversionReport(bytes, warnings);
+    }
+
+    /// <summary>Changes the files of a folder; gives its earlier config.json, which is kept apart from them.</summary>
+    private static ReadOnlyMemory<byte>? Trimmed(VocabularyChange change, Dictionary<string, ReadOnlyMemory<byte>> files, ReadOnlyMemory<byte>? earlier, string place)
+    {
+        if (earlier is { } config)
+        {
+            files.Add("config.json", config);
+        }
+
+        change.Apply(files, place);
+        return files.Remove("config.json", out ReadOnlyMemory<byte> changed) ? changed : null;
     }
 
     /// <summary>Whether a format holds every value of a tensor as it is.</summary>

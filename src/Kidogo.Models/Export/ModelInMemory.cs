@@ -72,7 +72,7 @@ public static class ModelInMemory
             }
 
             ModelHeader result = ModelHeader.InMemory(original, file, Fill);
-            return ConfigDifference.Find(original.Config, result.Config) is not { } difference
+            return ConfigDifference.Find(content.Config, result.Config) is not { } difference
                 ? result
                 : throw new NotSupportedException($"The model cannot be loaded in another format, since a GGUF file cannot say what it does: {difference}.");
         }

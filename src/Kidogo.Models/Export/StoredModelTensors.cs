@@ -3,6 +3,7 @@ using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using Kidogo.Models.Families;
 using Kidogo.Models.Files;
+using Kidogo.Tensors;
 
 namespace Kidogo.Models.Export;
 
@@ -21,7 +22,7 @@ internal static class StoredModelTensors
             bool isLeftHead = header.Config.TiedHead && name is "output.weight";
             if (!isScale && !isLeftHead && stored.IsWeight)
             {
-                tensors.Add(Of(header, name, stored));
+                tensors.Add(header.Change?.Invoke(Of(header, name, stored)) ?? Of(header, name, stored));
             }
         }
 
@@ -58,6 +59,12 @@ internal static class StoredModelTensors
             throw new ModelFormatException(stored.Data.File.Path, stored.Data.Offset, $"The tensor {ModelFormatException.Quote(name)} has the shape [{string.Join(", ", stored.Shape)}]; at most {int.MaxValue} rows and columns are passed on.");
         }
 
+        if (stored.Plain is { } plain)
+        {
+            Lazy<PlainMatrix> matrix = new(() => Open(stored, plain));
+            return ModelTensor.Matrix(name, plain.Rows, plain.Columns, (row, values) => matrix.Value.DecodeRow(row, values));
+        }
+
         if (isVector && stored.Format.BlockSize != 1)
         {
             float[] values = new float[rows];
@@ -68,6 +75,18 @@ internal static class StoredModelTensors
         long rowBytes = stored.Format.RowBytes(columns);
         return new ModelTensor(name, (int)rows, (int)columns, isVector, stored.Format, (first, count, destination) =>
             stored.Data.File.CopyTo(stored.Data.Offset + (first * rowBytes), destination[..checked((int)(count * rowBytes))]));
+    }
+
+    private static PlainMatrix Open(StoredTensor stored, PlainTensor plain)
+    {
+        try
+        {
+            return plain.OpenByPosition();
+        }
+        catch (InvalidDataException damage)
+        {
+            throw new ModelFormatException(stored.Data.File.Path, stored.Data.Offset, $"The tensor {ModelFormatException.Quote(stored.Name)} cannot be used. {damage.Message}", damage);
+        }
     }
 
     private static ModelTensor Scaled(ModelTensor tensor, float scale) => new(tensor.Name, tensor.Rows, tensor.Columns, tensor.IsVector, tensor.Format, (first, count, destination) =>

@@ -153,12 +153,10 @@ internal sealed class TensorArrangement(DecoderConfig config, IEnumerable<ModelT
         }
     }
 
-    /// <summary>Layers without a rotation are turned as the others are, which changes nothing: queries and keys are turned alike.</summary>
-    private int[]? RotaryOrder(LayerConfig layer, int heads)
-    {
-        RopeConfig? rope = layer.Rope ?? config.Layers.Select(each => each.Rope).FirstOrDefault(each => each is not null);
-        return rope is null ? null : TensorOrders.Rotary(rope.Layout, target.Rotary, heads, layer.HeadDim, Math.Min(rope.RotaryDims, layer.HeadDim));
-    }
+    private int[]? RotaryOrder(LayerConfig layer, int heads) => RotaryOf(config, layer) is { } rope ? TensorOrders.Rotary(rope.Layout, target.Rotary, heads, layer.HeadDim, Math.Min(rope.RotaryDims, layer.HeadDim)) : null;
+
+    /// <summary>The rotation that a layer's queries and keys are laid out for. Layers without one are turned as the others are, which changes nothing: queries and keys are turned alike.</summary>
+    internal static RopeConfig? RotaryOf(DecoderConfig config, LayerConfig layer) => layer.Rope ?? config.Layers.Select(each => each.Rope).FirstOrDefault(each => each is not null);
 
     private void Take(string name)
     {

@@ -103,9 +103,7 @@ internal static class TensorEncoding
             }
             catch (WeightEncodingException failure)
             {
-                long index = ((long)(first + row) * columns) + failure.Column;
-                string what = float.IsFinite(failure.Weight) ? $"which {format.Name} cannot hold. Choose BF16, F32 or another format" : "which is no number that can be stored. The file is damaged, or training went wrong; nothing was written";
-                throw new ModelTensorException($"The tensor {tensor.Name} has {failure.Weight} at index {index} (row {first + row}, column {failure.Column}), {what}.", failure);
+                throw Refused(tensor, format.Name, first + row, failure);
             }
 
             if (request.MeasuresError)
@@ -115,6 +113,18 @@ internal static class TensorEncoding
                 squares[row] = (TensorPrimitives.SumOfSquares<float>(values), TensorPrimitives.SumOfSquares<float>(again));
             }
         }
+    }
+
+    /// <summary>What is said of a weight that cannot be stored.</summary>
+    /// <param name="tensor">Whose weight.</param>
+    /// <param name="format">The name of the format.</param>
+    /// <param name="row">Its row in the tensor.</param>
+    /// <param name="failure">What the format said.</param>
+    public static ModelTensorException Refused(ModelTensor tensor, string format, long row, WeightEncodingException failure)
+    {
+        long index = (row * tensor.Columns) + failure.Column;
+        string what = float.IsFinite(failure.Weight) ? $"which {format} cannot hold. Choose BF16, F32 or another format" : "which is no number that can be stored. The file is damaged, or training went wrong; nothing was written";
+        return new ModelTensorException($"The tensor {tensor.Name} has {failure.Weight} at index {index} (row {row}, column {failure.Column}), {what}.", failure);
     }
 
     private static void Copy(ModelTensor tensor, Stream stream, EncodingRequest request)

@@ -38,9 +38,11 @@ public sealed class GgufMetadata
     public void Set(string key, bool value) => Set(key, MetadataKind.Bool, 1, bytes => bytes[0] = value ? (byte)1 : (byte)0);
 
     /// <summary>Sets a text.</summary>
-    public void Set(string key, string value)
+    public void Set(string key, string value) => SetUtf8(key, Encoding.UTF8.GetBytes(value));
+
+    /// <summary>Sets a text in bytes.</summary>
+    public void SetUtf8(string key, ReadOnlyMemory<byte> bytes)
     {
-        byte[] bytes = Encoding.UTF8.GetBytes(value);
         Put(key, new Value(MetadataKind.String, default, bytes.Length, bytes));
     }
 

@@ -34,7 +34,8 @@ public static class GgufWriter
     /// <summary>Bytes that the file will have.</summary>
     public static long FileBytes(GgufMetadata metadata, IReadOnlyList<TensorToWrite> tensors) => Aligned(Header(metadata, tensors).Length) + tensors.Sum(tensor => Aligned(tensor.Bytes));
 
-    private static long Aligned(long bytes) => (bytes + Alignment - 1) / Alignment * Alignment;
+    /// <summary>Bytes rounded up to whole alignments.</summary>
+    public static long Aligned(long bytes) => (bytes + Alignment - 1) / Alignment * Alignment;
 
     private static void Pad(Stream stream, long bytes)
     {

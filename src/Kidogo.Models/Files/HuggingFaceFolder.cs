@@ -58,13 +58,13 @@ public sealed class HuggingFaceFolder : IDisposable
     /// <summary>Whether there are weights that can be read.</summary>
     public bool HasWeights => FindFile(SingleName) is not null || FindFile(IndexName) is not null;
 
-    /// <summary>All tensors of all weight files. Opens the files when first asked.</summary>
+    /// <summary>All tensors of all weight files; codes and the scales beside them are one. Opens the files when first asked.</summary>
     /// <exception cref="ModelFormatException">A file is not what it should be, is missing, or only pickled weights are there.</exception>
     public IReadOnlyList<StoredTensor> Tensors => OpenWeights().Tensors;
 
-    /// <summary>The pairs of <c>__metadata__</c> of the (first) weight file.</summary>
+    /// <summary>The pairs of <c>__metadata__</c> of the (first) weight file, but for those that say how single matrices are stored.</summary>
     /// <exception cref="ModelFormatException">As <see cref="Tensors"/>.</exception>
-    public IReadOnlyDictionary<string, string> WeightMetadata => OpenWeights().Files[0].Metadata;
+    public IReadOnlyDictionary<string, string> WeightMetadata => OpenWeights().Files[0].Metadata.Where(pair => !PlainTensor.IsKey(pair.Key)).ToDictionary(StringComparer.Ordinal);
 
     /// <summary>Bytes of all weight files.</summary>
     /// <exception cref="ModelFormatException">As <see cref="Tensors"/>.</exception>
@@ -320,13 +320,16 @@ public sealed class HuggingFaceFolder : IDisposable
         public static Weights OpenSingle(string path)
         {
             Weights weights = new();
-            weights.Files.Add(SafetensorsFile.Open(path));
-            foreach (StoredTensor tensor in weights.Files[0].Tensors)
+            try
             {
-                weights.Add(tensor);
+                weights.Files.Add(SafetensorsFile.Open(path));
+                return weights.With(weights.Files[0].Tensors);
             }
-
-            return weights;
+            catch
+            {
+                weights.Dispose();
+                throw;
+            }
         }
 
         public static Weights OpenShards(string indexPath, Dictionary<string, string> map, LinkGuard guard)
@@ -348,13 +351,8 @@ public sealed class HuggingFaceFolder : IDisposable
                     }
                 }
 
-                foreach ((string tensor, string name) in map)
-                {
-                    weights.Add(open[name].Find(tensor)
-                        ?? throw new ModelFormatException(indexPath, -1, $"The tensor {ModelFormatException.Quote(tensor)} is not in {ModelFormatException.Quote(name)}, where the index has it."));
-                }
-
-                return weights;
+                return weights.With([.. map.Select(pair => open[pair.Value].Find(pair.Key)
+                    ?? throw new ModelFormatException(indexPath, -1, $"The tensor {ModelFormatException.Quote(pair.Key)} is not in {ModelFormatException.Quote(pair.Value)}, where the index has it."))]);
             }
             catch
             {
@@ -367,10 +365,15 @@ public sealed class HuggingFaceFolder : IDisposable
 
         public void Dispose() => Files.ForEach(file => file.Dispose());
 
-        private void Add(StoredTensor tensor)
+        private Weights With(IReadOnlyList<StoredTensor> tensors)
         {
-            _index.Add(tensor.Name, Tensors.Count);
-            Tensors.Add(tensor);
+            foreach (StoredTensor tensor in PlainTensor.Join(tensors, Files))
+            {
+                _index.Add(tensor.Name, Tensors.Count);
+                Tensors.Add(tensor);
+            }
+
+            return this;
         }
     }
 }

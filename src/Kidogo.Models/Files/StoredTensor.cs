@@ -36,6 +36,10 @@ public sealed class StoredTensor
         Columns = shape.Length == 0 ? 1 : shape[^1];
     }
 
+    /// <summary>A matrix that several tensors hold together.</summary>
+    internal StoredTensor(PlainTensor plain)
+        : this(plain.Parts[""].Name, [plain.Rows, plain.Columns], null, plain.Format.Name, plain.Parts[""].Data) => Plain = plain;
+
     /// <summary>The name in the file.</summary>
     public string Name { get; }
 
@@ -51,16 +55,22 @@ public sealed class StoredTensor
     /// <summary>Number of elements.</summary>
     public long Elements => Rows * Columns;
 
-    /// <summary>The bytes: all rows, one after the other.</summary>
+    /// <summary>The bytes: all rows, one after the other; of a matrix of several tensors its codes.</summary>
     public MappedRange Data { get; }
+
+    /// <summary>What it takes in the file, with all that belongs to it.</summary>
+    public long Bytes => Plain is null ? Data.Length : Plain.Parts.Values.Sum(part => part.Data.Length);
+
+    /// <summary>The parts of a matrix that is codes with scales beside them; null for others.</summary>
+    internal PlainTensor? Plain { get; }
 
     /// <summary>The name of the type in the file, also where it is no weight format: <c>Q4_K</c>, <c>I64</c>.</summary>
     public string TypeName { get; }
 
     /// <summary>Whether the type is one that weights may have here.</summary>
-    public bool IsWeight => _format is not null;
+    public bool IsWeight => _format is not null || Plain is not null;
 
-    /// <summary>How the weights are stored.</summary>
+    /// <summary>How the weights are stored, where it is in one tensor.</summary>
     /// <exception cref="ModelFormatException">The type is none that weights may have here, such as I32.</exception>
     public WeightFormat Format => _format ?? throw new ModelFormatException(
         Data.File.Path, Data.Offset, $"The tensor {ModelFormatException.Quote(Name)} is stored as {TypeName}, which Kidogo does not read as weights. Convert the model to one of: {KnownFormats()}.");

@@ -28,6 +28,9 @@ public class Linear(string name, Weight weight, Tensor? bias) : Layer(name)
     /// <returns>[T, outputs]</returns>
     public virtual Tensor Forward(ComputeContext context, Tensor x) => LinearOp.Apply(context, x, weight, bias);
 
+    /// <summary>As <see cref="Forward(ComputeContext, Tensor)"/>, in the head, whose rounding nothing evens out.</summary>
+    internal virtual Tensor ForwardAsHead(ComputeContext context, Tensor x) => IsPlain ? LinearOp.ApplyRefined(context, x, weight, bias) : Forward(context, x);
+
     /// <summary>Multiplies the same rows with two matrices: what can be shared of the work is.</summary>
     internal static (Tensor A, Tensor B) Forward(ComputeContext context, Tensor x, Linear a, Linear b)
     {

@@ -1,4 +1,5 @@
 // 256 positions of cached keys and values of one layer, and how they are stored. Knows no sequences and no threads.
+using System.Numerics;
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using Kidogo.Tensors.Kernels;
@@ -43,6 +44,16 @@ internal sealed class KvPage : IDisposable
             KvFormat.F16 => elements * sizeof(ushort),
             _ => elements + scales,
         });
+    }
+
+    /// <summary>Takes over all bytes of a page of the same shape.</summary>
+    public void CopyFrom(KvPage source)
+    {
+        for (long offset = 0; offset < _buffer.Length; offset += int.MaxValue)
+        {
+            int count = (int)Math.Min(int.MaxValue, _buffer.Length - offset);
+            source._buffer.Slice<byte>(offset, count).CopyTo(_buffer.Slice<byte>(offset, count));
+        }
     }
 
     /// <summary>Stores one position of one head.</summary>
@@ -199,15 +210,28 @@ internal sealed class KvPage : IDisposable
     private static void ToHalves(ReadOnlySpan<float> source, Span<ushort> destination)
     {
         TensorPrimitives.ConvertToHalf(source, MemoryMarshal.Cast<ushort, Half>(destination));
-        const int Exponent = 0x7C00;
-        for (int i = 0; i < destination.Length; i++)
+        const ushort Exponent = 0x7C00;
+        Vector<ushort> largest = default;
+        int i = 0;
+        for (; i <= destination.Length - Vector<ushort>.Count; i += Vector<ushort>.Count)
+        {
+            Vector<ushort> halves = new(destination[i..]);
+            Vector<ushort> exponents = halves & new Vector<ushort>(Exponent);
+            largest = Vector.Max(largest, exponents);
+            Vector.AndNot(halves, Vector.Equals(exponents, Vector<ushort>.Zero)).CopyTo(destination[i..]);
+        }
+
+        bool mayBeInfinite = Vector.EqualsAny(largest, new Vector<ushort>(Exponent));
+        for (; i < destination.Length; i++)
         {
             int exponent = destination[i] & Exponent;
-            if (exponent == 0)
-            {
-                destination[i] = 0;
-            }
-            else if (exponent == Exponent && !float.IsFinite(source[i])) // kernels would read it as 65,536, and damage would not show
+            mayBeInfinite |= exponent == Exponent;
+            destination[i] = exponent == 0 ? (ushort)0 : destination[i];
+        }
+
+        for (i = 0; i < source.Length && mayBeInfinite; i++)
+        {
+            if (!float.IsFinite(source[i])) // kernels would read it as 65,536, and damage would not show
             {
                 throw new InvalidOperationException($"A key or value is {source[i]}; they have to be finite. The model's weights are damaged.");
             }

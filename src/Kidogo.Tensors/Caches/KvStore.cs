@@ -145,6 +145,35 @@ public sealed class KvStore : IDisposable
         Length = length;
     }
 
+    /// <summary>Becomes a copy of the first <paramref name="length"/> positions of another store: whole pages, bit for bit. What was here is forgotten.</summary>
+    /// <exception cref="ArgumentException">The other store has other heads, another format or another window.</exception>
+    /// <exception cref="InvalidOperationException">Positions that are needed have left the other's window, see <see cref="CanTruncate"/>.</exception>
+    public void CopyFrom(KvStore source, int length)
+    {
+        if (source.KvHeads != KvHeads || source.HeadDim != HeadDim || source.Format != Format || source.Window != Window)
+        {
+            throw new ArgumentException(
+                $"A store of {KvHeads} heads of {HeadDim} as {Format} with a window of {Window} cannot copy one of {source.KvHeads} heads of {source.HeadDim} as {source.Format} with a window of {source.Window}.", nameof(source));
+        }
+
+        if (!source.CanTruncate(length))
+        {
+            throw new InvalidOperationException($"{length} of {source.Length} positions cannot be copied: those before {source.FirstKept} have left the window of {source.Window}.");
+        }
+
+        Clear();
+        int pages = length == 0 ? 0 : ((length + PagePositions - 1) / PagePositions) - source._firstPage;
+        for (int i = 0; i < pages; i++)
+        {
+            KvPage page = _free.TryPop(out KvPage? free) ? free : new KvPage(KvHeads, HeadDim, Format);
+            _pages.Add(page);
+            page.CopyFrom(source._pages[i]);
+        }
+
+        _firstPage = length == 0 ? 0 : source._firstPage;
+        Length = length;
+    }
+
     /// <summary>Takes <paramref name="count"/> positions from <paramref name="first"/> on out; later ones move down, their keys turned back by as many positions.</summary>
     /// <param name="first">First position to forget.</param>
     /// <param name="count">How many.</param>

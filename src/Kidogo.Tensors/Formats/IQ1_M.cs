@@ -19,6 +19,10 @@ public struct IQ1_M : IWeightBlock<IQ1_M>
     /// the four top nibbles are the float16 scale of the group scales, the lowest first.</summary>
     public Words4 GroupScales;
 
+    /// <summary>The scale of the group scales, put together.</summary>
+    internal readonly Half Scale => BitConverter.UInt16BitsToHalf(
+        (ushort)((GroupScales[0] >> 12) | ((GroupScales[1] >> 8) & 0x00F0) | ((GroupScales[2] >> 4) & 0x0F00) | (GroupScales[3] & 0xF000)));
+
     /// <inheritdoc/>
     public static string Name => "IQ1_M";
 
@@ -35,8 +39,7 @@ public struct IQ1_M : IWeightBlock<IQ1_M>
     public static void Decode(in IQ1_M block, Span<float> destination)
     {
         ReadOnlySpan<ushort> groupScales = block.GroupScales;
-        ushort scaleBits = (ushort)((groupScales[0] >> 12) | ((groupScales[1] >> 8) & 0x00F0) | ((groupScales[2] >> 4) & 0x0F00) | (groupScales[3] & 0xF000));
-        float scale = (float)BitConverter.UInt16BitsToHalf(scaleBits);
+        float scale = (float)block.Scale;
         ReadOnlySpan<byte> codes = block.Codes;
         ReadOnlySpan<byte> highBits = block.HighBits;
         for (int group = 0; group < 16; group++)
@@ -48,6 +51,23 @@ public struct IQ1_M : IWeightBlock<IQ1_M>
             ulong second = IQ1_S.PointsInEighths[codes[(2 * group) + 1] | ((high & 0x70) << 4)];
             Codebook.WriteShifted(first, second, (high & 0x08) != 0, (high & 0x80) != 0, groupScale, destination.Slice(16 * group, 16));
         }
+    }
+
+    /// <inheritdoc/>
+    public static LatticePoints? Lattice => IQ1_S.Points;
+
+    /// <inheritdoc/>
+    public static (float Scale, float Offset) ScaleOf(in IQ1_M block, int eight)
+    {
+        int code = (block.GroupScales[eight / 8] >> (eight / 2 % 4 * 3)) & 7;
+        return ((float)block.Scale * ((2 * code) + 1), ((block.HighBits[eight / 2] >> (eight % 2 * 4)) & 8) != 0 ? -0.125f : 0.125f);
+    }
+
+    /// <inheritdoc/>
+    public static void WriteEight(ref IQ1_M block, int eight, ReadOnlySpan<int> points, int signs)
+    {
+        block.Codes[eight] = (byte)points[0];
+        CodePlaces.Write(ref block.HighBits[eight / 2], eight % 2 * 4, 3, points[0] >> 8);
     }
 
     /// <inheritdoc/>

@@ -49,8 +49,29 @@ public struct IQ1_S : IWeightBlock<IQ1_S>
         }
     }
 
+    /// <inheritdoc/>
+    public static LatticePoints? Lattice => Points;
+
+    /// <inheritdoc/>
+    public static (float Scale, float Offset) ScaleOf(in IQ1_S block, int eight)
+    {
+        int bits = block.GroupBits[eight / 4];
+        return ((float)block.Scale * ((2 * ((bits >> 12) & 7)) + 1), (bits & 0x8000) != 0 ? -0.125f : 0.125f);
+    }
+
+    /// <inheritdoc/>
+    public static void WriteEight(ref IQ1_S block, int eight, ReadOnlySpan<int> points, int signs)
+    {
+        block.Codes[eight] = (byte)points[0];
+        int shift = eight % 4 * 3;
+        block.GroupBits[eight / 4] = (ushort)((block.GroupBits[eight / 4] & ~(7 << shift)) | (points[0] >> 8 << shift));
+    }
+
     /// <summary>[2048] The codebook in eighths: coordinates are -8, 0 and 8 as signed bytes. IQ1_M has the same.</summary>
     internal static readonly ulong[] PointsInEighths = Codebook.Expand(CodebookPoints.IQ1, [0xF8, 0, 8], 8);
+
+    /// <summary>The same as points of -1, 0 and 1.</summary>
+    internal static readonly LatticePoints Points = new(PointsInEighths, 8, LatticeSigns.None, unit: 0.125f);
 
     /// <inheritdoc/>
     public static bool CanEncode => true;

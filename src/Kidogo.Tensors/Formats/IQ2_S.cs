@@ -54,7 +54,22 @@ public struct IQ2_S : IWeightBlock<IQ2_S>
         }
     }
 
+    /// <inheritdoc/>
+    public static LatticePoints? Lattice => s_lattice;
+
+    /// <inheritdoc/>
+    public static (float Scale, float Offset) ScaleOf(in IQ2_S block, int eight) => ((float)block.Scale * (0.5f + ((block.GroupScales[eight / 4] >> (eight / 2 % 2 * 4)) & 15)) * 0.25f, 0);
+
+    /// <inheritdoc/>
+    public static void WriteEight(ref IQ2_S block, int eight, ReadOnlySpan<int> points, int signs)
+    {
+        block.Codes[eight] = (byte)points[0];
+        CodePlaces.Write(ref block.HighBits[eight / 4], eight % 4 * 2, 2, points[0] >> 8);
+        block.Signs[eight] = (byte)signs;
+    }
+
     private static readonly ulong[] s_points = Codebook.Expand(CodebookPoints.IQ2_S, [8, 25, 43], 8);
+    private static readonly LatticePoints s_lattice = new(s_points, 8, LatticeSigns.Free);
 
     /// <inheritdoc/>
     public static bool CanEncode => true;

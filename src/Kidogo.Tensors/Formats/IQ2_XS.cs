@@ -46,7 +46,17 @@ public struct IQ2_XS : IWeightBlock<IQ2_XS>
         }
     }
 
+    /// <inheritdoc/>
+    public static LatticePoints? Lattice => s_lattice;
+
+    /// <inheritdoc/>
+    public static (float Scale, float Offset) ScaleOf(in IQ2_XS block, int eight) => ((float)block.Scale * (0.5f + ((block.GroupScales[eight / 4] >> (eight / 2 % 2 * 4)) & 15)) * 0.25f, 0);
+
+    /// <inheritdoc/>
+    public static void WriteEight(ref IQ2_XS block, int eight, ReadOnlySpan<int> points, int signs) => block.Codes[eight] = (ushort)(points[0] | ((signs & 127) << 9));
+
     private static readonly ulong[] s_points = Codebook.Expand(CodebookPoints.IQ2_XS, [8, 25, 43], 8);
+    private static readonly LatticePoints s_lattice = new(s_points, 8, LatticeSigns.Even);
 
     /// <inheritdoc/>
     public static bool CanEncode => true;

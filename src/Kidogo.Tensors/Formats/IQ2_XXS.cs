@@ -43,7 +43,21 @@ public struct IQ2_XXS : IWeightBlock<IQ2_XXS>
         }
     }
 
+    /// <inheritdoc/>
+    public static LatticePoints? Lattice => s_lattice;
+
+    /// <inheritdoc/>
+    public static (float Scale, float Offset) ScaleOf(in IQ2_XXS block, int eight) => ((float)block.Scale * (0.5f + (block.Codes[(eight / 4 * 2) + 1] >> 28)) * 0.25f, 0);
+
+    /// <inheritdoc/>
+    public static void WriteEight(ref IQ2_XXS block, int eight, ReadOnlySpan<int> points, int signs)
+    {
+        CodePlaces.Write(ref block.Codes[eight / 4 * 2], eight % 4 * 8, 8, (uint)points[0]);
+        CodePlaces.Write(ref block.Codes[(eight / 4 * 2) + 1], eight % 4 * 7, 7, (uint)signs & 127);
+    }
+
     private static readonly ulong[] s_points = Codebook.Expand(CodebookPoints.IQ2_XXS, [8, 25, 43], 8);
+    private static readonly LatticePoints s_lattice = new(s_points, 8, LatticeSigns.Even);
 
     /// <inheritdoc/>
     public static bool CanEncode => true;

@@ -57,7 +57,22 @@ public struct IQ3_S : IWeightBlock<IQ3_S>
         }
     }
 
+    /// <inheritdoc/>
+    public static LatticePoints? Lattice => s_lattice;
+
+    /// <inheritdoc/>
+    public static (float Scale, float Offset) ScaleOf(in IQ3_S block, int eight) => ((float)block.Scale * ((2 * ((block.GroupScales[eight / 8] >> (eight / 4 % 2 * 4)) & 15)) + 1), 0);
+
+    /// <inheritdoc/>
+    public static void WriteEight(ref IQ3_S block, int eight, ReadOnlySpan<int> points, int signs)
+    {
+        (block.Codes[2 * eight], block.Codes[(2 * eight) + 1]) = ((byte)points[0], (byte)points[1]);
+        CodePlaces.Write(ref block.HighBits[eight / 4], eight % 4 * 2, 2, (points[0] >> 8) | (points[1] >> 8 << 1));
+        block.Signs[eight] = (byte)signs;
+    }
+
     private static readonly ulong[] s_points = Codebook.Expand(CodebookPoints.IQ3_S, [1, 3, 5, 7, 9, 11, 13, 15], 4);
+    private static readonly LatticePoints s_lattice = new(s_points, 4, LatticeSigns.Free);
 
     /// <inheritdoc/>
     public static bool CanEncode => true;

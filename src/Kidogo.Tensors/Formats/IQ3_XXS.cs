@@ -47,7 +47,21 @@ public struct IQ3_XXS : IWeightBlock<IQ3_XXS>
         }
     }
 
+    /// <inheritdoc/>
+    public static LatticePoints? Lattice => s_lattice;
+
+    /// <inheritdoc/>
+    public static (float Scale, float Offset) ScaleOf(in IQ3_XXS block, int eight) => ((float)block.Scale * (0.5f + (block.Signs[eight / 4] >> 28)) * 0.5f, 0);
+
+    /// <inheritdoc/>
+    public static void WriteEight(ref IQ3_XXS block, int eight, ReadOnlySpan<int> points, int signs)
+    {
+        (block.Codes[2 * eight], block.Codes[(2 * eight) + 1]) = ((byte)points[0], (byte)points[1]);
+        CodePlaces.Write(ref block.Signs[eight / 4], eight % 4 * 7, 7, (uint)signs & 127);
+    }
+
     private static readonly ulong[] s_points = Codebook.Expand(CodebookPoints.IQ3_XXS, [4, 12, 20, 28, 36, 44, 52, 62], 4);
+    private static readonly LatticePoints s_lattice = new(s_points, 4, LatticeSigns.Even);
 
     /// <inheritdoc/>
     public static bool CanEncode => true;

@@ -45,6 +45,21 @@ public interface IWeightBlock<TSelf>
     /// <param name="code">0 to <see cref="CodeCount"/> - 1.</param>
     static virtual void WriteCode(ref TSelf block, int element, int code) => throw new NotSupportedException($"The weights of {TSelf.Name} have no codes of their own.");
 
+    /// <summary>The points that eight weights share; null where weights have codes of their own, or none.</summary>
+    static virtual LatticePoints? Lattice => null;
+
+    /// <summary>What makes weights of the coordinates of a point: w = scale · (coordinate + offset).</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="eight">Which eight weights of it.</param>
+    static virtual (float Scale, float Offset) ScaleOf(in TSelf block, int eight) => throw new NotSupportedException($"The weights of {TSelf.Name} share no points.");
+
+    /// <summary>Changes the points and signs of eight weights, and nothing else.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="eight">Which eight weights of it.</param>
+    /// <param name="points">One point of 8 coordinates, or two of 4.</param>
+    /// <param name="signs">Bit j is set where weight j is negative; as <see cref="LatticePoints.Signs"/> allows.</param>
+    static virtual void WriteEight(ref TSelf block, int eight, ReadOnlySpan<int> points, int signs) => throw new NotSupportedException($"The weights of {TSelf.Name} share no points.");
+
     /// <summary>Whether <see cref="EncodeRow"/> works.</summary>
     static virtual bool CanEncode => false;
 

@@ -66,6 +66,25 @@ public abstract class WeightFormat
         WriteCodeTo(block, element, code);
     }
 
+    /// <summary>The points that eight weights share; null where weights have codes of their own, or none.</summary>
+    public abstract LatticePoints? Lattice { get; }
+
+    /// <summary>Rounds eight weights that share points, so that little is left of their error once later weights have made good what they can; the scales of their block stay.</summary>
+    /// <param name="block">[BlockBytes] Only the codes and signs of these weights change.</param>
+    /// <param name="eight">Which eight weights.</param>
+    /// <param name="weights">[8]</param>
+    /// <param name="upper">[8, 8] How errors are passed on: row j is what the error of weight j, divided by the diagonal, takes from those behind. The identity where nothing is passed on.</param>
+    /// <exception cref="NotSupportedException"><see cref="Lattice"/> is null.</exception>
+    public void RoundEight(Span<byte> block, int eight, ReadOnlySpan<float> weights, ReadOnlySpan<float> upper)
+    {
+        if (block.Length != BlockBytes || (uint)eight >= (uint)(BlockSize / 8) || weights.Length != 8 || upper.Length != 64)
+        {
+            throw new ArgumentException($"{weights.Length} weights and {upper.Length} factors for eight {eight} of a block of {block.Length} bytes; {Name} has {BlockSize} weights in {BlockBytes} bytes, which are rounded eight at a time.");
+        }
+
+        RoundEightTo(block, eight, weights, upper);
+    }
+
     /// <summary>Whether weights can be encoded to this format.</summary>
     public abstract bool CanEncode { get; }
 
@@ -141,6 +160,9 @@ public abstract class WeightFormat
     /// <summary>Writes a code that was checked.</summary>
     private protected abstract void WriteCodeTo(Span<byte> block, int element, int code);
 
+    /// <summary>Rounds what was checked.</summary>
+    private protected abstract void RoundEightTo(Span<byte> block, int eight, ReadOnlySpan<float> weights, ReadOnlySpan<float> upper);
+
     /// <summary>Encodes what was checked.</summary>
     private protected abstract void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<byte> destination);
 
@@ -172,6 +194,8 @@ internal sealed class BlockFormat<TBlock>() : WeightFormat(TBlock.Name, TBlock.G
 
     public override int CodeCount => TBlock.CodeCount;
 
+    public override LatticePoints? Lattice => TBlock.Lattice;
+
     public override bool CanEncode => TBlock.CanEncode;
 
     public override ImportanceUse Importance => TBlock.Importance;
@@ -188,6 +212,15 @@ internal sealed class BlockFormat<TBlock>() : WeightFormat(TBlock.Name, TBlock.G
     }
 
     private protected override void WriteCodeTo(Span<byte> block, int element, int code) => TBlock.WriteCode(ref MemoryMarshal.Cast<byte, TBlock>(block)[0], element, code);
+
+    private protected override void RoundEightTo(Span<byte> block, int eight, ReadOnlySpan<float> weights, ReadOnlySpan<float> upper)
+    {
+        ref TBlock own = ref MemoryMarshal.Cast<byte, TBlock>(block)[0];
+        (float scale, float offset) = TBlock.ScaleOf(in own, eight);
+        Span<int> points = stackalloc int[2];
+        int signs = LatticeSearch.Nearest(TBlock.Lattice!, weights, upper, scale, offset, points);
+        TBlock.WriteEight(ref own, eight, points, signs);
+    }
 
     private protected override void EncodeRow(ReadOnlySpan<float> row, ReadOnlySpan<float> importance, Span<byte> destination) =>
         TBlock.EncodeRow(row, importance, MemoryMarshal.Cast<byte, TBlock>(destination));

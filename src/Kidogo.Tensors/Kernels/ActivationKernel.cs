@@ -32,11 +32,7 @@ internal static class ActivationKernel
                 TensorPrimitives.Multiply(destination, 0.5f, destination);
                 break;
             case Activation.GeluErf: // x Φ(x)
-                for (int i = 0; i < x.Length; i++)
-                {
-                    destination[i] = (float)(0.5 * x[i] * ErfComplement(-x[i] / Math.Sqrt(2)));
-                }
-
+                GeluKernel.Apply(x, destination, []);
                 break;
             case Activation.Relu:
                 TensorPrimitives.Max(x, 0f, destination);
@@ -48,36 +44,5 @@ internal static class ActivationKernel
             default:
                 throw new ArgumentOutOfRangeException(nameof(kind), $"There is no activation {kind}.");
         }
-    }
-
-    /// <summary>The slope of x Φ(x): Φ(x) + x φ(x).</summary>
-    public static float GeluErfSlope(float x) =>
-        (float)((0.5 * ErfComplement(-x / Math.Sqrt(2))) + (x * Math.Exp(-0.5 * x * x) / Math.Sqrt(2 * Math.PI)));
-
-    // erfc by the continued fraction (Abramowitz and Stegun 7.1.14) for |x| > 2.5 and the power series (7.1.6) below: double precision in both.
-    private static double ErfComplement(double x)
-    {
-        double magnitude = Math.Abs(x);
-        if (magnitude > 2.5)
-        {
-            double fraction = magnitude;
-            for (int k = 40; k > 0; k--)
-            {
-                fraction = magnitude + (k / 2.0 / fraction);
-            }
-
-            double tail = Math.Exp(-magnitude * magnitude) / (fraction * Math.Sqrt(Math.PI));
-            return x > 0 ? tail : 2 - tail;
-        }
-
-        double term = magnitude, sum = magnitude;
-        for (int n = 1; n < 60 && term > 1e-17 * sum; n++)
-        {
-            term *= 2 * magnitude * magnitude / ((2 * n) + 1);
-            sum += term;
-        }
-
-        double erf = 2 / Math.Sqrt(Math.PI) * Math.Exp(-magnitude * magnitude) * sum;
-        return x > 0 ? 1 - erf : 1 + erf;
     }
 }

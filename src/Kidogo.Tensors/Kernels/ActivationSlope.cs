@@ -37,13 +37,8 @@ internal static class ActivationSlope
             case Activation.GeluTanh:
                 ApplySigmoid(x, Linear, Cubic, value, slope);
                 break;
-            case Activation.GeluErf: // f = x Φ(x), f' = Φ(x) + x φ(x)
-                ActivationKernel.Apply(x, kind, value);
-                for (int i = 0; i < x.Length; i++)
-                {
-                    slope[i] = ActivationKernel.GeluErfSlope(x[i]);
-                }
-
+            case Activation.GeluErf:
+                GeluKernel.Apply(x, value, slope);
                 break;
             case Activation.Relu:
                 ActivationKernel.Apply(x, kind, value);

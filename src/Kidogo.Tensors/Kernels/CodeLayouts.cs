@@ -1,9 +1,6 @@
-// How the codes of a block of weights lie in a panel: 4 to 8 bits, or fewer, of 32 columns in 16 rows. Knows no scales and no formats.
+// How the codes of a block of weights lie in a panel: 1 to 8 bits of 32 columns in 16 rows. Knows no scales and no formats.
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
-using Kidogo.Tensors.Formats;
 
 namespace Kidogo.Tensors.Kernels;
 
@@ -21,7 +18,7 @@ internal interface ICodeLayout
     /// <summary>What is subtracted from a code: 0, or a power of two up to 128.</summary>
     static abstract int Center { get; }
 
-    /// <summary>How many sums of two products of a code and an activation (127 at most) 16 bits can add up: 8 to 15, 4 to 32, 2 to 64; 0 for codes up to 255, whose very first sum may not fit.</summary>
+    /// <summary>How many sums of two products of a code and an activation (127 at most) 16 bits can add up: 8 for codes to 15, 4 to 32, 2 to 64, 1 to 128; 0 for codes up to 255, whose very first sum may not fit.</summary>
     static abstract int Chain { get; }
 
     /// <summary>Word <paramref name="j"/> of the first 16 columns of 16 rows.</summary>
@@ -172,6 +169,43 @@ internal readonly struct Center1 : ICenter
 internal readonly struct Center16 : ICenter
 {
     public static int Value => 16;
+}
+
+/// <summary>One bit, as code 0 or 2 around 1: word j of the first columns in bit j, of the last in bit 4 + j. w = ±scale.</summary>
+internal readonly struct OneBit : ICodeLayout
+{
+    public static int Bytes => Planes.Group;
+
+    public static int Center => 1;
+
+    public static int Chain => 8;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<byte> First512(ref byte codes, int j) => Planes.Raised512(ref codes, 0, j, 1, 1);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<byte> Second512(ref byte codes, int j) => Planes.Raised512(ref codes, 0, 4 + j, 1, 1);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> First256(ref byte codes, int j) => Planes.Raised256(ref codes, 0, j, 1, 1);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Second256(ref byte codes, int j) => Planes.Raised256(ref codes, 0, 4 + j, 1, 1);
+
+    public static uint First(ref byte codes, int j) => Planes.Raised(ref codes, 0, j, 1, 1);
+
+    public static uint Second(ref byte codes, int j) => Planes.Raised(ref codes, 0, 4 + j, 1, 1);
+
+    public static void Write(ref byte codes, ReadOnlySpan<uint> words)
+    {
+        uint plane = 0;
+        for (int j = 0; j < 8; j++)
+        {
+            plane |= ((words[j] >> 1) & Planes.EveryByte) << j;
+        }
+
+        Planes.Word(ref codes, 0) = plane;
+    }
 }
 
 /// <summary>2 bits: word j of the first columns in bits 2j and 2j + 1 of group 0, of the last of group 1.</summary>
@@ -369,78 +403,4 @@ internal readonly struct EightBits : ICodeLayout
             Planes.Word(ref codes, j) = words[j];
         }
     }
-}
-
-/// <summary>A table of 16 levels that 4-bit codes stand for.</summary>
-internal interface ILevels
-{
-    /// <summary>What is subtracted from a level to get its value.</summary>
-    static abstract int Center { get; }
-
-    /// <summary>See <see cref="ICodeLayout.Chain"/>.</summary>
-    static abstract int Chain { get; }
-
-    /// <summary>[16] Value + <see cref="Center"/> of each code.</summary>
-    static abstract ReadOnlySpan<byte> Raised { get; }
-}
-
-/// <summary>The uneven levels of IQ4_NL and IQ4_XS: -127 to 113.</summary>
-internal readonly struct UnevenLevels : ILevels
-{
-    public static int Center => 128;
-
-    public static int Chain => 0;
-
-    public static ReadOnlySpan<byte> Raised => [1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241];
-}
-
-/// <summary>Twice the values of E2M1: -12 to 12 (<see cref="FourBitFloat"/>).</summary>
-internal readonly struct FourBitFloatLevels : ILevels
-{
-    public static int Center => 16;
-
-    public static int Chain => 4;
-
-    public static ReadOnlySpan<byte> Raised => [16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4];
-}
-
-/// <summary>4 bits as <see cref="Nibbles"/> that number levels. A byte shuffle reads the table, once for all tokens of a tile.</summary>
-internal readonly struct NibbleLevels<TLevels> : ICodeLayout
-    where TLevels : struct, ILevels
-{
-    public static int Bytes => Nibbles.Bytes;
-
-    public static int Center => TLevels.Center;
-
-    public static int Chain => TLevels.Chain;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<byte> First512(ref byte codes, int j) => Avx512BW.Shuffle(Vector512.Create(Table256(), Table256()), Nibbles.First512(ref codes, j));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<byte> Second512(ref byte codes, int j) => Avx512BW.Shuffle(Vector512.Create(Table256(), Table256()), Nibbles.Second512(ref codes, j));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<byte> First256(ref byte codes, int j) => Avx2.Shuffle(Table256(), Nibbles.First256(ref codes, j));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<byte> Second256(ref byte codes, int j) => Avx2.Shuffle(Table256(), Nibbles.Second256(ref codes, j));
-
-    public static uint First(ref byte codes, int j) => Look(Nibbles.First(ref codes, j));
-
-    public static uint Second(ref byte codes, int j) => Look(Nibbles.Second(ref codes, j));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Write(ref byte codes, ReadOnlySpan<uint> words) => Nibbles.Write(ref codes, words);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<byte> Table256()
-    {
-        Vector128<byte> table = Vector128.LoadUnsafe(ref MemoryMarshal.GetReference(TLevels.Raised));
-        return Vector256.Create(table, table);
-    }
-
-    private static uint Look(uint codes) =>
-        TLevels.Raised[(int)(codes & 15)] | ((uint)TLevels.Raised[(int)((codes >> 8) & 15)] << 8)
-        | ((uint)TLevels.Raised[(int)((codes >> 16) & 15)] << 16) | ((uint)TLevels.Raised[(int)(codes >> 24) & 15] << 24);
 }

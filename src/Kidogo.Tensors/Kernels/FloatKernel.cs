@@ -99,27 +99,6 @@ internal static class FloatKernel
         MultiplyScalar<TLayout>(panel, tile, tokens, y, stride, onto);
     }
 
-    /// <summary>Asks for outputs that sums will go on from next.</summary>
-    /// <param name="y">Token t's outputs lie at [t · stride, + 32).</param>
-    /// <param name="tokens">How many tokens.</param>
-    /// <param name="stride">Distance between tokens in <paramref name="y"/>.</param>
-    public static unsafe void Prefetch(ReadOnlySpan<float> y, int tokens, int stride)
-    {
-        if (!System.Runtime.Intrinsics.X86.Sse.IsSupported)
-        {
-            return;
-        }
-
-        fixed (float* first = y)
-        {
-            for (int t = 0; t < tokens; t++)
-            {
-                System.Runtime.Intrinsics.X86.Sse.Prefetch0(first + ((nint)t * stride)); // a hint: no address is wrong
-                System.Runtime.Intrinsics.X86.Sse.Prefetch0(first + ((nint)t * stride) + 16);
-            }
-        }
-    }
-
     /// <summary>The definition, one multiplication at a time.</summary>
     public static void MultiplyScalar<TLayout>(ReadOnlySpan<float> panel, ReadOnlySpan<float> tile, int tokens, Span<float> y, int stride, bool onto = false)
         where TLayout : struct, IFloatTileLayout

@@ -29,6 +29,8 @@ internal readonly record struct ProductOperand(Tensor Values, int FirstRow, int 
 /// <summary>Packs parts of a <see cref="ProductOperand"/> as [depth, lanes].</summary>
 internal static class OperandPacking
 {
+    private const int RowsAhead = 8; // asked for before they are copied
+
     /// <summary>Packs <paramref name="lanes"/> outputs from <paramref name="first"/> on, over a part of the depth.</summary>
     /// <param name="operand">What to pack.</param>
     /// <param name="first">The first output.</param>
@@ -46,7 +48,11 @@ internal static class OperandPacking
         else
         {
             int last = operand.FirstRow + operand.Rows - 1;
-            for (int lane = 0; lane < lanes; lane += 4)
+            int turned = operand.FirstRow + first + lanes - 1 <= last ? TurnRows(operand, first, lanes, start, depth, packed) : 0;
+            start += turned;
+            depth -= turned;
+            Span<float> rest = packed[(turned * lanes)..];
+            for (int lane = 0; lane < lanes && depth > 0; lane += 4)
             {
                 int row = operand.FirstRow + first + lane;
                 TileInterleaving.Fill(
@@ -54,7 +60,7 @@ internal static class OperandPacking
                     operand.Values.Row(Math.Min(row + 1, last)).Slice(start, depth),
                     operand.Values.Row(Math.Min(row + 2, last)).Slice(start, depth),
                     operand.Values.Row(Math.Min(row + 3, last)).Slice(start, depth),
-                    packed[lane..],
+                    rest[lane..],
                     lanes);
             }
         }
@@ -65,41 +71,76 @@ internal static class OperandPacking
         }
     }
 
-    /// <summary>Packs neighbouring tiles of 12 columns of an operand that is summed over its rows: a row is read once for all of them.</summary>
+    /// <summary>Packs neighbouring tiles or panels: where the operand is summed over its rows, a row is read once for all of them.</summary>
     /// <param name="operand">What to pack.</param>
     /// <param name="first">The first output.</param>
-    /// <param name="tiles">How many tiles; all of them whole.</param>
+    /// <param name="lanes">12 for tiles, 32 for panels.</param>
+    /// <param name="count">How many tiles or panels.</param>
     /// <param name="start">First of the depth.</param>
     /// <param name="depth">How much of it.</param>
-    /// <param name="packed">[tiles, depth, 12]</param>
-    public static void PackWholeTiles(in ProductOperand operand, int first, int tiles, int start, int depth, Span<float> packed)
+    /// <param name="packed">[count, depth, lanes]</param>
+    public static void PackSide(in ProductOperand operand, int first, int lanes, int count, int start, int depth, Span<float> packed)
     {
-        const int Tile = ActivationTiles.WideTile;
-        int columns = operand.Values.Columns;
-        if (!operand.SumsOverRows || first + (tiles * Tile) > columns || packed.Length < tiles * Tile * depth)
+        packed = packed[..(count * lanes * depth)];
+        if (!operand.SumsOverRows || first + (count * lanes) > operand.Values.Columns)
         {
-            throw new ArgumentException($"{tiles} tiles from column {first} on do not lie within {columns} columns, or not in {packed.Length} values.");
+            for (int i = 0; i < count; i++)
+            {
+                Pack(operand, first + (i * lanes), lanes, start, depth, packed.Slice(i * lanes * depth, lanes * depth));
+            }
+
+            return;
         }
 
+        int columns = operand.Values.Columns, step = lanes * depth;
         ReadOnlySpan<float> source = operand.Values.Span.Slice((operand.FirstRow + start) * columns, depth * columns);
-        int step = depth * Tile;
         for (int k = 0; k < depth; k++)
         {
-            ref float from = ref MemoryMarshal.GetReference(source.Slice((k * columns) + first, tiles * Tile));
-            ref float to = ref MemoryMarshal.GetReference(packed[(k * Tile)..]);
-            for (int tile = 0; tile < tiles; tile++)
+            ref float from = ref MemoryMarshal.GetReference(source.Slice((k * columns) + first, count * lanes));
+            ref float to = ref MemoryMarshal.GetReference(packed[(k * lanes)..]);
+            CacheLines.Ask(ref Unsafe.Add(ref from, RowsAhead * columns), count * lanes);
+            for (int i = 0; i < count; i++)
             {
-                Vector256<float> low = Vector256.LoadUnsafe(ref from, (nuint)(tile * Tile));
-                Vector128<float> high = Vector128.LoadUnsafe(ref from, (nuint)((tile * Tile) + 8));
-                low.StoreUnsafe(ref to, (nuint)(tile * step));
-                high.StoreUnsafe(ref to, (nuint)((tile * step) + 8));
+                if (lanes == FloatKernel.PanelRows)
+                {
+                    Vector512.LoadUnsafe(ref from).StoreUnsafe(ref to);
+                    Vector512.LoadUnsafe(ref from, 16).StoreUnsafe(ref to, 16);
+                }
+                else
+                {
+                    Vector256.LoadUnsafe(ref from).StoreUnsafe(ref to);
+                    Vector128.LoadUnsafe(ref from, 8).StoreUnsafe(ref to, 8);
+                }
+
+                from = ref Unsafe.Add(ref from, lanes);
+                to = ref Unsafe.Add(ref to, step);
             }
         }
 
         if (operand.Rounded)
         {
-            BFloat16Rounding.Round(packed[..(tiles * step)]);
+            BFloat16Rounding.Round(packed);
         }
+    }
+
+    /// <summary>Turns whole blocks of columns of rows that are all there.</summary>
+    /// <returns>How many columns.</returns>
+    private static int TurnRows(in ProductOperand operand, int first, int lanes, int start, int depth, Span<float> packed)
+    {
+        if (!RowTurning.IsSupported)
+        {
+            return 0;
+        }
+
+        int stride = operand.Values.Columns, columns = depth / RowTurning.Block * RowTurning.Block;
+        ReadOnlySpan<float> source = operand.Values.Span[(((operand.FirstRow + first) * stride) + start)..];
+        int rows = lanes == ActivationTiles.WideTile ? ActivationTiles.WideTile : RowTurning.Block;
+        for (int lane = 0; lane < lanes && columns > 0; lane += rows)
+        {
+            RowTurning.Turn(source[(lane * stride)..], stride, rows, columns, packed[lane..], lanes);
+        }
+
+        return columns;
     }
 
     private static void CopyColumns(in ProductOperand operand, int first, int lanes, int start, int depth, Span<float> packed)

@@ -43,7 +43,7 @@ internal static partial class PanelKernel<TCodes, TScales>
         {
             total = Split256(ref codes, ref x);
         }
-        else if (TCodes.Chain == 8 && !TScales.PerHalf)
+        else if (TCodes.Chain == 8 && !TScales.PerHalf && !TScales.HasTwoScales)
         {
             Vector256<short> products = TCodes.Center == 8 ? Vector256.Create(Unsafe.Add(ref x, 8)).AsInt16() : default;
             products += Avx2.MultiplyAddAdjacent(TCodes.First256(ref codes, 0), Four256(ref x, 0));
@@ -58,13 +58,34 @@ internal static partial class PanelKernel<TCodes, TScales>
         }
         else
         {
-            Vector256<short> a = Avx2.MultiplyAddAdjacent(TCodes.First256(ref codes, 0), Four256(ref x, 0)) + Avx2.MultiplyAddAdjacent(TCodes.First256(ref codes, 1), Four256(ref x, 1));
-            Vector256<short> b = Avx2.MultiplyAddAdjacent(TCodes.First256(ref codes, 2), Four256(ref x, 2)) + Avx2.MultiplyAddAdjacent(TCodes.First256(ref codes, 3), Four256(ref x, 3));
-            Vector256<short> c = Avx2.MultiplyAddAdjacent(TCodes.Second256(ref codes, 0), Four256(ref x, 4)) + Avx2.MultiplyAddAdjacent(TCodes.Second256(ref codes, 1), Four256(ref x, 5));
-            Vector256<short> d = Avx2.MultiplyAddAdjacent(TCodes.Second256(ref codes, 2), Four256(ref x, 6)) + Avx2.MultiplyAddAdjacent(TCodes.Second256(ref codes, 3), Four256(ref x, 7));
-            total = TCodes.Chain >= 4
-                ? Avx2.MultiplyAddAdjacent(a + b, first) + Avx2.MultiplyAddAdjacent(c + d, second)
-                : Avx2.MultiplyAddAdjacent(a, first) + Avx2.MultiplyAddAdjacent(b, first) + (Avx2.MultiplyAddAdjacent(c, second) + Avx2.MultiplyAddAdjacent(d, second));
+            Vector256<int> low, high;
+            if (TCodes.Chain == 1)
+            {
+                low = Widened256(TCodes.First256(ref codes, 0), ref x, 0, first) + Widened256(TCodes.First256(ref codes, 1), ref x, 1, first)
+                    + (Widened256(TCodes.First256(ref codes, 2), ref x, 2, first) + Widened256(TCodes.First256(ref codes, 3), ref x, 3, first));
+                high = Widened256(TCodes.Second256(ref codes, 0), ref x, 4, second) + Widened256(TCodes.Second256(ref codes, 1), ref x, 5, second)
+                    + (Widened256(TCodes.Second256(ref codes, 2), ref x, 6, second) + Widened256(TCodes.Second256(ref codes, 3), ref x, 7, second));
+            }
+            else
+            {
+                Vector256<short> a = Avx2.MultiplyAddAdjacent(TCodes.First256(ref codes, 0), Four256(ref x, 0)) + Avx2.MultiplyAddAdjacent(TCodes.First256(ref codes, 1), Four256(ref x, 1));
+                Vector256<short> b = Avx2.MultiplyAddAdjacent(TCodes.First256(ref codes, 2), Four256(ref x, 2)) + Avx2.MultiplyAddAdjacent(TCodes.First256(ref codes, 3), Four256(ref x, 3));
+                Vector256<short> c = Avx2.MultiplyAddAdjacent(TCodes.Second256(ref codes, 0), Four256(ref x, 4)) + Avx2.MultiplyAddAdjacent(TCodes.Second256(ref codes, 1), Four256(ref x, 5));
+                Vector256<short> d = Avx2.MultiplyAddAdjacent(TCodes.Second256(ref codes, 2), Four256(ref x, 6)) + Avx2.MultiplyAddAdjacent(TCodes.Second256(ref codes, 3), Four256(ref x, 7));
+                low = TCodes.Chain >= 4 ? Avx2.MultiplyAddAdjacent(a + b, first) : Avx2.MultiplyAddAdjacent(a, first) + Avx2.MultiplyAddAdjacent(b, first);
+                high = TCodes.Chain >= 4 ? Avx2.MultiplyAddAdjacent(c + d, second) : Avx2.MultiplyAddAdjacent(c, second) + Avx2.MultiplyAddAdjacent(d, second);
+            }
+
+            if (TScales.HasTwoScales)
+            {
+                Vector256<short> sums = Vector256.Create(Unsafe.Add(ref x, 12)).AsInt16();
+                low += Avx2.MultiplyAddAdjacent(sums, Vector256.Create(TCodes.Center).AsInt16());
+                high += Avx2.MultiplyAddAdjacent(sums, Vector256.Create(TCodes.Center << 16).AsInt16());
+                sum = Fma.MultiplyAdd(Vector256.ConvertToSingle(low), scale * Slot256(ref x, 10), sum);
+                return Fma.MultiplyAdd(Vector256.ConvertToSingle(high), minimum * Slot256(ref x, 10), sum);
+            }
+
+            total = low + high;
         }
 
         if (TCodes.Center > 0 && TScales.PerHalf)
@@ -87,6 +108,10 @@ internal static partial class PanelKernel<TCodes, TScales>
 
         return sum;
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<int> Widened256(Vector256<byte> codes, ref int x, int slot, Vector256<short> multipliers) =>
+        Avx2.MultiplyAddAdjacent(Avx2.MultiplyAddAdjacent(codes, Four256(ref x, slot)), multipliers);
 
     // Codes up to 255: 16 · high + low nibble, each multiplied as a 4-bit code.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -118,7 +143,7 @@ internal static partial class PanelKernel<TCodes, TScales>
                 ref byte parts = ref Unsafe.Add(ref block, row);
                 ref byte codes = ref Unsafe.Add(ref block, PartsBytes + (4 * row));
                 Vector256<float> scale = TScales.Scale256(ref header, ref parts);
-                Vector256<float> minimum = TScales.HasMinimum ? TScales.Minimum256(ref header, ref parts) : default;
+                Vector256<float> minimum = TScales.HasMinimum ? TScales.Minimum256(ref header, ref parts) : TScales.HasTwoScales ? TScales.SecondScale256(ref header, ref parts) : default;
                 Vector256<short> first = TScales.PerHalf ? TScales.Multiplier256(ref parts, 0) : Vector256<short>.One;
                 Vector256<short> second = TScales.PerHalf ? TScales.Multiplier256(ref parts, 1) : Vector256<short>.One;
                 Vector256<short> offsets = TScales.PerHalf && TCodes.Center > 0 ? ScaleParts.Pairs(first.AsInt32(), second.AsInt32()) * (short)TCodes.Center : default;

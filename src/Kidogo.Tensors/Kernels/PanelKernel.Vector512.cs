@@ -56,10 +56,10 @@ internal static partial class PanelKernel<TCodes, TScales>
     private static Vector512<sbyte> Four512(ref int x) => Vector512.Create(x).AsSByte();
 
     // One block, one token. A vector of codes holds for each row (32 bits) the unsigned codes of 4 columns. MultiplyAddAdjacent: codes times signed activations, neighbours
-    // added, in 16 bits. For codes up to 15 |15 · 127 · 2| = 3,810, eight of them 30,480 < 32,767; up to 31 four of 7,874 are 31,496; up to 63 two of 16,002 are 32,004: that many
+    // added, in 16 bits. For codes up to 15 |15 · 127 · 2| = 3,810, eight of them 30,480 < 32,767; up to 31 four of 7,874 are 31,496; up to 63 two of 16,002 are 32,004; up to 127 one of 32,258: that many
     // are added (the layout's Chain) before a multiplication with ones, or the halves' multipliers, widens the pairs to one 32-bit sum a row. Center 8: slot 8 takes 8 · Σx
     // away in 16 bits; sums wrap modulo 2^16 without harm, since the final value is at most 8 · 16 · 127 = 16,256. Other centers are powers of two, and slot 9 is -128 · Σx.
-    // Halves with multipliers: |63 · 127 · 16 · 128| · 2 < 2^25 in 32 bits, and their offsets come from slot 12, (-Σx of the first half, -Σx of the second), in one multiplication.
+    // Halves with multipliers: |63 · 127 · 16 · 128| · 2 < 2^25 in 32 bits, and their offsets come from slot 12, (-Σx of the first half, -Σx of the second), in one multiplication. A second scale comes in place of the minimum.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Step512(
         Vector512<byte> w0, Vector512<byte> w1, Vector512<byte> w2, Vector512<byte> w3, Vector512<byte> w4, Vector512<byte> w5, Vector512<byte> w6, Vector512<byte> w7,
@@ -67,7 +67,7 @@ internal static partial class PanelKernel<TCodes, TScales>
         ref int x, Vector512<float> sum)
     {
         Vector512<int> total;
-        if (TCodes.Chain == 8 && !TScales.PerHalf)
+        if (TCodes.Chain == 8 && !TScales.PerHalf && !TScales.HasTwoScales)
         {
             Vector512<short> products = Avx512BW.MultiplyAddAdjacent(w0, Vector512.Create(x).AsSByte());
             if (TCodes.Center == 8)
@@ -86,14 +86,36 @@ internal static partial class PanelKernel<TCodes, TScales>
         }
         else
         {
-            Vector512<short> a = Avx512BW.MultiplyAddAdjacent(w0, Vector512.Create(x).AsSByte()) + Avx512BW.MultiplyAddAdjacent(w1, Vector512.Create(Unsafe.Add(ref x, 1)).AsSByte());
-            Vector512<short> b = Avx512BW.MultiplyAddAdjacent(w2, Vector512.Create(Unsafe.Add(ref x, 2)).AsSByte()) + Avx512BW.MultiplyAddAdjacent(w3, Vector512.Create(Unsafe.Add(ref x, 3)).AsSByte());
-            Vector512<short> c = Avx512BW.MultiplyAddAdjacent(w4, Vector512.Create(Unsafe.Add(ref x, 4)).AsSByte()) + Avx512BW.MultiplyAddAdjacent(w5, Vector512.Create(Unsafe.Add(ref x, 5)).AsSByte());
-            Vector512<short> d = Avx512BW.MultiplyAddAdjacent(w6, Vector512.Create(Unsafe.Add(ref x, 6)).AsSByte()) + Avx512BW.MultiplyAddAdjacent(w7, Vector512.Create(Unsafe.Add(ref x, 7)).AsSByte());
-            total = TCodes.Chain >= 4
-                ? Avx512BW.MultiplyAddAdjacent(a + b, first) + Avx512BW.MultiplyAddAdjacent(c + d, second)
-                : Avx512BW.MultiplyAddAdjacent(a, first) + Avx512BW.MultiplyAddAdjacent(b, first)
-                    + (Avx512BW.MultiplyAddAdjacent(c, second) + Avx512BW.MultiplyAddAdjacent(d, second));
+            Vector512<int> low, high;
+            if (TCodes.Chain == 1)
+            {
+                low = Widened512(w0, ref x, first) + Widened512(w1, ref Unsafe.Add(ref x, 1), first)
+                    + (Widened512(w2, ref Unsafe.Add(ref x, 2), first) + Widened512(w3, ref Unsafe.Add(ref x, 3), first));
+                high = Widened512(w4, ref Unsafe.Add(ref x, 4), second) + Widened512(w5, ref Unsafe.Add(ref x, 5), second)
+                    + (Widened512(w6, ref Unsafe.Add(ref x, 6), second) + Widened512(w7, ref Unsafe.Add(ref x, 7), second));
+            }
+            else
+            {
+                Vector512<short> a = Avx512BW.MultiplyAddAdjacent(w0, Vector512.Create(x).AsSByte()) + Avx512BW.MultiplyAddAdjacent(w1, Vector512.Create(Unsafe.Add(ref x, 1)).AsSByte());
+                Vector512<short> b = Avx512BW.MultiplyAddAdjacent(w2, Vector512.Create(Unsafe.Add(ref x, 2)).AsSByte()) + Avx512BW.MultiplyAddAdjacent(w3, Vector512.Create(Unsafe.Add(ref x, 3)).AsSByte());
+                Vector512<short> c = Avx512BW.MultiplyAddAdjacent(w4, Vector512.Create(Unsafe.Add(ref x, 4)).AsSByte()) + Avx512BW.MultiplyAddAdjacent(w5, Vector512.Create(Unsafe.Add(ref x, 5)).AsSByte());
+                Vector512<short> d = Avx512BW.MultiplyAddAdjacent(w6, Vector512.Create(Unsafe.Add(ref x, 6)).AsSByte()) + Avx512BW.MultiplyAddAdjacent(w7, Vector512.Create(Unsafe.Add(ref x, 7)).AsSByte());
+                low = TCodes.Chain >= 4 ? Avx512BW.MultiplyAddAdjacent(a + b, first) : Avx512BW.MultiplyAddAdjacent(a, first) + Avx512BW.MultiplyAddAdjacent(b, first);
+                high = TCodes.Chain >= 4 ? Avx512BW.MultiplyAddAdjacent(c + d, second) : Avx512BW.MultiplyAddAdjacent(c, second) + Avx512BW.MultiplyAddAdjacent(d, second);
+            }
+
+            if (TScales.HasTwoScales)
+            {
+                // Slot 12 times (center, 0) is the offset of the first half, times (0, center) that of the last.
+                Vector512<short> sums = Vector512.Create(Unsafe.Add(ref x, 12)).AsInt16();
+                Vector512<float> scaleOfX = Vector512.Create(Unsafe.Add(ref x, 10)).AsSingle();
+                low += Avx512BW.MultiplyAddAdjacent(sums, Vector512.Create(TCodes.Center).AsInt16());
+                high += Avx512BW.MultiplyAddAdjacent(sums, Vector512.Create(TCodes.Center << 16).AsInt16());
+                sum = Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(low), scale * scaleOfX, sum);
+                return Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(high), minimum * scaleOfX, sum);
+            }
+
+            total = low + high;
         }
 
         if (TCodes.Center > 0 && TScales.PerHalf)
@@ -117,6 +139,10 @@ internal static partial class PanelKernel<TCodes, TScales>
         return sum;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> Widened512(Vector512<byte> codes, ref int x, Vector512<short> multipliers) =>
+        Avx512BW.MultiplyAddAdjacent(Avx512BW.MultiplyAddAdjacent(codes, Four512(ref x)), multipliers);
+
     // 12 tokens: 12 sums, 8 code vectors, scale, minimum and ones stay in registers (23 of 32); with multipliers 4 more.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Loop512<TTile>(ref byte w, ref int x, int supers, ref float y, int stride)
@@ -132,7 +158,7 @@ internal static partial class PanelKernel<TCodes, TScales>
             {
                 ref byte codes = ref Unsafe.Add(ref parts, PartsBytes);
                 Vector512<float> scale = TScales.Scale512(ref header, ref parts);
-                Vector512<float> minimum = TScales.HasMinimum ? TScales.Minimum512(ref header, ref parts) : default;
+                Vector512<float> minimum = TScales.HasMinimum ? TScales.Minimum512(ref header, ref parts) : TScales.HasTwoScales ? TScales.SecondScale512(ref header, ref parts) : default;
                 Vector512<short> first = TScales.PerHalf ? TScales.Multiplier512(ref parts, 0) : Vector512<short>.One;
                 Vector512<short> second = TScales.PerHalf ? TScales.Multiplier512(ref parts, 1) : Vector512<short>.One;
                 Vector512<short> offsets = TScales.PerHalf && TCodes.Center > 0 ? ScaleParts.Pairs(first.AsInt32(), second.AsInt32()) * (short)TCodes.Center : default;

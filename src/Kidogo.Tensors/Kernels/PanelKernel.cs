@@ -11,7 +11,7 @@ namespace Kidogo.Tensors.Kernels;
 /// <remarks>
 /// For each block of 32 columns and each token: s = Σ (code - center) · x over the block's columns, an exact integer; then acc = fma(s, scale · scale_x, acc), and with a
 /// minimum acc = fma(minimum, scale_x · Σx, acc). Where each half of a block has its own scale, s = Σ multiplier(half) · Σ (code - center) · x, and with a minimum
-/// m = -Σ minimumMultiplier(half) · Σx and acc = fma(m, minimum · scale_x, acc). Rows are lanes, so the order of sums is the same for every tile and every instruction tier:
+/// m = -Σ minimumMultiplier(half) · Σx and acc = fma(m, minimum · scale_x, acc). With two scales the halves are added one after the other. Rows are lanes, so the order of sums is the same for every tile and every instruction tier:
 /// all give the same bits.
 /// </remarks>
 internal static partial class PanelKernel<TCodes, TScales>
@@ -78,6 +78,7 @@ internal static partial class PanelKernel<TCodes, TScales>
         ref byte w = ref MemoryMarshal.GetReference(panel);
         ref int x = ref Unsafe.As<float, int>(ref MemoryMarshal.GetReference(tile));
         ref float outputs = ref MemoryMarshal.GetReference(y);
+        CacheLines.Ask(ref outputs, tokens, stride, PanelRows); // stores that miss the caches wait one for another
         if (TCodes.Chain == 0 && AvxVnni.IsSupported)
         {
             MultiplyVnni(ref w, ref x, tokens, supers, ref outputs, stride);
@@ -135,8 +136,19 @@ internal static partial class PanelKernel<TCodes, TScales>
                             }
                         }
 
+                        if (TScales.HasTwoScales)
+                        {
+                            sum = MathF.FusedMultiplyAdd(halfProducts, (half == 0 ? TScales.Scale(ref halves, ref bytes) : TScales.SecondScale(ref halves, ref bytes)) * slots[10], sum);
+                            continue;
+                        }
+
                         products += halfProducts * TScales.Multiplier(ref bytes, half);
                         sums -= halfSum * TScales.MinimumMultiplier(ref bytes, half);
+                    }
+
+                    if (TScales.HasTwoScales)
+                    {
+                        continue;
                     }
 
                     sum = MathF.FusedMultiplyAdd(products, TScales.Scale(ref halves, ref bytes) * slots[10], sum);
@@ -173,7 +185,7 @@ internal static partial class PanelKernel<TCodes, TScales>
         ref byte lane = ref MemoryMarshal.GetReference(panel[(codes + (4 * row))..]);
         for (int half = 0; half < 2; half++)
         {
-            float scale = TScales.Scale(ref halves, ref bytes), minimum = TScales.Minimum(ref halves, ref bytes);
+            float scale = TScales.HasTwoScales && half == 1 ? TScales.SecondScale(ref halves, ref bytes) : TScales.Scale(ref halves, ref bytes), minimum = TScales.Minimum(ref halves, ref bytes);
             if (TScales.PerHalf)
             {
                 scale *= TScales.Multiplier(ref bytes, half);

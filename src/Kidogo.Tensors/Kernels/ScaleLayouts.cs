@@ -11,7 +11,7 @@ namespace Kidogo.Tensors.Kernels;
 /// times 16 bytes before its codes. The numbers of row r lie at r times their bytes, its bytes at r, so that moved references serve other rows.
 /// <para>
 /// One scale a block: w = code · Scale + Minimum. One scale for each half of a block (<see cref="PerHalf"/>): w = code · Multiplier(half) · Scale - MinimumMultiplier(half) · Minimum,
-/// where the multipliers are whole numbers, so that both halves meet in one exact integer.
+/// where the multipliers are whole numbers, so that both halves meet in one exact integer. Two scales a block: w = code · Scale in the first half, code · SecondScale in the last.
 /// </para>
 /// </remarks>
 internal interface IScaleLayout
@@ -33,11 +33,21 @@ internal interface IScaleLayout
 
     static virtual bool PerHalf => false;
 
+    /// <summary>Whether each half of a block has a scale of its own that is no whole multiple of anything shared: then the halves are summed one after the other.</summary>
+    static virtual bool HasTwoScales => false;
+
     static abstract Vector512<float> Scale512(ref byte header, ref byte parts);
 
     static abstract Vector256<float> Scale256(ref byte header, ref byte parts);
 
     static abstract float Scale(ref byte header, ref byte parts);
+
+    /// <summary>The scale of the last 16 columns, where there are two.</summary>
+    static virtual Vector512<float> SecondScale512(ref byte header, ref byte parts) => default;
+
+    static virtual Vector256<float> SecondScale256(ref byte header, ref byte parts) => default;
+
+    static virtual float SecondScale(ref byte header, ref byte parts) => 0;
 
     static virtual Vector512<float> Minimum512(ref byte header, ref byte parts) => default;
 
@@ -127,10 +137,54 @@ internal readonly struct BlockScale : IScaleLayout
     public static float Scale(ref byte header, ref byte parts) => ScaleParts.Half(ref header);
 }
 
-/// <summary>A number for 256 columns: TQ2_0.</summary>
-internal readonly struct SuperScale : IScaleLayout
+/// <summary>No scale in the panel: it belongs to whole rows, and is multiplied with the outputs.</summary>
+internal readonly struct NoScale : IScaleLayout
 {
-    public static int SuperBlocks => 8;
+    public static int SuperBlocks => 1;
+
+    public static int Numbers => 0;
+
+    public static int NumberBytes => 2;
+
+    public static int Parts => 0;
+
+    public static bool HasMinimum => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Scale512(ref byte header, ref byte parts) => Vector512<float>.One;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Scale256(ref byte header, ref byte parts) => Vector256<float>.One;
+
+    public static float Scale(ref byte header, ref byte parts) => 1;
+}
+
+/// <summary>How many blocks share a number, as a constant for the compiler.</summary>
+internal interface IBlockCount
+{
+    static abstract int Value { get; }
+}
+
+internal readonly struct TwoBlocks : IBlockCount
+{
+    public static int Value => 2;
+}
+
+internal readonly struct FourBlocks : IBlockCount
+{
+    public static int Value => 4;
+}
+
+internal readonly struct EightBlocks : IBlockCount
+{
+    public static int Value => 8;
+}
+
+/// <summary>A number for some blocks: 64 columns in Q2_0, 128 in Q1_0, 256 in TQ1_0 and TQ2_0.</summary>
+internal readonly struct SharedScale<TBlocks> : IScaleLayout
+    where TBlocks : struct, IBlockCount
+{
+    public static int SuperBlocks => TBlocks.Value;
 
     public static int Numbers => 1;
 
@@ -179,7 +233,7 @@ internal readonly struct BlockScaleAndMinimum : IScaleLayout
     public static float Minimum(ref byte header, ref byte parts) => ScaleParts.Half(ref Unsafe.Add(ref header, ScaleParts.HalvesBytes));
 }
 
-/// <summary>Two numbers for 256 columns; for each block an unsigned byte that the one is multiplied with, and another for minus the other: Q4_K, Q5_K.</summary>
+/// <summary>Two numbers for 256 columns; for each block an unsigned byte that the one is multiplied with, and another for minus the other: Q4_K, Q5_K, IQ1_S.</summary>
 internal readonly struct GroupScaleAndMinimum : IScaleLayout
 {
     public static int SuperBlocks => 8;
@@ -212,7 +266,7 @@ internal readonly struct GroupScaleAndMinimum : IScaleLayout
         -(ScaleParts.Float(ref Unsafe.Add(ref header, ScaleParts.FloatsBytes)) * Unsafe.Add(ref parts, ScaleParts.PartBytes));
 }
 
-/// <summary>A number for 256 columns, and for each block a signed byte that it is multiplied with: IQ4_XS.</summary>
+/// <summary>A number for 256 columns, and for each block a signed byte that it is multiplied with: IQ4_XS, IQ2_XXS, IQ3_XXS, IQ3_S.</summary>
 internal readonly struct GroupScale : IScaleLayout
 {
     public static int SuperBlocks => 8;
@@ -234,7 +288,7 @@ internal readonly struct GroupScale : IScaleLayout
     public static float Scale(ref byte header, ref byte parts) => ScaleParts.Float(ref header) * (sbyte)parts;
 }
 
-/// <summary>A number for 256 columns, and for each half of a block a signed byte: Q6_K, Q3_K.</summary>
+/// <summary>A number for 256 columns, and for each half of a block a signed byte: Q6_K, Q3_K, IQ2_XS, IQ2_S, IQ1_M.</summary>
 internal readonly struct HalfBlockScales : IScaleLayout
 {
     public static int SuperBlocks => 8;
@@ -350,4 +404,55 @@ internal readonly struct ExponentScale : IScaleLayout
     }
 
     public static float Scale(ref byte header, ref byte parts) => BitConverter.Int32BitsToSingle(parts < 2 ? (parts + 1) * SmallestHalf : (parts - 1) << 23);
+}
+
+/// <summary>A float of 8 bits for each half of a block, E4M3 without a sign, of which half is the scale: NVFP4.</summary>
+/// <remarks>(8 + fraction) · 2^(exponent - 11), and fraction · 2^-10 where the exponent is 0: the whole number is converted, and the power of two put together of its bits.</remarks>
+internal readonly struct HalfBlockFloats : IScaleLayout
+{
+    private const int Bias = 127 - 11;
+
+    public static int SuperBlocks => 2;
+
+    public static int Numbers => 0;
+
+    public static int NumberBytes => 2;
+
+    public static int Parts => 2;
+
+    public static bool HasMinimum => false;
+
+    public static bool HasTwoScales => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Scale512(ref byte header, ref byte parts)
+    {
+        Vector512<int> code = ScaleParts.Unsigned512(ref parts), exponent = Vector512.ShiftRightLogical(code, 3);
+        Vector512<int> isNormal = Vector512.GreaterThan(exponent, Vector512<int>.Zero);
+        Vector512<int> number = (code & Vector512.Create(7)) + (isNormal & Vector512.Create(8));
+        return Vector512.ConvertToSingle(number) * Vector512.ShiftLeft(Vector512.Max(exponent, Vector512<int>.One) + Vector512.Create(Bias), 23).AsSingle();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Scale256(ref byte header, ref byte parts)
+    {
+        Vector256<int> code = ScaleParts.Unsigned256(ref parts), exponent = Vector256.ShiftRightLogical(code, 3);
+        Vector256<int> isNormal = Vector256.GreaterThan(exponent, Vector256<int>.Zero);
+        Vector256<int> number = (code & Vector256.Create(7)) + (isNormal & Vector256.Create(8));
+        return Vector256.ConvertToSingle(number) * Vector256.ShiftLeft(Vector256.Max(exponent, Vector256<int>.One) + Vector256.Create(Bias), 23).AsSingle();
+    }
+
+    public static float Scale(ref byte header, ref byte parts)
+    {
+        int exponent = parts >> 3;
+        return ((parts & 7) + (exponent > 0 ? 8 : 0)) * BitConverter.Int32BitsToSingle((Math.Max(exponent, 1) + Bias) << 23);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> SecondScale512(ref byte header, ref byte parts) => Scale512(ref header, ref Unsafe.Add(ref parts, ScaleParts.PartBytes));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> SecondScale256(ref byte header, ref byte parts) => Scale256(ref header, ref Unsafe.Add(ref parts, ScaleParts.PartBytes));
+
+    public static float SecondScale(ref byte header, ref byte parts) => Scale(ref header, ref Unsafe.Add(ref parts, ScaleParts.PartBytes));
 }

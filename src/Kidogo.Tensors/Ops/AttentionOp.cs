@@ -1,10 +1,10 @@
-// Causal attention of several sequences over their caches. Knows no layers and no positions beyond a sequence's own.
+// Attention of several sequences: causal over their caches, or over themselves alone. Knows no layers and no positions beyond a sequence's own.
 namespace Kidogo.Tensors.Ops;
 
 /// <summary>The rows of one sequence in a batch.</summary>
 /// <param name="FirstRow">The sequence's first row in the batch.</param>
 /// <param name="Rows">Its rows: consecutive positions after those that its store holds.</param>
-/// <param name="Store">Its cached keys and values of this layer; null in training, where a sequence is its rows alone.</param>
+/// <param name="Store">Its cached keys and values of this layer; null in training and in encoders, where a sequence is its rows alone.</param>
 public readonly record struct SequenceRows(int FirstRow, int Rows, KvStore? Store);
 
 /// <summary>The shape and rules of attention in a layer.</summary>
@@ -14,12 +14,13 @@ public readonly record struct SequenceRows(int FirstRow, int Rows, KvStore? Stor
 /// <param name="Scale">Scores are multiplied with this, usually 1 / √E.</param>
 /// <param name="Softcap">Scores become cap · tanh(score / cap); 0 for none.</param>
 /// <param name="Window">A position sees itself and Window - 1 before it; 0 for all.</param>
-public readonly record struct AttentionShape(int Heads, int KvHeads, int HeadDim, float Scale, float Softcap, int Window);
+/// <param name="SeesAll">Whether a position also sees those after it, as in encoders; with a window of 0, and without a cache.</param>
+public readonly record struct AttentionShape(int Heads, int KvHeads, int HeadDim, float Scale, float Softcap, int Window, bool SeesAll = false);
 
 /// <summary>Softmax attention (Vaswani et al., arXiv 1706.03762, section 3.2) with grouped heads (Ainslie et al., arXiv 2305.13245).</summary>
 public static class AttentionOp
 {
-    /// <summary>Appends the new keys and values to each sequence's store and attends over all it holds; in training each row attends over its own sequence's rows up to itself.</summary>
+    /// <summary>Appends the new keys and values to each sequence's store and attends over all it holds; in training each row attends over its own sequence's rows up to itself, in an encoder over all of them.</summary>
     /// <param name="context">How to compute.</param>
     /// <param name="q">[T, H · E]</param>
     /// <param name="k">[T, K · E]</param>
@@ -34,6 +35,12 @@ public static class AttentionOp
             throw new ArgumentException($"Queries {q.Rows} x {q.Columns}, keys {k.Rows} x {k.Columns} and values {v.Rows} x {v.Columns} do not fit {shape}.", nameof(q));
         }
 
+        if (shape.SeesAll && shape.Window != 0)
+        {
+            throw new ArgumentException($"A window of {shape.Window} positions before each does not fit attention that sees all; expected 0.", nameof(shape));
+        }
+
+        bool hasNoCache = context.IsTraining || shape.SeesAll;
         int covered = 0;
         foreach ((int firstRow, int rows, KvStore? store) in sequences)
         {
@@ -42,11 +49,11 @@ public static class AttentionOp
                 throw new ArgumentException($"A sequence of {rows} rows from row {firstRow} on does not follow the {covered} of {q.Rows} rows before it.", nameof(sequences));
             }
 
-            if (store is null != context.IsTraining)
+            if (store is null != hasNoCache)
             {
-                throw new ArgumentException(context.IsTraining
-                    ? "Attention reads no cache in training, since no gradient flows into one: give sequences without a store."
-                    : "Attention outside training needs a store for each sequence.", nameof(sequences));
+                throw new ArgumentException(hasNoCache
+                    ? "Attention reads no cache in training, since no gradient flows into one, nor where positions see all: give sequences without a store."
+                    : "Causal attention outside training needs a store for each sequence.", nameof(sequences));
             }
 
             if (store is not null && (store.KvHeads != shape.KvHeads || store.HeadDim != shape.HeadDim || (store.Window > 0 && (shape.Window == 0 || shape.Window > store.Window))))
@@ -63,7 +70,7 @@ public static class AttentionOp
         }
 
         Tensor y = context.Rent(q.Rows, q.Columns);
-        if (context.IsTraining)
+        if (hasNoCache)
         {
             RecordedAttention attention = new(q, k, v, y, context.Rent(q.Rows, shape.Heads), sequences.ToArray(), shape);
             context.Works.Flash.Forward(context, attention);

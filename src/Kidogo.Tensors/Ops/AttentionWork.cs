@@ -1,5 +1,6 @@
 // Splits attention among threads. Knows no layers.
 using System.Numerics;
+using System.Numerics.Tensors;
 using Kidogo.Tensors.Kernels;
 
 namespace Kidogo.Tensors.Ops;
@@ -241,24 +242,26 @@ internal sealed class AttentionWork : SharedWork
     private void PackQueries(Item item, Buffers buffers)
     {
         int dim = _shape.HeadDim;
-        int group = _shape.Heads / _shape.KvHeads;
-        SequenceRows sequence = _sequences[item.Sequence];
         for (int tile = 0; tile < buffers.Rows;)
         {
             int width = buffers.TileWidth(tile);
             Span<float> packed = buffers.Queries.Slice(tile * dim, width * dim);
-            for (int r = 0; r < width; r++)
+            for (int r = 0; r < width && width > 1; r += 4)
             {
-                int row = Math.Min(tile + r, buffers.Rows - 1); // a tile that is short of rows repeats the last
-                ReadOnlySpan<float> query = _q!.Row(sequence.FirstRow + item.FirstRow + (row / group)).Slice(((item.Head * group) + (row % group)) * dim, dim);
-                for (int e = 0; e < dim; e++)
-                {
-                    packed[(e * width) + r] = query[e] * _shape.Scale;
-                }
+                TileInterleaving.Fill(Query(item, buffers, tile + r), Query(item, buffers, tile + r + 1), Query(item, buffers, tile + r + 2), Query(item, buffers, tile + r + 3), packed[r..], width);
             }
 
+            TensorPrimitives.Multiply(width > 1 ? packed : Query(item, buffers, tile), _shape.Scale, packed);
             tile += width;
         }
+    }
+
+    /// <summary>A query of an item; a tile that is short of rows repeats the last.</summary>
+    private ReadOnlySpan<float> Query(Item item, Buffers buffers, int row)
+    {
+        int group = _shape.Heads / _shape.KvHeads;
+        row = Math.Min(row, buffers.Rows - 1);
+        return _q!.Row(_sequences[item.Sequence].FirstRow + item.FirstRow + (row / group)).Slice(((item.Head * group) + (row % group)) * _shape.HeadDim, _shape.HeadDim);
     }
 
     private void AttendOne(Item item, int chunk, Buffers buffers, Span<float> state, bool merge)

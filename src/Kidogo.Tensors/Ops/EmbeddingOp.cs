@@ -16,31 +16,19 @@ public static class EmbeddingOp
     /// <exception cref="ArgumentOutOfRangeException">An id is no row of the table.</exception>
     public static Tensor Apply(ComputeContext context, Weight table, ReadOnlySpan<int> ids, float scale)
     {
-        Tensor y = context.Rent(ids.Length, table.Columns);
         for (int t = 0; t < ids.Length; t++)
         {
             if ((uint)ids[t] >= (uint)table.Rows)
             {
                 throw new ArgumentOutOfRangeException(nameof(ids), $"Id {ids[t]} at position {t} is not in a table of {table.Rows} rows (0 to {table.Rows - 1}).");
             }
-
-            Span<float> row = y.Row(t);
-            table.DecodeRow(ids[t], row);
-            if (context.StoresBFloat16)
-            {
-                BFloat16Rounding.Round(row);
-            }
-
-            if (scale != 1)
-            {
-                TensorPrimitives.Multiply(row, scale, row);
-                if (context.StoresBFloat16)
-                {
-                    BFloat16Rounding.Round(row);
-                }
-            }
         }
 
+        Tensor y = context.Rent(ids.Length, table.Columns);
+        Operation operation = context.Works.Cached<Operation>();
+        operation.Begin(table, ids, scale, context.StoresBFloat16, y);
+        context.Works.Rows.Run(context.Team, operation, y.Rows, y.Columns);
+        operation.End();
         if (table is TrainableWeight { Values: var values } && context.Records(values))
         {
             Record(context, values, ids.ToArray(), scale, y);
@@ -66,4 +54,45 @@ public static class EmbeddingOp
             }
         });
     });
+
+    private sealed class Operation : IRowOperation
+    {
+        private Weight? _table;
+        private Tensor? _y;
+        private int[] _ids = [];
+        private float _scale;
+        private bool _rounds;
+
+        public void Begin(Weight table, ReadOnlySpan<int> ids, float scale, bool rounds, Tensor y)
+        {
+            (_table, _scale, _rounds, _y) = (table, scale, rounds, y);
+            if (_ids.Length < ids.Length)
+            {
+                _ids = new int[ids.Length];
+            }
+
+            ids.CopyTo(_ids);
+        }
+
+        public void End() => (_table, _y) = (null, null);
+
+        public void Do(int row)
+        {
+            Span<float> values = _y!.Row(row);
+            _table!.DecodeRow(_ids[row], values);
+            if (_rounds)
+            {
+                BFloat16Rounding.Round(values);
+            }
+
+            if (_scale != 1)
+            {
+                TensorPrimitives.Multiply(values, _scale, values);
+                if (_rounds)
+                {
+                    BFloat16Rounding.Round(values);
+                }
+            }
+        }
+    }
 }

@@ -1,4 +1,4 @@
-// Attention without a cache for training, forward and backward, by all threads. Knows no layers.
+// Attention without a cache, for training and for encoders, forward and backward, by all threads. Knows no layers.
 using System.Numerics.Tensors;
 using Kidogo.Tensors.Kernels;
 
@@ -191,7 +191,7 @@ internal sealed class FlashWork : SharedWork
             {
                 for (int head = 0; head < _attention.Shape.KvHeads; head++)
                 {
-                    _items.Add(new Item(s, head * _group, (head + 1) * _group, chunk * Chunk / Block, Blocks(s), chunk, chunk + 1, wants));
+                    _items.Add(new Item(s, head * _group, (head + 1) * _group, _attention.Shape.SeesAll ? 0 : chunk * Chunk / Block, Blocks(s), chunk, chunk + 1, wants));
                 }
             }
         }
@@ -274,6 +274,9 @@ internal sealed class FlashWork : SharedWork
     /// <summary>The first position that a row sees.</summary>
     private int Oldest(int row) => _attention!.Shape.Window > 0 ? Math.Max(0, row - _attention.Shape.Window + 1) : 0;
 
+    /// <summary>The position after the last one that a row sees.</summary>
+    private int End(int row, in SequenceRows sequence) => _attention!.Shape.SeesAll ? sequence.Rows : row + 1;
+
     private void Attend(Item item, KernelScratch scratch)
     {
         RecordedAttention attention = _attention!;
@@ -288,12 +291,12 @@ internal sealed class FlashWork : SharedWork
         sums.Clear();
         weights.Clear();
         maxima.Fill(float.NegativeInfinity);
-        for (int start = Oldest(firstRow) / Chunk * Chunk; start < firstRow + rows; start += Chunk)
+        for (int start = Oldest(firstRow) / Chunk * Chunk; start < End(firstRow + rows - 1, sequence); start += Chunk)
         {
             for (int row = 0; row < rows; row += Tile)
             {
                 int last = firstRow + Math.Min(row + Tile, rows) - 1;
-                int seen = Math.Min(Chunk, last + 1 - start);
+                int seen = Math.Min(Chunk, End(last, sequence) - start);
                 if (seen <= 0 || Oldest(firstRow + row) >= start + Chunk)
                 {
                     continue;
@@ -303,7 +306,7 @@ internal sealed class FlashWork : SharedWork
                 int padded = (seen + Panel - 1) / Panel * Panel;
                 for (int r = row; r <= last - firstRow; r++)
                 {
-                    int first = Math.Clamp(Oldest(firstRow + r) - start, 0, seen), end = Math.Clamp(firstRow + r + 1 - start, first, seen);
+                    int first = Math.Clamp(Oldest(firstRow + r) - start, 0, seen), end = Math.Clamp(End(firstRow + r, sequence) - start, first, seen);
                     Span<float> line = scores.Slice((r - row) * Chunk, padded);
                     if (first == end)
                     {
@@ -375,7 +378,7 @@ internal sealed class FlashWork : SharedWork
         SequenceRows sequence = attention.Sequences[item.Sequence];
         int rows = Math.Min(Block, sequence.Rows - firstRow);
         int firstChunk = Math.Max(item.FirstChunk, Oldest(firstRow) / Chunk);
-        int endChunk = Math.Min(item.EndChunk, ((firstRow + rows - 1) / Chunk) + 1);
+        int endChunk = Math.Min(item.EndChunk, ((End(firstRow + rows - 1, sequence) - 1) / Chunk) + 1);
         if (firstChunk >= endChunk)
         {
             return;
@@ -402,8 +405,8 @@ internal sealed class FlashWork : SharedWork
             if (wantsKv)
             {
                 int place = (start - (item.FirstChunk * Chunk)) * _padded;
-                AddToPositions(firstRow, rows, start, sequence.Rows, buffers.Weights, buffers.Gradients, valueSums[place..]);
-                AddToPositions(firstRow, rows, start, sequence.Rows, buffers.Changes, buffers.Queries, keySums[place..]);
+                AddToPositions(sequence, firstRow, rows, start, buffers.Weights, buffers.Gradients, valueSums[place..]);
+                AddToPositions(sequence, firstRow, rows, start, buffers.Changes, buffers.Queries, keySums[place..]);
             }
         }
 
@@ -418,7 +421,7 @@ internal sealed class FlashWork : SharedWork
     {
         RecordedAttention attention = _attention!;
         int last = firstRow + Math.Min(row + Tile, rows) - 1;
-        int seen = Math.Min(Chunk, last + 1 - start);
+        int seen = Math.Min(Chunk, End(last, sequence) - start);
         Span<float> weights = buffers.Weights.Slice(row * Chunk, Tile * Chunk), changes = buffers.Changes.Slice(row * Chunk, Tile * Chunk);
         if (seen <= 0)
         {
@@ -438,7 +441,7 @@ internal sealed class FlashWork : SharedWork
         for (int r = row; r <= last - firstRow; r++)
         {
             int place = sequence.FirstRow + firstRow + r;
-            int first = Math.Clamp(Oldest(firstRow + r) - start, 0, seen), end = Math.Clamp(firstRow + r + 1 - start, first, seen);
+            int first = Math.Clamp(Oldest(firstRow + r) - start, 0, seen), end = Math.Clamp(End(firstRow + r, sequence) - start, first, seen);
             Span<float> line = weights.Slice((r - row) * Chunk, padded);
             if (attention.Shape.Softcap != 0)
             {
@@ -456,14 +459,14 @@ internal sealed class FlashWork : SharedWork
     }
 
     /// <summary>Adds Σ over rows of weight · row's vector to positions of a chunk.</summary>
-    private void AddToPositions(int firstRow, int rows, int start, int length, ReadOnlySpan<float> weights, ReadOnlySpan<float> vectors, Span<float> sums)
+    private void AddToPositions(in SequenceRows sequence, int firstRow, int rows, int start, ReadOnlySpan<float> weights, ReadOnlySpan<float> vectors, Span<float> sums)
     {
-        int positions = Math.Min(Chunk, Math.Min(length, firstRow + rows) - start);
+        int positions = Math.Min(Chunk, End(firstRow + rows - 1, sequence) - start);
         for (int e = 0; e < _padded; e += Panel)
         {
             for (int p = 0; p < positions; p += Tile)
             {
-                int skipped = Math.Max(0, start + p - firstRow); // rows before the position do not see it; a multiple of 12, as all three are
+                int skipped = _attention!.Shape.SeesAll ? 0 : Math.Max(0, start + p - firstRow); // rows before the position do not see it; a multiple of 12, as all three are
                 FloatKernel.Multiply<WeightColumns>(
                     vectors.Slice((e * Block) + (skipped * Panel), (rows - skipped) * Panel), weights[((skipped * Chunk) + p)..], Tile, sums[((p * _padded) + e)..], _padded, onto: true);
             }

@@ -1,4 +1,5 @@
 // Matrix products in float32 for training, by all threads. Knows no weights and no gradients.
+using System.Runtime.InteropServices;
 using Kidogo.Tensors.Kernels;
 
 namespace Kidogo.Tensors.Ops;
@@ -6,7 +7,7 @@ namespace Kidogo.Tensors.Ops;
 /// <summary>C = A · B, or C + A · B: the three products of a linear layer (outputs, gradients of inputs, gradients of weights).</summary>
 /// <remarks>
 /// The left side is packed once by all threads as tiles [depth, 12]; the right side as panels [depth, 32], by whoever multiplies it, or, where several items use a panel, once too
-/// (Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication"). The depth comes in blocks whose panel and tile stay in the first-level cache; some tiles and some panels together stay in the second.
+/// (Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication"). The depth comes in blocks: a tile stays in the first-level cache while some panels pass from the second.
 /// An output is acc = fma(a, b, acc) over the depth in its order, and goes on from memory between blocks: blocks, threads and the way the work is split never show in a bit,
 /// and adding two products of half the depth each gives the bits of one.
 /// </remarks>
@@ -15,14 +16,14 @@ internal sealed class ProductWork : SharedWork
     internal const int BlockDepth = 384;
     private const int Tile = ActivationTiles.WideTile;
     private const int PanelColumns = FloatKernel.PanelRows;
-    private const int TilesPerBlock = 20; // 240 rows of the left side and 6 panels of the right stay in a second-level cache of 1 MiB
-    private const int MostPanelsPerItem = 6;
+    private const int MostPanelsPerItem = 12; // 576 KiB stay in a second-level cache of 1 MiB while all tiles of an item pass
+    private const int PanelsPerPack = 4; // whose rows are read together
     private const int MostParts = 64;
     internal const int MostPackedFloats = 4 << 20; // of each side: 16 MiB, whatever the sizes are
 
     // What splitting costs, in multiplications of a tile with a panel (4,608 cycles): reading a panel or a tile from the last-level cache, packing a panel,
     // and on average half an item a thread, for which the others wait.
-    private const double PanelRead = 0.67, TileRead = 0.25, PanelPacked = 1.7, Unbalanced = 0.5;
+    private const double PanelRead = 0.9, TileRead = 0.25, PanelPacked = 1.7, Unbalanced = 0.5;
     private const int MostOutputs = 4;
 
     private readonly Tensor _tiles = new(), _panels = new();
@@ -33,9 +34,9 @@ internal sealed class ProductWork : SharedWork
     private OpWorks? _works;
     private Step _step;
     private int _count, _firstOutputRow;
-    private int _firstRow, _rows, _tileCount; // the part of the left side's extent that is packed
+    private int _firstRow, _rows, _tileCount; // the part of the left side's extent that is multiplied at once
     private int _start, _depth, _block; // the part of the depth that is packed, and its blocks
-    private int _tilesPerPack, _tilePacks, _panelsPerItem, _tilesPerItem, _groups, _panelCount;
+    private int _tilesPerPack, _tilePacks, _panelPacks, _panelsPerItem, _tilesPerItem, _groups, _panelCount;
     private bool _onto, _packsPanels;
 
     private enum Step
@@ -108,7 +109,7 @@ internal sealed class ProductWork : SharedWork
         }
         else if (_step == Step.Pack)
         {
-            PackPanel(item - _tilePacks);
+            PackPanels(item - _tilePacks);
         }
         else
         {
@@ -126,7 +127,8 @@ internal sealed class ProductWork : SharedWork
         if (_packsPanels)
         {
             _panels.Reshape(1, _panelCount * PanelColumns * _depth);
-            Items += _panelCount;
+            _panelPacks = (_panelCount + PanelsPerPack - 1) / PanelsPerPack;
+            Items += _panelPacks * ((_depth + _block - 1) / _block);
         }
 
         team.Run(this);
@@ -141,7 +143,7 @@ internal sealed class ProductWork : SharedWork
             _panelCount += Panels(i);
         }
 
-        bool canSplit = threads > 1 && (long)_panelCount * PanelColumns * _block <= MostPackedFloats; // otherwise there are items enough
+        bool canSplit = (long)_panelCount * PanelColumns * _block <= MostPackedFloats; // otherwise there are items enough
         double least = double.MaxValue;
         for (int panels = MostPanelsPerItem; panels > 0; panels--)
         {
@@ -177,36 +179,27 @@ internal sealed class ProductWork : SharedWork
     {
         int first = item * _tilesPerPack;
         int end = Math.Min(first + _tilesPerPack, _tileCount);
-        bool isWhole = _left.SumsOverRows && _firstRow + (end * Tile) <= _left.Extent;
         for (int block = 0; block < _depth; block += _block)
         {
             int depth = Math.Min(_block, _depth - block);
-            if (isWhole)
-            {
-                OperandPacking.PackWholeTiles(_left, _firstRow + (first * Tile), end - first, _start + block, depth, TileAt(block, depth, first, end - first));
-                continue;
-            }
-
-            for (int tile = first; tile < end; tile++)
-            {
-                OperandPacking.Pack(_left, _firstRow + (tile * Tile), Tile, _start + block, depth, TileAt(block, depth, tile));
-            }
+            OperandPacking.PackSide(_left, _firstRow + (first * Tile), Tile, end - first, _start + block, depth, TileAt(block, depth, first, end - first));
         }
     }
 
-    /// <summary>Packs one panel of the right sides, counted through all of them, for all blocks of the depth.</summary>
-    private void PackPanel(int panel)
+    /// <summary>Packs some panels of the right sides, counted through all of them, for a block of the depth.</summary>
+    private void PackPanels(int item)
     {
-        int index = 0, first = panel;
-        for (; first >= Panels(index); index++)
+        int block = item / _panelPacks * _block, panel = item % _panelPacks * PanelsPerPack;
+        int depth = Math.Min(_block, _depth - block);
+        int end = Math.Min(panel + PanelsPerPack, _panelCount);
+        for (int index = 0, before = 0; panel < end; before += Panels(index++))
         {
-            first -= Panels(index);
-        }
-
-        for (int block = 0; block < _depth; block += _block)
-        {
-            int depth = Math.Min(_block, _depth - block);
-            OperandPacking.Pack(_right[index], first * PanelColumns, PanelColumns, _start + block, depth, PanelsAt(block, depth, panel, 1));
+            int here = Math.Min(end, before + Panels(index)) - panel;
+            if (here > 0)
+            {
+                OperandPacking.PackSide(_right[index], (panel - before) * PanelColumns, PanelColumns, here, _start + block, depth, PanelsAt(block, depth, panel, here));
+                panel += here;
+            }
         }
     }
 
@@ -245,45 +238,44 @@ internal sealed class ProductWork : SharedWork
             int depth = Math.Min(_block, _depth - block);
             int panelLength = depth * PanelColumns;
             Span<float> packed = _packsPanels ? PanelsAt(block, depth, before + firstPanel, panels) : scratch.Panel(panels * panelLength);
-            for (int panel = 0; !_packsPanels && panel < panels; panel++)
+            if (!_packsPanels)
             {
-                OperandPacking.Pack(right, (firstPanel + panel) * PanelColumns, PanelColumns, _start + block, depth, packed.Slice(panel * panelLength, panelLength));
+                OperandPacking.PackSide(right, firstPanel * PanelColumns, PanelColumns, panels, _start + block, depth, packed);
             }
 
-            bool onto = _onto || block > 0;
-            for (int tile = firstTile; tile < endTile; tile += TilesPerBlock)
+            for (int tile = firstTile; tile < endTile; tile++)
             {
-                int tiles = Math.Min(TilesPerBlock, endTile - tile);
-                for (int panel = 0; panel < panels; panel++)
-                {
-                    MultiplyPanel(_outputs[index]!, (firstPanel + panel) * PanelColumns, packed.Slice(panel * panelLength, panelLength), block, depth, tile, tiles, onto);
-                }
+                MultiplyPanels(_outputs[index]!, firstPanel * PanelColumns, packed, panels, block, depth, tile);
             }
         }
     }
 
-    private void MultiplyPanel(Tensor output, int column, ReadOnlySpan<float> panel, int block, int depth, int firstTile, int tiles, bool onto)
+    /// <summary>A tile with some panels: [panels, depth, 32].</summary>
+    private void MultiplyPanels(Tensor output, int column, ReadOnlySpan<float> packed, int panels, int block, int depth, int tile)
     {
+        bool onto = _onto || block > 0;
+        ReadOnlySpan<float> values = TileAt(block, depth, tile);
+        int panelLength = depth * PanelColumns;
         int stride = output.Columns;
-        int columns = Math.Min(PanelColumns, stride - column);
-        for (int tile = firstTile; tile < firstTile + tiles; tile++)
+        int row = tile * Tile;
+        int rows = Math.Min(Tile, _rows - row);
+        for (int panel = 0; panel < panels; panel++, column += PanelColumns)
         {
-            ReadOnlySpan<float> values = TileAt(block, depth, tile);
-            int row = tile * Tile;
-            int rows = Math.Min(Tile, _rows - row);
+            int columns = Math.Min(PanelColumns, stride - column);
             Span<float> target = output.Span[(((_firstOutputRow + _firstRow + row) * stride) + column)..];
-            if (rows == Tile && columns == PanelColumns)
+            if (onto && panel + 1 < panels)
             {
-                if (onto && tile + 1 < firstTile + tiles)
-                {
-                    FloatKernel.Prefetch(target[(Tile * stride)..], Math.Min(Tile, _rows - row - Tile), stride);
-                }
-
-                FloatKernel.Multiply<InterleavedTile>(panel, values, Tile, target, stride, onto);
-                continue;
+                CacheLines.Ask(ref MemoryMarshal.GetReference(target[PanelColumns..]), rows, stride, PanelColumns); // the sums that go on next
             }
 
-            MultiplyEdge(panel, values, target, stride, rows, columns, onto);
+            if (rows == Tile && columns == PanelColumns)
+            {
+                FloatKernel.Multiply<InterleavedTile>(packed.Slice(panel * panelLength, panelLength), values, Tile, target, stride, onto);
+            }
+            else
+            {
+                MultiplyEdge(packed.Slice(panel * panelLength, panelLength), values, target, stride, rows, columns, onto);
+            }
         }
     }
 

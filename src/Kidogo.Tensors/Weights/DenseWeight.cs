@@ -46,8 +46,7 @@ internal sealed class DenseWeight : FloatPanelWeight
         GC.KeepAlive(this); // the span does not keep the native memory: its owner must outlive the loop
     }
 
-    private protected override ReadOnlySpan<float> Block(int panel, int firstColumn, int columns, KernelScratch scratch) =>
-        Panel(panel).Slice(firstColumn * PanelRows, columns * PanelRows);
+    private protected override ReadOnlySpan<float> Lying(int panel, int firstColumn, int columns) => Panel(panel).Slice(firstColumn * PanelRows, columns * PanelRows);
 
     private Span<float> Panel(int panel) => _panels.Slice<float>(panel * _panelBytes, Columns * PanelRows);
 

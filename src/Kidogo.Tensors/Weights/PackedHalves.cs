@@ -40,12 +40,8 @@ internal sealed class PackedHalves<TForm> : FloatPanelWeight
 
     internal override bool DecodesPanels => true;
 
-    private protected override ReadOnlySpan<float> Block(int panel, int firstColumn, int columns, KernelScratch scratch)
-    {
-        Span<float> block = scratch.Panel(columns * PanelRows);
-        HalfKernel.Widen<TForm>(Panel(panel).Slice(firstColumn * PanelRows, columns * PanelRows), _factor, block);
-        return block;
-    }
+    private protected override void Decode(int panel, int firstColumn, Span<float> block, KernelScratch scratch) =>
+        HalfKernel.Widen<TForm>(Panel(panel).Slice(firstColumn * PanelRows, block.Length), _factor, block);
 
     // The sum is the same as from the widened panel: widening is exact.
     private protected override void MultiplySingle(int panel, ReadOnlySpan<float> x, Span<float> y, KernelScratch scratch) =>

@@ -5,12 +5,15 @@ using Kidogo.Tensors.Kernels;
 namespace Kidogo.Tensors;
 
 /// <summary>A weight whose kernel computes a packed panel of rows for a tile of tokens.</summary>
-internal abstract class PackedPanelWeight : Weight
+/// <param name="format">How it is stored.</param>
+/// <param name="rows">Rows.</param>
+/// <param name="columns">Columns.</param>
+/// <param name="scalesOutputs">Whether <see cref="Scale"/> does anything.</param>
+internal abstract class PackedPanelWeight(WeightFormat format, int rows, int columns, bool scalesOutputs) : Weight(format, rows, columns)
 {
-    protected PackedPanelWeight(WeightFormat format, int rows, int columns)
-        : base(format, rows, columns)
-    {
-    }
+    internal sealed override ActivationForm Activations => ActivationForm.Int8;
+
+    internal sealed override int PanelRows => PanelShape.Rows;
 
     internal sealed override void Multiply(int firstPanel, int panels, ActivationTiles x, int firstTile, int tiles, Tensor y, KernelScratch scratch)
     {
@@ -34,6 +37,7 @@ internal abstract class PackedPanelWeight : Weight
         if (rows == PanelRows)
         {
             MultiplyTile(panel, expanded, tile, tokens, y.Span[((firstToken * y.Columns) + firstRow)..], y.Columns);
+            ScaleAll(y, firstToken, tokens, firstRow, rows);
             return;
         }
 
@@ -43,6 +47,23 @@ internal abstract class PackedPanelWeight : Weight
         {
             outputs.Slice(t * PanelRows, rows).CopyTo(y.Row(firstToken + t)[firstRow..]);
         }
+
+        ScaleAll(y, firstToken, tokens, firstRow, rows);
+    }
+
+    private void ScaleAll(Tensor y, int firstToken, int tokens, int firstRow, int rows)
+    {
+        for (int t = 0; scalesOutputs && t < tokens; t++)
+        {
+            Scale(firstRow, y.Row(firstToken + t).Slice(firstRow, rows));
+        }
+    }
+
+    /// <summary>Multiplies outputs with scales that the panels do not hold, where there are any.</summary>
+    /// <param name="firstRow">The row of the first.</param>
+    /// <param name="outputs">Outputs of one token.</param>
+    private protected virtual void Scale(int firstRow, Span<float> outputs)
+    {
     }
 
     /// <summary>Brings a panel into a form that several tiles multiply faster with; empty where there is none.</summary>

@@ -1,11 +1,12 @@
 // Block-quantised weights in memory, 16 rows side by side. Knows no files beyond the rows it is packed from.
+using System.Numerics.Tensors;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Kidogo.Tensors.Kernels;
 
 namespace Kidogo.Tensors;
 
-/// <summary>A block format in the layout of <see cref="PanelKernel{TCodes, TScales}"/>: the stored bits in another order, so about as large as in the file and exactly its weights.</summary>
+/// <summary>A block format in the layout of <see cref="PanelKernel{TCodes, TScales}"/>: exactly the file's weights, as their codes in another order (those of codebooks spelled out).</summary>
 /// <typeparam name="TBlock">The format's block as stored.</typeparam>
 /// <typeparam name="TSource">Takes it apart.</typeparam>
 /// <typeparam name="TCodes">How the codes lie in a panel.</typeparam>
@@ -18,22 +19,23 @@ internal sealed class PackedPanels<TBlock, TSource, TCodes, TScales> : PackedPan
 {
     private readonly AlignedBuffer _panels;
     private readonly int _panelBytes;
+    private readonly float _scale; // of the whole matrix: multiplied with the outputs, and with rows after they are decoded, as in the file
 
     /// <summary>Copies the rows of <paramref name="stored"/> into panels.</summary>
     /// <exception cref="InvalidDataException">A float16 is infinite or no number.</exception>
     public PackedPanels(StoredMatrix stored, WorkerTeam team)
-        : base(stored.Format, stored.Rows, stored.Columns)
+        : base(stored.Format, stored.Rows, stored.Columns, scalesOutputs: stored.Scale != 1)
     {
-        _panelBytes = checked(stored.Columns / PanelKernel<TCodes, TScales>.SuperColumns * PanelKernel<TCodes, TScales>.SuperBytes);
+        _scale = stored.Scale;
+        _panelBytes = checked((int)PanelBytes(stored.Columns));
         _panels = new AlignedBuffer((long)Panels * _panelBytes);
         PanelPacking.Run(stored, team, PanelRows, PackRow);
     }
 
     public override long MemoryBytes => _panels.Length;
 
-    internal override ActivationForm Activations => ActivationForm.Int8;
-
-    internal override int PanelRows => PanelShape.Rows;
+    /// <summary>Bytes of a panel of so many columns.</summary>
+    internal static long PanelBytes(long columns) => columns / PanelKernel<TCodes, TScales>.SuperColumns * PanelKernel<TCodes, TScales>.SuperBytes;
 
     public override void DecodeRow(int row, Span<float> destination)
     {
@@ -43,7 +45,16 @@ internal sealed class PackedPanels<TBlock, TSource, TCodes, TScales> : PackedPan
             PanelKernel<TCodes, TScales>.Decode(panel, block, row % PanelRows, destination.Slice(block * PanelShape.BlockColumns, PanelShape.BlockColumns));
         }
 
+        Scale(row, destination);
         GC.KeepAlive(this); // the span does not keep the native memory: its owner must outlive the loop
+    }
+
+    private protected override void Scale(int firstRow, Span<float> outputs)
+    {
+        if (_scale != 1)
+        {
+            TensorPrimitives.Multiply(outputs, _scale, outputs);
+        }
     }
 
     private protected override ReadOnlySpan<byte> Expand(int panel, KernelScratch scratch)
@@ -90,7 +101,7 @@ internal sealed class PackedPanels<TBlock, TSource, TCodes, TScales> : PackedPan
                 ref byte place = ref Unsafe.Add(ref to, ((number * PanelRows) + r) * TScales.NumberBytes);
                 if (TScales.NumberBytes == sizeof(float))
                 {
-                    Unsafe.WriteUnaligned(ref place, (float)value);
+                    Unsafe.WriteUnaligned(ref place, (float)value * TSource.Unit(number));
                 }
                 else
                 {

@@ -20,6 +20,9 @@ internal interface IPanelSource<TBlock>
     /// <summary>A float16 of the block: 0 its scale, 1 its minimum or the scale of the minima.</summary>
     static virtual Half Number(in TBlock block, int index) => default;
 
+    /// <summary>What a number of the block is multiplied with where it is kept as float32: a power of two, so that nothing is lost.</summary>
+    static virtual float Unit(int index) => 1;
+
     /// <summary>A byte that belongs to a group, as the scale layout wants it.</summary>
     static virtual byte Part(in TBlock block, int group, int index) => 0;
 }

@@ -1,33 +1,44 @@
-// A weight that stays in its file and is decoded panel by panel whenever it is multiplied. Knows no packed layout.
+// Weights that stay in their file and are decoded panel by panel whenever they are multiplied. Knows no packed layout.
+using Kidogo.Tensors.Formats;
 using Kidogo.Tensors.Kernels;
 
 namespace Kidogo.Tensors;
 
-/// <summary>Any stored format, multiplied in float32 straight from the mapped file: what a format means, and the form of those that have no packed layout.</summary>
-internal sealed class StoredWeight(StoredMatrix stored) : FloatPanelWeight(stored.Format, stored.Rows, stored.Columns)
+/// <summary>A weight whose rows are decoded from the mapped file and multiplied in float32: what a format means, and the form of those that have no packed layout.</summary>
+internal abstract class DecodedWeight(WeightFormat format, int rows, int columns) : FloatPanelWeight(format, rows, columns)
 {
     public override long MemoryBytes => 0;
 
-    public override void DecodeRow(int row, Span<float> destination) => stored.DecodeRow(row, destination);
+    internal sealed override bool DecodesPanels => true;
 
-    internal override bool DecodesPanels => true;
+    private protected sealed override int PanelsAtOnce => 1; // rows are decoded whole, with the first block of a panel
 
-    private protected override void BeginPanel(int panel, KernelScratch scratch)
+    private protected sealed override void Decode(int panel, int firstColumn, Span<float> block, KernelScratch scratch)
     {
         Span<float> rows = scratch.Row(PanelRows * Columns);
-        int present = Math.Min(PanelRows, Rows - (panel * PanelRows));
-        for (int r = 0; r < present; r++)
+        if (firstColumn == 0)
         {
-            stored.DecodeRow((panel * PanelRows) + r, rows.Slice(r * Columns, Columns));
+            int present = Math.Min(PanelRows, Rows - (panel * PanelRows));
+            for (int r = 0; r < present; r++)
+            {
+                DecodeRow((panel * PanelRows) + r, rows.Slice(r * Columns, Columns));
+            }
+
+            rows[(present * Columns)..].Clear();
         }
 
-        rows[(present * Columns)..].Clear();
+        PanelTransposition.Write(rows, Columns, firstColumn, block.Length / PanelRows, block);
     }
+}
 
-    private protected override ReadOnlySpan<float> Block(int panel, int firstColumn, int columns, KernelScratch scratch)
-    {
-        Span<float> block = scratch.Panel(columns * PanelRows);
-        PanelTransposition.Write(scratch.Row(PanelRows * Columns), Columns, firstColumn, columns, block);
-        return block;
-    }
+/// <summary>Any stored format.</summary>
+internal sealed class StoredWeight(StoredMatrix stored) : DecodedWeight(stored.Format, stored.Rows, stored.Columns)
+{
+    public override void DecodeRow(int row, Span<float> destination) => stored.DecodeRow(row, destination);
+}
+
+/// <summary>Codes with scales beside them.</summary>
+internal sealed class PlainWeight(PlainMatrix matrix) : DecodedWeight(WeightFormats.ForName("F32")!, matrix.Rows, matrix.Columns)
+{
+    public override void DecodeRow(int row, Span<float> destination) => matrix.DecodeRow(row, destination);
 }

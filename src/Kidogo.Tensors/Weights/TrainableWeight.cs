@@ -43,15 +43,15 @@ public sealed class TrainableWeight : Weight
 
         public override void DecodeRow(int row, Span<float> destination) => values.Row(row).CopyTo(destination);
 
-        private protected override ReadOnlySpan<float> Block(int panel, int firstColumn, int columns, KernelScratch scratch)
+        private protected override void Decode(int panel, int firstColumn, Span<float> block, KernelScratch scratch)
         {
-            Span<float> block = scratch.Panel(columns * PanelRows);
+            int columns = block.Length / PanelRows;
             int firstRow = panel * PanelRows;
             int present = Math.Min(PanelRows, Rows - firstRow);
             if (present == PanelRows)
             {
                 PanelTransposition.Write(values.Span.Slice(firstRow * Columns, PanelRows * Columns), Columns, firstColumn, columns, block);
-                return block;
+                return;
             }
 
             block.Clear();
@@ -59,8 +59,6 @@ public sealed class TrainableWeight : Weight
             {
                 PanelTransposition.WriteRow(values.Row(firstRow + r).Slice(firstColumn, columns), block, r);
             }
-
-            return block;
         }
     }
 }

@@ -84,15 +84,58 @@ internal sealed class BytePairModel : SubwordModel
         }
 
         workspace.Ensure(word.Length + 8);
-        int count = _options.ByteLevel ? SymbolsOfBytes(word, workspace.Ids) : SymbolsOfCharacters(word, workspace);
+        int count = _options.ByteLevel ? SymbolsOfBytes(word, workspace.Ids) : SymbolsOfCharacters(word, begins: true, ends: true, workspace);
         if (count <= QueueFrom)
         {
             MergeByScan(workspace.Ids.AsSpan(0, count), output);
         }
         else
         {
-            MergeByQueue(count, workspace, output);
+            MergeByQueue(count, workspace, null);
+            for (int i = 0; i >= 0; i = workspace.Next[i])
+            {
+                Emit(workspace.Ids[i], output);
+            }
         }
+    }
+
+    public override void Derive(ReadOnlySpan<byte> piece, MergeWorkspace workspace, List<MergeStep> steps)
+    {
+        ByteBuffer word = new();
+        bool begins = true, ends = true;
+        if (_options.ByteLevel)
+        {
+            ByteAlphabet.Unspell(piece, word);
+        }
+        else
+        {
+            begins = _prefix.Length == 0 || !piece.StartsWith(_prefix);
+            ends = _suffix.Length == 0 || piece.EndsWith(_suffix);
+            int start = begins ? 0 : _prefix.Length, end = ends ? piece.Length - _suffix.Length : piece.Length;
+            word.Add(piece[start..Math.Max(start, end)]);
+        }
+
+        workspace.Ensure(word.Count + 8);
+        int count = _options.ByteLevel ? SymbolsOfBytes(word.Span, workspace.Ids) : SymbolsOfCharacters(word.Span, begins, ends, workspace);
+        if (count > 1)
+        {
+            MergeByQueue(count, workspace, steps);
+        }
+    }
+
+    public override void AddEssential(Vocabulary vocabulary, HashSet<int> ids)
+    {
+        if (!((_options.ByteLevel || _options.ByteFallback) && AddAll(_byteIds, vocabulary, ids)))
+        {
+            base.AddEssential(vocabulary, ids);
+        }
+    }
+
+    protected override bool IsCharacter(ReadOnlySpan<byte> piece)
+    {
+        piece = _prefix.Length > 0 && piece.Length > _prefix.Length && piece.StartsWith(_prefix) ? piece[_prefix.Length..] : piece;
+        piece = _suffix.Length > 0 && piece.Length > _suffix.Length && piece.EndsWith(_suffix) ? piece[..^_suffix.Length] : piece;
+        return base.IsCharacter(piece);
     }
 
     private int FindWhole(ReadOnlySpan<byte> word, MergeWorkspace workspace)
@@ -128,7 +171,7 @@ internal sealed class BytePairModel : SubwordModel
         return word.Length;
     }
 
-    private int SymbolsOfCharacters(ReadOnlySpan<byte> word, MergeWorkspace workspace)
+    private int SymbolsOfCharacters(ReadOnlySpan<byte> word, bool begins, bool ends, MergeWorkspace workspace)
     {
         int count = 0;
         bool unknownBefore = false;
@@ -136,7 +179,7 @@ internal sealed class BytePairModel : SubwordModel
         {
             length = CharacterLength(word[at], word.Length - at);
             ReadOnlySpan<byte> character = word.Slice(at, length);
-            int id = IdOf(Affixed(character, at == 0, at + length == word.Length, workspace.Spelling));
+            int id = IdOf(Affixed(character, begins && at == 0, ends && at + length == word.Length, workspace.Spelling));
             if (id < 0 && _options.ByteFallback && (!_options.Strict || HasAllBytes(character)))
             {
                 // Where a byte lacks its token, -1 stays in its place: its neighbours are no pair.
@@ -253,7 +296,7 @@ internal sealed class BytePairModel : SubwordModel
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void MergeByQueue(int count, MergeWorkspace workspace, IdList output)
+    private void MergeByQueue(int count, MergeWorkspace workspace, List<MergeStep>? steps)
     {
         workspace.Chain(count);
         for (int i = 0; i + 1 < count; i++)
@@ -271,16 +314,13 @@ internal sealed class BytePairModel : SubwordModel
                 continue; // one of the two has become part of something else
             }
 
-            _merges.Rank(workspace.Ids[left], workspace.Ids[right], out workspace.Ids[left]);
+            _merges.Rank(workspace.Ids[left], workspace.Ids[right], out int merged);
+            steps?.Add(new MergeStep(workspace.Ids[left], workspace.Ids[right], merged));
+            workspace.Ids[left] = merged;
             workspace.Unlink(left, right);
             workspace.Ids[right] = -1;
             Offer(workspace.Previous[left], left, workspace);
             Offer(left, workspace.Next[left], workspace);
-        }
-
-        for (int i = 0; i >= 0; i = workspace.Next[i])
-        {
-            Emit(workspace.Ids[i], output);
         }
     }
 

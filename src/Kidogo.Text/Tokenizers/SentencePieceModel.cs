@@ -36,6 +36,43 @@ internal sealed class SentencePieceModel : SubwordModel
 
     public override void Encode(ReadOnlySpan<byte> word, MergeWorkspace workspace, IdList output)
     {
+        Merge(word, workspace, null);
+        for (int i = 0; i >= 0; i = workspace.Next[i])
+        {
+            if (workspace.Ids[i] >= 0)
+            {
+                output.Add(workspace.Ids[i]);
+                continue;
+            }
+
+            foreach (byte value in word.Slice(workspace.Starts[i], workspace.Lengths[i]))
+            {
+                if (_byteIds[value] >= 0 || _unknownId >= 0)
+                {
+                    output.Add(_byteIds[value] >= 0 ? _byteIds[value] : _unknownId);
+                }
+            }
+        }
+    }
+
+    public override void Derive(ReadOnlySpan<byte> piece, MergeWorkspace workspace, List<MergeStep> steps)
+    {
+        if (!piece.IsEmpty)
+        {
+            Merge(piece, workspace, steps);
+        }
+    }
+
+    public override void AddEssential(Vocabulary vocabulary, HashSet<int> ids)
+    {
+        if (!AddAll(_byteIds, vocabulary, ids))
+        {
+            base.AddEssential(vocabulary, ids);
+        }
+    }
+
+    private void Merge(ReadOnlySpan<byte> word, MergeWorkspace workspace, List<MergeStep>? steps)
+    {
         workspace.Ensure(word.Length);
         int count = 0;
         for (int at = 0; at < word.Length; count++)
@@ -63,27 +100,11 @@ internal sealed class SentencePieceModel : SubwordModel
                 continue; // one of the two has become part of something else
             }
 
+            steps?.Add(new MergeStep(workspace.Ids[left], workspace.Ids[right], (int)(uint)check));
             workspace.Unlink(left, right);
             workspace.Ids[left] = (int)(uint)check;
             Offer(word, workspace.Previous[left], left, workspace);
             Offer(word, left, workspace.Next[left], workspace);
-        }
-
-        for (int i = 0; i >= 0; i = workspace.Next[i])
-        {
-            if (workspace.Ids[i] >= 0)
-            {
-                output.Add(workspace.Ids[i]);
-                continue;
-            }
-
-            foreach (byte value in word.Slice(workspace.Starts[i], workspace.Lengths[i]))
-            {
-                if (_byteIds[value] >= 0 || _unknownId >= 0)
-                {
-                    output.Add(_byteIds[value] >= 0 ? _byteIds[value] : _unknownId);
-                }
-            }
         }
     }
 

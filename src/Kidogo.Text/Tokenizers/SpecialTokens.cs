@@ -81,6 +81,13 @@ internal static class SpecialTokens
         return ends;
     }
 
+    /// <summary>The tokens around a hole; null where one of them is missing or is an ordinary piece.</summary>
+    public static FillInMiddleTokens? FindHoles(Vocabulary vocabulary)
+    {
+        int[] ids = [.. s_holes.Select(spellings => FindFirst(vocabulary, spellings, onlyAdded: true))];
+        return ids.Min() >= 0 ? new FillInMiddleTokens(ids[0], ids[1], ids[2]) : null;
+    }
+
     // Where <|end|> only ends one of several messages, and where </s> is left over from another vocabulary.
     private static void Correct(Vocabulary vocabulary, HashSet<int> ends, bool onlyAdded)
     {

@@ -13,6 +13,40 @@ internal abstract class SubwordModel
     /// <summary>Appends the ids of <paramref name="word"/> (valid UTF-8, not empty).</summary>
     public abstract void Encode(ReadOnlySpan<byte> word, MergeWorkspace workspace, IdList output);
 
+    /// <summary>Appends the merges, in order, by which a piece of the vocabulary comes about where it is a word, or a stretch of one that nothing else reaches into; none where pieces are not merged.</summary>
+    /// <remarks>A token's merges are the same wherever it occurs: no merge that makes it reaches beyond it, and within it the order goes by rank as in the whole word.</remarks>
+    public virtual void Derive(ReadOnlySpan<byte> piece, MergeWorkspace workspace, List<MergeStep> steps)
+    {
+    }
+
+    /// <summary>Adds the ids without which some text could not be spelt any more, or the costs of others would change: the bytes where every byte has a token, else all single characters.</summary>
+    public virtual void AddEssential(Vocabulary vocabulary, HashSet<int> ids)
+    {
+        for (int id = 0; id < vocabulary.Count; id++)
+        {
+            ReadOnlySpan<byte> piece = vocabulary[id];
+            if (!piece.IsEmpty && IsCharacter(piece))
+            {
+                ids.Add(id);
+            }
+        }
+    }
+
+    /// <summary>Whether a piece is a single character, whatever it begins with inside a word.</summary>
+    protected virtual bool IsCharacter(ReadOnlySpan<byte> piece) => CharacterLength(piece[0], piece.Length) == piece.Length;
+
+    /// <summary>Adds the tokens of all bytes, if there is one for each.</summary>
+    protected static bool AddAll(ReadOnlySpan<int> byteIds, Vocabulary vocabulary, HashSet<int> ids)
+    {
+        bool isComplete = !byteIds.ContainsAnyExceptInRange(0, vocabulary.Count - 1);
+        foreach (int id in isComplete ? byteIds : [])
+        {
+            ids.Add(id);
+        }
+
+        return isComplete;
+    }
+
     /// <summary>Whether a piece has a <c>▁</c> after something else.</summary>
     public static bool HasInnerMarker(ReadOnlySpan<byte> piece)
     {
@@ -30,6 +64,9 @@ internal abstract class SubwordModel
     public static int CharacterLength(byte lead, int available) =>
         Math.Min(available, lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4);
 }
+
+/// <summary>Two symbols that became one; ids at or above the vocabulary's size are of pieces that only the merges know, -1 of characters without a piece.</summary>
+internal readonly record struct MergeStep(int Left, int Right, int Merged);
 
 /// <summary>The arrays in which pairs are merged; one for each call at a time.</summary>
 internal sealed class MergeWorkspace

@@ -59,10 +59,17 @@ public sealed class Tokenizer
     /// <summary>The ids at which generation ends, in ascending order.</summary>
     public IReadOnlyList<int> EndOfGenerationIds => [.. _parts.Ends.Order()];
 
+    /// <summary>The tokens around a text with a hole in it, for models that fill such; null where the vocabulary has none.</summary>
+    public FillInMiddleTokens? FillInMiddle => SpecialTokens.FindHoles(_vocabulary);
+
     /// <summary>What is odd about the description this was made from, one sentence each; mostly none.</summary>
     public IReadOnlyList<string> Warnings => _parts.Warnings;
 
     internal PieceDecoder Decoder => _parts.Decoder;
+
+    internal Vocabulary Vocabulary => _vocabulary;
+
+    internal SubwordModel Model => _parts.Model.Value;
 
     /// <summary>A tokenizer from what a model file says.</summary>
     /// <exception cref="TokenizerFormatException">The description contradicts itself.</exception>
@@ -119,6 +126,20 @@ public sealed class Tokenizer
         state.Input.Clear();
         Join(spans, state);
         return Finish(state.Input.Span, addSpecial, state);
+    }
+
+    /// <summary>The ids of <paramref name="text"/> with the tokens that the model wants around it, cut to a length: what is left out is at the end of the text, within those tokens.</summary>
+    /// <param name="text">Any characters.</param>
+    /// <param name="most">The most ids; at least as many as the model wants around a text.</param>
+    /// <param name="whole">How many ids there were before the cut.</param>
+    /// <exception cref="TokenizerException">As <see cref="Encode(string, bool, bool)"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There is no room for the tokens around a text.</exception>
+    public int[] EncodeCut(string text, int most, out int whole)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(most, _parts.Prefix.Length + _parts.Suffix.Length);
+        int[] ids = Encode(text, addSpecial: true);
+        whole = ids.Length;
+        return whole <= most ? ids : [.. ids.AsSpan(0, most - _parts.Suffix.Length), .. _parts.Suffix];
     }
 
     /// <summary>Appends the ids of <paramref name="text"/> to <paramref name="output"/> and returns their number; as <see cref="Encode(string, bool, bool)"/>.</summary>
@@ -423,3 +444,9 @@ public sealed class Tokenizer
         ? id
         : throw new TokenizerException($"Token id {id} lies outside the vocabulary of {_vocabulary.Count} tokens; ids go from 0 to {_vocabulary.Count - 1}. Is it from another model?");
 }
+
+/// <summary>Tokens that ask a model to fill a hole: prefix token, text before, suffix token, text after, middle token; the model goes on with what belongs between.</summary>
+/// <param name="Prefix">Before the text before the hole.</param>
+/// <param name="Suffix">Before the text after it.</param>
+/// <param name="Middle">Before what fills it.</param>
+public sealed record FillInMiddleTokens(int Prefix, int Suffix, int Middle);

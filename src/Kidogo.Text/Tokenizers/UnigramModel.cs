@@ -11,6 +11,7 @@ internal sealed class UnigramModel : SubwordModel
     private readonly int[]? _byteIds;
     private readonly int _unknownId;
     private readonly double _unknownScore;
+    private readonly int _lowestId = -1;
 
     public UnigramModel(Vocabulary vocabulary, double[] scores, int unknownId, bool byteFallback, bool userDefinedAreFree)
     {
@@ -25,6 +26,7 @@ internal sealed class UnigramModel : SubwordModel
             _scores[id] = userDefinedAreFree && kind == TokenKind.UserDefined ? 0 : score;
             if (kind == TokenKind.Normal)
             {
+                _lowestId = score < lowest ? id : _lowestId;
                 lowest = Math.Min(lowest, score);
             }
 
@@ -89,6 +91,19 @@ internal sealed class UnigramModel : SubwordModel
         }
 
         Collect(word, ids, starts, output);
+    }
+
+    public override void AddEssential(Vocabulary vocabulary, HashSet<int> ids)
+    {
+        if (_lowestId >= 0)
+        {
+            ids.Add(_lowestId); // what an unknown character costs goes by it
+        }
+
+        if (_byteIds is null || !AddAll(_byteIds, vocabulary, ids))
+        {
+            base.AddEssential(vocabulary, ids);
+        }
     }
 
     private void Collect(ReadOnlySpan<byte> word, int[] ids, int[] starts, IdList output)

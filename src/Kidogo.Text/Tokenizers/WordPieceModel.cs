@@ -9,6 +9,7 @@ internal sealed class WordPieceModel : SubwordModel
     private readonly PieceTrie _first = new();
     private readonly PieceTrie _rest;
     private readonly byte[] _wordPrefix;
+    private readonly byte[] _affix;
     private readonly int _unknownId;
     private readonly int _maxCharacters;
 
@@ -16,6 +17,7 @@ internal sealed class WordPieceModel : SubwordModel
     public WordPieceModel(Vocabulary vocabulary, int unknownId)
     {
         _wordPrefix = "▁"u8.ToArray();
+        _affix = _wordPrefix;
         _unknownId = unknownId;
         _maxCharacters = int.MaxValue;
         _rest = _first;
@@ -35,6 +37,7 @@ internal sealed class WordPieceModel : SubwordModel
         _unknownId = unknownId;
         _maxCharacters = maxCharacters;
         byte[] prefix = Encoding.UTF8.GetBytes(continuingPrefix);
+        _affix = prefix;
         _rest = new PieceTrie();
         for (int id = 0; id < vocabulary.Count; id++)
         {
@@ -82,6 +85,9 @@ internal sealed class WordPieceModel : SubwordModel
             rest = rest[length..];
         }
     }
+
+    protected override bool IsCharacter(ReadOnlySpan<byte> piece) =>
+        base.IsCharacter(_affix.Length > 0 && piece.Length > _affix.Length && piece.StartsWith(_affix) ? piece[_affix.Length..] : piece);
 
     private static int CountRunes(ReadOnlySpan<byte> text)
     {

@@ -2,9 +2,11 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Kidogo.Models;
+using Kidogo.Models.Adapters;
 using Kidogo.Models.Export;
 using Kidogo.Models.Families;
 using Kidogo.Models.Files;
+using Kidogo.Models.Passports;
 using Kidogo.Tensors;
 using Kidogo.Training.Optimizers;
 
@@ -18,13 +20,21 @@ namespace Kidogo.Training.Checkpoints;
 /// <param name="PadId">The token that fills up; null for none.</param>
 /// <param name="EarlierConfig">config.json of the model gone on from; null for none.</param>
 internal sealed record ModelSurroundings(ModelFamily Family, IReadOnlyDictionary<string, ReadOnlyMemory<byte>> Words, int? BosId, IReadOnlyList<int> EosIds,
-    int? PadId, ReadOnlyMemory<byte>? EarlierConfig);
+    int? PadId, ReadOnlyMemory<byte>? EarlierConfig)
+{
+    /// <summary>What the model says of itself; null for nothing.</summary>
+    public Passport? Passport { get; init; }
+
+    /// <summary>The adapter that is trained instead of the model; null where the model is.</summary>
+    public Adapter? Adapter { get; init; }
+}
 
 /// <summary>Writes checkpoints, and the finished model.</summary>
 internal static class CheckpointWriter
 {
     public const string WeightsName = "model.safetensors";
     public const string OptimizerName = "optimizer.safetensors";
+    public const string GgufAdapterName = "adapter.gguf";
 
     /// <summary>Writes a checkpoint. Whatever happens, those that were there stay as they are.</summary>
     /// <exception cref="TrainingFailedException">The disk is full.</exception>
@@ -36,7 +46,15 @@ internal static class CheckpointWriter
         {
             Directory.CreateDirectory(folder.Path);
             using NewFolder made = NewFolder.Create(path);
-            WriteModel(made, config, [.. parameters.Select(ToWrite)], surroundings);
+            WriteModel(made, config, [.. parameters.Select(ToWrite)], surroundings with
+            {
+                Passport = surroundings.Passport is { } begun ? TrainingPassport.At(begun, state.Recipe, state.Step, state.Tokens) : null,
+            });
+            if (surroundings.Adapter is { } adapter)
+            {
+                AdapterState.Write(made, adapter);
+            }
+
             if (optimizer is { Steps: > 0 })
             {
                 TensorToWrite[] states = [.. optimizer.State.Select(entry =>
@@ -71,6 +89,11 @@ internal static class CheckpointWriter
         {
             using NewFolder made = NewFolder.Create(output);
             WriteModel(made, config, [.. parameters.Select(ToWrite)], surroundings);
+            if (surroundings.Adapter is { } adapter && GgufAdapter.Refusal(adapter) is null)
+            {
+                made.Add(GgufAdapterName, GgufAdapter.ToBytes(adapter, config, surroundings.Family));
+            }
+
             made.Commit();
             FolderFlush.Flush(output);
         }
@@ -87,19 +110,32 @@ internal static class CheckpointWriter
         return Convert.ToHexStringLower(SHA256.HashData(stream));
     }
 
-    private static void WriteModel(NewFolder folder, DecoderConfig config, IReadOnlyList<ModelTensor> tensors, ModelSurroundings surroundings) =>
-        HuggingFaceFolderWriter.Write(folder, new HuggingFaceFolderContent
+    private static void WriteModel(NewFolder folder, DecoderConfig config, IReadOnlyList<ModelTensor> tensors, ModelSurroundings surroundings)
     {
-        Config = config,
-        Family = surroundings.Family,
-        Tensors = tensors,
-        Format = FloatFormats.F32,
-        Files = surroundings.Words,
-        BosId = surroundings.BosId,
-        EosIds = surroundings.EosIds,
-        PadId = surroundings.PadId,
-        EarlierConfig = surroundings.EarlierConfig,
-    });
+        if (surroundings.Adapter is { } adapter)
+        {
+            foreach ((string name, ReadOnlyMemory<byte> file) in surroundings.Words.Concat(PeftFolder.ToFiles(adapter, config, surroundings.Family)))
+            {
+                folder.Add(name, file);
+            }
+
+            return;
+        }
+
+        HuggingFaceFolderWriter.Write(folder, new HuggingFaceFolderContent
+        {
+            Config = config,
+            Family = surroundings.Family,
+            Tensors = tensors,
+            Format = FloatFormats.F32,
+            Files = surroundings.Words,
+            BosId = surroundings.BosId,
+            EosIds = surroundings.EosIds,
+            PadId = surroundings.PadId,
+            EarlierConfig = surroundings.EarlierConfig,
+            Passport = surroundings.Passport is { } passport ? new PassportRequest(passport) : null,
+        });
+    }
 
     private static ModelTensor ToWrite(ModelParameter parameter) => parameter.IsMatrix
         ? ModelTensor.Matrix(parameter.Name, parameter.Values.Rows, parameter.Values.Columns, (row, destination) =>

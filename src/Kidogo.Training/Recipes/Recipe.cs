@@ -1,5 +1,6 @@
 // What a training run is made of: one record a part, with defaults and ranges. Null means: chosen by the size of model and data.
 using Kidogo.Data;
+using Kidogo.Models.Adapters;
 using Kidogo.Training.Schedules;
 
 namespace Kidogo.Training.Recipes;
@@ -199,6 +200,41 @@ public sealed record OutputRecipe
     public ulong Seed { get; init; }
 }
 
+/// <summary>How the frozen base of an adapter is kept in memory.</summary>
+public enum BaseFormat
+{
+    /// <summary>As its files have it.</summary>
+    Stored,
+
+    /// <summary>Linear layers in NF4.</summary>
+    Nf4,
+
+    /// <summary>Linear layers in NF4, with scales that are quantised too.</summary>
+    Nf4Double,
+}
+
+/// <summary>An adapter that is trained over a frozen model, instead of the model itself.</summary>
+public sealed record AdapterRecipe
+{
+    /// <summary>The kind. Default LoRA.</summary>
+    public AdapterMethod Method { get; init; } = AdapterMethod.Lora;
+
+    /// <summary>Rank, 1 to 4,096. Default 8.</summary>
+    public int Rank { get; init; } = 8;
+
+    /// <summary>α, above 0; null: twice the rank, and for rslora and pissa the rank.</summary>
+    public double? Alpha { get; init; }
+
+    /// <summary>Which linear layers; see <see cref="FreshAdapterOptions.Targets"/>. Default all.</summary>
+    public IReadOnlyList<string> Targets { get; init; } = ["all"];
+
+    /// <summary>How the base is kept. Default as its files have it.</summary>
+    public BaseFormat BaseFormat { get; init; }
+
+    /// <summary>α, given or usual.</summary>
+    public double UsedAlpha => Alpha ?? (Method is AdapterMethod.RankStabilized or AdapterMethod.Pissa ? Rank : 2 * Rank);
+}
+
 /// <summary>A whole recipe.</summary>
 public sealed record Recipe
 {
@@ -225,6 +261,9 @@ public sealed record Recipe
 
     /// <summary>What is written.</summary>
     public OutputRecipe Output { get; init; } = new();
+
+    /// <summary>The adapter that is trained; null: the model itself is.</summary>
+    public AdapterRecipe? Adapter { get; init; }
 
     /// <summary>Whether ids are drawn instead of read.</summary>
     public bool IsRandom => Data.Sources.Any(source => source.Path == DataSource.RandomPath || source.Kind == SourceKind.Random);

@@ -27,6 +27,11 @@ internal static class RecipeCheck
 
         AtMostOne(("steps", recipe.Stop.Steps is not null), ("tokens", recipe.Stop.Tokens is not null), ("minutes", recipe.Stop.Minutes is not null));
         AtMostOne(("from", recipe.Model.From is not null), ("size", recipe.Model.Size is not null), ("shape", recipe.Model.Shape is not null));
+        if (recipe.Adapter is not null && recipe.Model.From is null)
+        {
+            throw new RecipeException("An adapter needs the model that it hangs on. Name it: kidogo adapt MODEL, or from: MODEL in the recipe.");
+        }
+
         if (recipe.Batch is { Sequences: { } batch, Accumulate: { } accumulate } && batch % accumulate != 0)
         {
             throw new RecipeException($"accumulate: {accumulate} does not divide batch: {batch}. Micro-batches are of one size: take a divisor of the batch.");

@@ -8,6 +8,7 @@ public static class RecipeDefaults
 {
     private const long Small = 5_000_000, Medium = 30_000_000; // parameters
     private const int TokensOfMicroBatch = 4096;
+    private const double OfContinued = 0.1, OfPrincipalComponents = 0.3; // of the learning rate of a new model
 
     /// <summary>Parameters of a new model, by the bytes of text there are to learn from.</summary>
     public static long SizeFor(long textBytes) => textBytes switch
@@ -55,7 +56,10 @@ public static class RecipeDefaults
         return recipe with
         {
             Batch = new BatchRecipe { Context = context, Sequences = sequences, Accumulate = accumulate },
-            Optimizer = Resolve(recipe.Optimizer, parameters, recipe.Model.From is not null),
+            Optimizer = recipe.Adapter is { } adapter
+                ? Resolve(recipe.Optimizer with { WeightDecay = recipe.Optimizer.WeightDecay ?? 0 }, parameters,
+                    adapter.Method == Models.Adapters.AdapterMethod.Pissa ? OfPrincipalComponents : 1)
+                : Resolve(recipe.Optimizer, parameters, recipe.Model.From is null ? 1 : OfContinued),
             Data = recipe.Data with
             {
                 Sources = [.. recipe.Data.Sources.Select(Absolute)],
@@ -73,10 +77,10 @@ public static class RecipeDefaults
     public static long Steps(Recipe recipe, long parameters, long epochPositions, double secondsPerStep)
     {
         const double TokensPerParameter = 20; // Hoffmann et al., arXiv 2203.15556
-        const double Rounds = 10; // Muennighoff et al., arXiv 2305.16264: what is repeated more often teaches little
+        double rounds = recipe.Adapter is null ? 10 : 3; // Muennighoff et al., arXiv 2305.16264: more often teaches little; fine-tuning overfits sooner
         const double Night = 8 * 3600;
         double tokensOfStep = (double)recipe.Batch.Sequences!.Value * recipe.Batch.Context!.Value;
-        double mostTokens = epochPositions > 0 ? Rounds * epochPositions : double.MaxValue;
+        double mostTokens = epochPositions > 0 ? rounds * epochPositions : double.MaxValue;
         double steps = recipe.Stop switch
         {
             { Steps: { } given } => given,
@@ -90,14 +94,15 @@ public static class RecipeDefaults
     /// <summary>Steps of the warm-up.</summary>
     public static long Warmup(Recipe recipe, long steps) => recipe.Optimizer.Warmup ?? Math.Min(1000, steps < 50 ? steps / 10 : steps / 50);
 
-    private static OptimizerRecipe Resolve(OptimizerRecipe optimizer, long parameters, bool continues)
+    // An adapter's matrices begin at zero and take ten times the rate that is good for a trained model's own; principal components begin large.
+    private static OptimizerRecipe Resolve(OptimizerRecipe optimizer, long parameters, double share)
     {
-        double adam = Math.Clamp(3e-3 * Math.Pow(Math.Max(1, parameters / 3e6), -0.4), 2e-4, 3e-3) * (continues ? 0.1 : 1);
+        double adam = Math.Clamp(3e-3 * Math.Pow(Math.Max(1, parameters / 3e6), -0.4), 2e-4, 3e-3) * share;
         double rate = optimizer.LearningRate ?? optimizer.Kind switch
         {
             OptimizerKind.Lion => adam / 5,
-            OptimizerKind.Sgd => continues ? 0.01 : 0.1,
-            OptimizerKind.Adafactor => continues ? 0.002 : 0.02,
+            OptimizerKind.Sgd => share / 10,
+            OptimizerKind.Adafactor => 0.02 * share,
             _ => adam,
         };
         double decay = optimizer.WeightDecay ?? optimizer.Kind switch
@@ -110,7 +115,7 @@ public static class RecipeDefaults
         {
             LearningRate = rate,
             WeightDecay = decay,
-            MatrixLearningRate = optimizer.Kind == OptimizerKind.Muon ? optimizer.MatrixLearningRate ?? (continues ? 0.002 : 0.02) : null,
+            MatrixLearningRate = optimizer.Kind == OptimizerKind.Muon ? optimizer.MatrixLearningRate ?? (0.02 * share) : null,
         };
     }
 

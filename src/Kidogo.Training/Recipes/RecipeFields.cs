@@ -1,6 +1,7 @@
 // The table of fields: files, options and documentation are read off it. Knows no model and no data.
 using Kidogo.Data;
 using Kidogo.Models;
+using Kidogo.Models.Adapters;
 using Kidogo.Training.Schedules;
 
 namespace Kidogo.Training.Recipes;
@@ -9,6 +10,11 @@ namespace Kidogo.Training.Recipes;
 public static class RecipeFields
 {
     private const double MostParameters = 2e9;
+
+    private static readonly (string Word, AdapterMethod Value)[] s_methods = [("lora", AdapterMethod.Lora), ("rslora", AdapterMethod.RankStabilized),
+        ("dora", AdapterMethod.Dora), ("pissa", AdapterMethod.Pissa)];
+    private static readonly (string Word, BaseFormat Value)[] s_baseFormats = [("stored", BaseFormat.Stored), ("nf4", BaseFormat.Nf4),
+        ("nf4-double", BaseFormat.Nf4Double)];
 
     private static readonly (string, DocumentBorder)[] s_borders = [("blank", DocumentBorder.Blank), ("line", DocumentBorder.Line),
         ("file", DocumentBorder.File)];
@@ -127,6 +133,31 @@ public static class RecipeFields
             (r, v) => r with { Output = r.Output with { Folder = v } }, r => r.Output.Folder),
     ];
 
+    /// <summary>The fields of adapters, which <c>kidogo adapt</c> has beside those of training.</summary>
+    public static IReadOnlyList<RecipeField> OfAdapters { get; } =
+    [
+        new("method", "The kind of adapter: lora, rslora (rank-stabilised), dora, or pissa (begins at the principal components)",
+            "lora, rslora, dora, pissa", "lora",
+            (r, node) => WithAdapter(r, adapter => adapter with { Method = StructuredFields.ReadWord(node, "method", s_methods) }),
+            r => r.Adapter is null ? null : RecipeField.Written(s_methods.First(word => word.Value == r.Adapter.Method).Word)),
+        RecipeField.Whole("rank", "Rank of the two thin matrices of each layer", 1, 4096, "8",
+            (r, v) => WithAdapter(r, adapter => adapter with { Rank = (int)v }), r => r.Adapter?.Rank),
+        RecipeField.Number("alpha", "Their product is scaled by alpha / rank (rslora: alpha / root of the rank)", 0, 1e6, "twice the rank; rslora and pissa the rank",
+            (r, v) => WithAdapter(r, adapter => adapter with { Alpha = v }), r => r.Adapter?.Alpha, openMin: true),
+        new("targets", "Linear layers that are adapted: names (q_proj or attn_q), patterns (blk.*.ffn_*), or all (but the head)", "names, patterns, or all", "all",
+            (r, node) => WithAdapter(r, adapter => adapter with { Targets = StructuredFields.ReadTexts(node, "targets") }),
+            r => r.Adapter is null ? null : new RecipeList("", [.. r.Adapter.Targets.Select(RecipeField.Written)])) { IsList = true },
+        new("base_format", "How the frozen model is kept in memory: as its files have it, or with linear layers in nf4 or nf4-double",
+            "stored, nf4, nf4-double", "stored",
+            (r, node) => WithAdapter(r, adapter => adapter with { BaseFormat = StructuredFields.ReadWord(node, "base_format", s_baseFormats) }),
+            r => r.Adapter is null ? null : RecipeField.Written(s_baseFormats.First(word => word.Value == r.Adapter.BaseFormat).Word)),
+    ];
+
+    private static IEnumerable<RecipeField> Every => All.Concat(OfAdapters);
+
+    private static Recipe WithAdapter(Recipe recipe, Func<AdapterRecipe, AdapterRecipe> change) =>
+        recipe with { Adapter = change(recipe.Adapter ?? new AdapterRecipe()) };
+
     /// <summary>Sets fields of a recipe.</summary>
     /// <param name="recipe">The recipe.</param>
     /// <param name="fields">The fields' values.</param>
@@ -135,7 +166,7 @@ public static class RecipeFields
     {
         foreach ((string name, RecipeNode value) in fields.Fields.OrderBy(field => field.Key == "data")) // what holds for all sources comes before them
         {
-            RecipeField field = All.FirstOrDefault(candidate => candidate.Name == name) ?? throw Unknown(value, name, All.Select(candidate => candidate.Name));
+            RecipeField field = Every.FirstOrDefault(candidate => candidate.Name == name) ?? throw Unknown(value, name, Every.Select(candidate => candidate.Name));
             recipe = field.Set(recipe, value);
         }
 
@@ -146,7 +177,7 @@ public static class RecipeFields
     public static RecipeMap Write(Recipe recipe)
     {
         List<KeyValuePair<string, RecipeNode>> fields = [];
-        foreach (RecipeField field in All)
+        foreach (RecipeField field in Every)
         {
             if (field.Get(recipe) is { } value)
             {

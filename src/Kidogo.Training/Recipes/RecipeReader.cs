@@ -6,12 +6,16 @@ public static class RecipeReader
 {
     private static readonly string[][] s_alternatives = [["steps", "tokens", "minutes"], ["from", "size", "shape"]];
 
+    /// <inheritdoc cref="Read(Recipe, string?, IEnumerable{KeyValuePair{string, IReadOnlyList{string}}})"/>
+    public static Recipe Read(string? file, IEnumerable<KeyValuePair<string, IReadOnlyList<string>>> options) => Read(new Recipe(), file, options);
+
     /// <summary>Reads a recipe.</summary>
+    /// <param name="start">What holds where neither file nor options say otherwise.</param>
     /// <param name="file">A YAML file, or null.</param>
     /// <param name="options">Fields given as options: the field's name and the texts given; they go before the file's.</param>
     /// <exception cref="RecipeException">A field is unknown, outside its range, or contradicts another.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static Recipe Read(string? file, IEnumerable<KeyValuePair<string, IReadOnlyList<string>>> options)
+    public static Recipe Read(Recipe start, string? file, IEnumerable<KeyValuePair<string, IReadOnlyList<string>>> options)
     {
         Dictionary<string, RecipeNode> fields = new(StringComparer.Ordinal);
         if (file is not null)
@@ -35,7 +39,7 @@ public static class RecipeReader
             fields[name] = values.Length == 1 ? values[0] : new RecipeList(place, values);
         }
 
-        Recipe recipe = RecipeFields.Apply(new Recipe(), new RecipeMap(file ?? "options", [.. fields]));
+        Recipe recipe = RecipeFields.Apply(start, new RecipeMap(file ?? "options", [.. fields]));
         RecipeCheck.Contradictions(recipe);
         return recipe;
     }

@@ -69,6 +69,32 @@ internal static class StructuredFields
         return tokenizer;
     }
 
+    /// <summary>One of a few words.</summary>
+    public static T ReadWord<T>(RecipeNode node, string name, IReadOnlyList<(string Word, T Value)> words)
+    {
+        foreach ((string word, T value) in words)
+        {
+            if (node is RecipeText text && text.Text.Equals(word, StringComparison.OrdinalIgnoreCase))
+            {
+                return value;
+            }
+        }
+
+        throw RecipeField.Refuse(node, name, $"one of {string.Join(", ", words.Select(word => word.Word))}");
+    }
+
+    /// <summary>One text, several with commas between them, or a list.</summary>
+    public static IReadOnlyList<string> ReadTexts(RecipeNode node, string name)
+    {
+        string[] texts = node switch
+        {
+            RecipeText text => text.Text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries),
+            RecipeList list when list.Items.All(item => item is RecipeText) => [.. list.Items.SelectMany(item => ReadTexts(item, name))],
+            _ => [],
+        };
+        return texts.Length > 0 ? texts : throw RecipeField.Refuse(node, name, "a name, or a list of names");
+    }
+
     public static RecipeNode? WriteTokenizer(TokenizerRecipe? tokenizer)
     {
         if (tokenizer is null || tokenizer.Path is not null)

@@ -50,13 +50,13 @@ public sealed class TrainVerbTests
             Task<string> error = process.StandardError.ReadToEndAsync();
             Task<string> text = process.StandardOutput.ReadToEndAsync();
             string log = Path.Combine(output, "log.jsonl");
-            Assert.True(SpinWait.SpinUntil(() => File.Exists(log) && new FileInfo(log).Length > 0, TimeSpan.FromSeconds(60)), "no step was made");
+            Assert.True(SpinWait.SpinUntil(() => File.Exists(log) && new FileInfo(log).Length > 0, KidogoProcess.Patience), "no step was made");
             using (Process kill = Process.Start("kill", ["-INT", $"{process.Id}"]))
             {
                 await kill.WaitForExitAsync();
             }
 
-            using CancellationTokenSource patience = new(TimeSpan.FromSeconds(60));
+            using CancellationTokenSource patience = new(KidogoProcess.Patience);
             await process.WaitForExitAsync(patience.Token);
             await Task.WhenAll(error, text);
             Assert.Equal(130, process.ExitCode);

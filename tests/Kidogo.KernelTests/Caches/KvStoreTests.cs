@@ -30,6 +30,39 @@ public sealed class KvStoreTests
         AssertBits.Equal(Attend(context, fresh, q, k, v, kept, 5), Attend(context, store, q, k, v, kept, 5), "after truncation");
     }
 
+    [Theory]
+    [InlineData(0, 0, KvFormat.F16)]
+    [InlineData(255, 0, KvFormat.F32)]
+    [InlineData(300, 0, KvFormat.Q8_0)]
+    [InlineData(600, 0, KvFormat.F16)]
+    [InlineData(690, 300, KvFormat.F16)] // the first page has left the window
+    public void CopyFrom_ThenBothGoOn_DoNotDisturbEachOther(int length, int window, KvFormat format)
+    {
+        (Tensor q, Tensor k, Tensor v) = AttentionOpTests.Inputs(705, Shape, 1);
+        (Tensor otherQ, Tensor otherK, Tensor otherV) = AttentionOpTests.Inputs(5, Shape, 2);
+        AttentionShape shape = Shape with { Window = window };
+        using ComputeContext context = ComputeContext.Inference(2);
+        using KvStore source = new(1, 16, format, window), copy = new(1, 16, format, window), fresh = new(1, 16, format, window);
+        Attend(context, source, q, k, v, 0, 700, shape);
+        Attend(context, copy, otherQ, otherK, otherV, 0, 5, shape); // what was there is forgotten
+        copy.CopyFrom(source, length);
+        Assert.Equal(length, copy.Length);
+        Attend(context, source, q, k, v, 700, 5, shape);
+        Attend(context, fresh, q, k, v, 0, length, shape);
+        AssertBits.Equal(Attend(context, fresh, otherQ, otherK, otherV, 0, 5, shape), Attend(context, copy, otherQ, otherK, otherV, 0, 5, shape), "after the copy");
+        Assert.Equal(705, source.Length);
+    }
+
+    [Fact]
+    public void CopyFrom_WhatDoesNotFit_Throws()
+    {
+        using ComputeContext context = ComputeContext.Inference(1);
+        using KvStore source = Filled(context, 5, 0);
+        using KvStore other = new(1, 16, KvFormat.Q8_0), same = new(1, 16);
+        Assert.Throws<ArgumentException>(() => other.CopyFrom(source, 5));
+        Assert.Throws<InvalidOperationException>(() => same.CopyFrom(source, 6));
+    }
+
     [Fact]
     public void Truncate_OutOfRange_Throws()
     {

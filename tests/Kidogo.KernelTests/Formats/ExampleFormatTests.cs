@@ -1,5 +1,8 @@
 // The how-to's example is the code that is compiled here, and it works.
+using Kidogo.KernelTests.Weights;
+using Kidogo.Tensors;
 using Kidogo.Tensors.Formats;
+using Kidogo.Tensors.Kernels;
 using Kidogo.TestSupport;
 
 namespace Kidogo.KernelTests.Formats;
@@ -11,7 +14,27 @@ public sealed class ExampleFormatTests
     {
         string page = Normalised(Path.Combine("docs", "how-to", "add-a-weight-format.md"));
         string code = Normalised(Path.Combine("tests", "Kidogo.KernelTests", "Formats", "ExampleFormat.cs"));
+        string source = Normalised(Path.Combine("tests", "Kidogo.KernelTests", "Formats", "ExampleSource.cs"));
         Assert.Contains(code[code.IndexOf("public struct", StringComparison.Ordinal)..], page, StringComparison.Ordinal);
+        Assert.Contains(source[source.IndexOf("internal readonly struct", StringComparison.Ordinal)..], page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ExampleFormat_Packed_HasTheWeightsThatDecodingGives()
+    {
+        BlockFormat<Q3_0> format = new();
+        byte[] blocks = new byte[3 * 2 * format.BlockBytes];
+        format.Encode(new Pseudorandom(2).Floats(192), [], blocks);
+        using StoredData data = new(format, 64, blocks);
+        using ComputeContext context = ComputeContext.Inference(1);
+        using Weight packed = new PackedLayout<Q3_0, Q3_0Source, ThreeBits, BlockScale>().Open(data.Matrix(3), context.Team);
+        float[] expected = new float[192], row = new float[64];
+        format.Decode(blocks, expected);
+        for (int r = 0; r < 3; r++)
+        {
+            packed.DecodeRow(r, row);
+            AssertBits.Equal(expected.AsSpan(64 * r, 64), row, $"row {r}");
+        }
     }
 
     [Fact]

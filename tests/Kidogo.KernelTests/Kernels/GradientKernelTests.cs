@@ -9,6 +9,9 @@ public sealed class GradientKernelTests
     /// <summary>Of the larger of 1 and the value: an exponential within a unit, a quotient and three products.</summary>
     private const double SlopeTolerance = 5e-7;
 
+    /// <summary>Of the value: the polynomial, the exponential and five more roundings of half a unit, 6e-8, each.</summary>
+    private const double GeluTolerance = 6e-7;
+
     public static TheoryData<int> Lengths => [0, 1, 7, 8, 9, 15, 16, 17, 63, 64, 65, 1023, 1024, 1025, 3000];
 
     [Theory]
@@ -60,6 +63,27 @@ public sealed class GradientKernelTests
         }
     }
 
+    [Theory]
+    [MemberData(nameof(Lengths))]
+    public void Gelu_AnyLength_EqualsTheTwinAndItsDefinition(int length)
+    {
+        float[] x = new Pseudorandom(105).Floats(length, 5), value = new float[length], slope = new float[length], valueTwin = new float[length], slopeTwin = new float[length], alone = new float[length];
+        float[] special = [0, -0f, float.NaN, float.PositiveInfinity, -13.5f, 14, -100, 3e38f, 1e-40f];
+        special.AsSpan(0, Math.Min(special.Length, length)).CopyTo(x);
+        GeluKernel.Apply(x, value, slope);
+        GeluKernel.Apply(x, alone, []);
+        GeluKernel.ApplyScalar(x, valueTwin, slopeTwin);
+        AssertBits.Equal(valueTwin, value, "values");
+        AssertBits.Equal(slopeTwin, slope, "slopes");
+        AssertBits.Equal(valueTwin, alone, "values without slopes");
+        for (int i = special.Length; i < length; i++)
+        {
+            double below = NormalBelow(x[i]), density = Math.Exp(-0.5 * x[i] * (double)x[i]) / Math.Sqrt(2 * Math.PI);
+            Assert.True(Math.Abs((x[i] * below) - value[i]) <= GeluTolerance * Math.Abs(x[i] * below), $"f({x[i]:R}) = {value[i]:R}, expected {x[i] * below:R}");
+            Assert.Equal(below + (x[i] * density), slope[i], SlopeTolerance);
+        }
+    }
+
     /// <summary>What the backward pass takes for f(x) is what the forward pass computed, within rounding.</summary>
     [Theory]
     [InlineData(Activation.Silu)]
@@ -95,5 +119,21 @@ public sealed class GradientKernelTests
         float[] inPlace = [.. x];
         Assert.Equal(sum, CrossEntropyKernel.SumOfExponentials(inPlace, largest, inPlace));
         AssertBits.Equal(exponentials, inPlace, "in place");
+    }
+
+    /// <summary>Φ(x), with the digits of its tail: φ(a) ∫ exp(-a s - s²/2) ds over s from 0 on, by Simpson's rule.</summary>
+    private static double NormalBelow(double x)
+    {
+        const int Steps = 2000;
+        const double End = 9;
+        double a = Math.Abs(x), h = End / Steps, sum = 0;
+        for (int i = 0; i <= Steps; i++)
+        {
+            double s = i * h;
+            sum += Math.Exp((-a * s) - (s * s / 2)) * (i is 0 or Steps ? 1 : i % 2 == 1 ? 4 : 2);
+        }
+
+        double tail = Math.Exp(-a * a / 2) / Math.Sqrt(2 * Math.PI) * sum * h / 3;
+        return x < 0 ? tail : 1 - tail;
     }
 }

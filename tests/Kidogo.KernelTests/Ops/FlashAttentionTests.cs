@@ -21,24 +21,35 @@ public sealed class FlashAttentionTests
     [MemberData(nameof(Shapes))]
     public void Apply_AnyShapeAndLengths_EqualsThePlainTwin(int heads, int kvHeads, int dim, int window, float softcap)
     {
-        AttentionShape shape = new(heads, kvHeads, dim, 1.3f / MathF.Sqrt(dim), softcap, window);
-        foreach (int[] lengths in new int[][] { [1], [13], [5, 96, 1, 97, 33], [230, 11], [400] })
-        {
-            float[][] expected = Plain(shape, lengths);
-            float[][] actual = Fast(shape, lengths, 2);
-            for (int i = 0; i < expected.Length; i++)
-            {
-                Near(expected[i], actual[i], $"{s_names[i]} of {shape}, {string.Join('+', lengths)}");
-            }
-        }
+        EqualsThePlainTwin(new(heads, kvHeads, dim, 1.3f / MathF.Sqrt(dim), softcap, window));
     }
 
     [Theory]
-    [InlineData(0)]
-    [InlineData(150)]
-    public void Apply_AnyThreads_GivesTheSameBits(int window)
+    [InlineData(1, 1, 8, 0)]
+    [InlineData(12, 12, 32, 0)]
+    [InlineData(4, 2, 80, 3)]
+    public void Apply_PositionsThatSeeAll_EqualsThePlainTwin(int heads, int kvHeads, int dim, float softcap) =>
+        EqualsThePlainTwin(new(heads, kvHeads, dim, 1.3f / MathF.Sqrt(dim), softcap, 0, SeesAll: true));
+
+    [Fact]
+    public void Apply_PositionsThatSeeAll_NeedNoTrainingAndNoStore()
     {
-        AttentionShape shape = new(4, 2, 40, 0.3f, 0, window);
+        AttentionShape shape = new(2, 2, 16, 0.3f, 0, 0, SeesAll: true);
+        (Tensor[] inputs, SequenceRows[] sequences) = Inputs(shape, [300, 7], 0);
+        using ComputeContext context = ComputeContext.Inference(2);
+        Tensor y = AttentionOp.Apply(context, inputs[0], inputs[1], inputs[2], sequences, shape);
+        AssertBits.Equal(Fast(shape, [300, 7], 1)[0], y.Span, "outside training");
+        Assert.Throws<ArgumentException>(() => AttentionOp.Apply(context, inputs[0], inputs[1], inputs[2], sequences, shape with { Window = 4 }));
+        Assert.Throws<ArgumentException>(() => AttentionOp.Apply(context, inputs[0], inputs[1], inputs[2], [new(0, 307, new KvStore(2, 16))], shape));
+    }
+
+    [Theory]
+    [InlineData(0, false)]
+    [InlineData(150, false)]
+    [InlineData(0, true)]
+    public void Apply_AnyThreads_GivesTheSameBits(int window, bool seesAll)
+    {
+        AttentionShape shape = new(4, 2, 40, 0.3f, 0, window, seesAll);
         int[] lengths = [500, 20];
         float[][] one = Fast(shape, lengths, 1);
         foreach (int threads in new[] { 2, 3, 7 }) // four items: whole for two threads, split for seven
@@ -85,6 +96,19 @@ public sealed class FlashAttentionTests
             FlashKernel.FlowBack(scores, gradients, first, end, 2.5f, 0.1f, cap, 0.7f);
             AssertBits.Equal(expectedScores, scores, "weights");
             AssertBits.Equal(expectedGradients, gradients, "gradients");
+        }
+    }
+
+    private static void EqualsThePlainTwin(AttentionShape shape)
+    {
+        foreach (int[] lengths in new int[][] { [1], [13], [5, 96, 1, 97, 33], [230, 11], [400] })
+        {
+            float[][] expected = Plain(shape, lengths);
+            float[][] actual = Fast(shape, lengths, 2);
+            for (int i = 0; i < expected.Length; i++)
+            {
+                Near(expected[i], actual[i], $"{s_names[i]} of {shape}, {string.Join('+', lengths)}");
+            }
         }
     }
 

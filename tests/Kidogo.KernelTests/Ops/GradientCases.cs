@@ -42,6 +42,9 @@ internal static class GradientCases
     private static readonly StoredData s_stored = new(WeightFormats.ForName("Q4_K")!, 10, 256, 91);
     private static readonly Weight s_frozen = Opened();
 
+    private static readonly Tensor s_startA = new Pseudorandom(94).Tensor(5, D), s_startB = new Pseudorandom(95).Tensor(37, 5);
+    private static readonly Tensor s_lengths = new([.. Enumerable.Range(0, D).Select(i => 0.5f + (0.1f * i))]);
+
     public static Dictionary<string, GradientCase> All { get; } = Make();
 
     private static Dictionary<string, GradientCase> Make()
@@ -82,7 +85,15 @@ internal static class GradientCases
             LinearOp.ApplyAll(context, x[0], [new TrainableWeight(x[1]), new TrainableWeight(x[2])], [null, null], y);
             return AddOp.Apply(context, y[0], y[1]);
         }));
+        cases.Add("low rank", new(nameof(LowRankOp), (random, rows) => [random.Tensor(rows, D), random.Tensor(rows, 37), random.Tensor(5, D), random.Tensor(37, 5)], (context, x) =>
+            LowRankOp.Apply(context, x[0], ScaleOp.Apply(context, x[1], 1), new LowRankChange(x[2], x[3], 1.5f)))); // what is overwritten cannot be a parameter
+        cases.Add("low rank on a frozen weight's output", new(nameof(LowRankOp), (random, rows) => [random.Tensor(rows, 256), random.Tensor(3, 256), random.Tensor(10, 3)], (context, x) =>
+            LowRankOp.Apply(context, x[0], LinearOp.Apply(context, x[0], s_frozen, null), new LowRankChange(x[1], x[2], 0.5f))));
+        cases.Add("low rank from a start", new(nameof(LowRankOp), (random, rows) => [random.Tensor(rows, D), random.Tensor(rows, 37), random.Tensor(5, D), random.Tensor(37, 5)], (context, x) =>
+            LowRankOp.Apply(context, x[0], ScaleOp.Apply(context, x[1], 1), new LowRankChange(x[2], x[3], 1.5f, s_startA, s_startB))));
+        cases.Add("magnitudes", new(nameof(MagnitudeOp), (random, rows) => [random.Tensor(rows, D), random.Tensor(1, D)], (context, x) => MagnitudeOp.Apply(context, x[0], x[1], s_lengths)));
         AddAttention("attention", s_attention);
+        AddAttention("positions that see all", s_attention with { SeesAll = true });
         AddAttention("attention with a window", s_attention with { Window = 2 });
         AddAttention("attention with a cap", s_attention with { Softcap = 0.7f });
         AddLoss("cross entropy", new());

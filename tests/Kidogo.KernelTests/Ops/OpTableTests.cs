@@ -30,6 +30,8 @@ public sealed class OpTableTests
         [nameof(HeadLossOp)] = context => HeadLossOp.Apply(context, s_x, new LossHead(Weight.FromDense(s_x)), [1, 0]).Loss,
         [nameof(LayerNormOp)] = context => LayerNormOp.Apply(context, s_x, s_row, s_row, 1e-5f),
         [nameof(LinearOp)] = context => LinearOp.Apply(context, s_x, Weight.FromDense(s_x), null),
+        [nameof(LowRankOp)] = context => LowRankOp.Apply(context, s_x, AttentionReference.Rows(s_x, 0, 2), new LowRankChange(new Pseudorandom(77).Tensor(3, 32), new Pseudorandom(78).Tensor(32, 3), 2)),
+        [nameof(MagnitudeOp)] = context => MagnitudeOp.Apply(context, AttentionReference.Rows(s_x, 0, 2), s_row, MagnitudeOp.RowLengths(context, Weight.FromDense(new Pseudorandom(79).Tensor(32, 8)), null)),
         [nameof(RmsNormOp)] = context => RmsNormOp.Apply(context, s_x, s_row, 1e-5f, unitOffset: false),
         [nameof(RotaryOp)] = context => RotaryOp.Apply(context, AttentionReference.Rows(s_x, 0, 2), 16, new RotaryTable([1, 0.1], 1, RotaryLayout.HalfSplit), [3, 4]),
         [nameof(RowsOp)] = context => RowsOp.Apply(context, s_x, [1]),

@@ -49,11 +49,11 @@ internal sealed class PlainAttention : SharedWork
             {
                 if (_gradientQ is null && _gradientK is null && _gradientV is null)
                 {
-                    Attend(sequence.FirstRow, i, kvHead, head, scores);
+                    Attend(sequence, i, kvHead, head, scores);
                 }
                 else
                 {
-                    FlowBack(sequence.FirstRow, i, kvHead, head, scores, slopes);
+                    FlowBack(sequence, i, kvHead, head, scores, slopes);
                 }
             }
         }
@@ -67,61 +67,61 @@ internal sealed class PlainAttention : SharedWork
         context.Team.Run(this);
     }
 
-    private void Attend(int firstRow, int i, int kvHead, int head, float[] buffer)
+    private void Attend(SequenceRows sequence, int i, int kvHead, int head, float[] buffer)
     {
-        int oldest = Weigh(firstRow, i, kvHead, head, buffer, []);
-        Span<float> y = Part(_y, firstRow + i, head);
+        int oldest = Weigh(sequence, i, kvHead, head, buffer, []);
+        Span<float> y = Part(_y, sequence.FirstRow + i, head);
         y.Clear();
-        for (int j = oldest; j <= i; j++)
+        for (int j = oldest; j < End(sequence, i); j++)
         {
-            Lanes.AddScaled(buffer[j], Part(_v, firstRow + j, kvHead), y);
+            Lanes.AddScaled(buffer[j], Part(_v, sequence.FirstRow + j, kvHead), y);
         }
     }
 
-    private void FlowBack(int firstRow, int i, int kvHead, int head, float[] weights, float[] slopes)
+    private void FlowBack(SequenceRows sequence, int i, int kvHead, int head, float[] weights, float[] slopes)
     {
-        int oldest = Weigh(firstRow, i, kvHead, head, weights, slopes);
-        ReadOnlySpan<float> gradientY = Part(_y.Gradient!, firstRow + i, head);
+        int oldest = Weigh(sequence, i, kvHead, head, weights, slopes);
+        ReadOnlySpan<float> gradientY = Part(_y.Gradient!, sequence.FirstRow + i, head);
         float mean = 0;
-        for (int j = oldest; j <= i; j++)
+        for (int j = oldest; j < End(sequence, i); j++)
         {
             if (_gradientV is not null)
             {
-                Lanes.AddScaled(weights[j], gradientY, Part(_gradientV, firstRow + j, kvHead));
+                Lanes.AddScaled(weights[j], gradientY, Part(_gradientV, sequence.FirstRow + j, kvHead));
             }
 
-            float change = Lanes.Dot(gradientY, Part(_v, firstRow + j, kvHead));
+            float change = Lanes.Dot(gradientY, Part(_v, sequence.FirstRow + j, kvHead));
             mean += weights[j] * change;
             slopes[j] *= _shape.Scale; // dz/ds · scale, and the change beside it
             weights[j] *= slopes[j];
             slopes[j] = change;
         }
 
-        for (int j = oldest; j <= i; j++)
+        for (int j = oldest; j < End(sequence, i); j++)
         {
             float gradient = weights[j] * (slopes[j] - mean);
             if (_gradientQ is not null)
             {
-                Lanes.AddScaled(gradient, Part(_k, firstRow + j, kvHead), Part(_gradientQ, firstRow + i, head));
+                Lanes.AddScaled(gradient, Part(_k, sequence.FirstRow + j, kvHead), Part(_gradientQ, sequence.FirstRow + i, head));
             }
 
             if (_gradientK is not null)
             {
-                Lanes.AddScaled(gradient, Part(_q, firstRow + i, head), Part(_gradientK, firstRow + j, kvHead));
+                Lanes.AddScaled(gradient, Part(_q, sequence.FirstRow + i, head), Part(_gradientK, sequence.FirstRow + j, kvHead));
             }
         }
     }
 
     /// <summary>The softmax over what row i sees, and where asked for the slopes of the cap.</summary>
     /// <returns>The first row that is seen.</returns>
-    private int Weigh(int firstRow, int i, int kvHead, int head, float[] weights, float[] slopes)
+    private int Weigh(SequenceRows sequence, int i, int kvHead, int head, float[] weights, float[] slopes)
     {
         int oldest = _shape.Window > 0 ? Math.Max(0, i - _shape.Window + 1) : 0;
-        ReadOnlySpan<float> q = Part(_q, firstRow + i, head);
+        ReadOnlySpan<float> q = Part(_q, sequence.FirstRow + i, head);
         float largest = float.NegativeInfinity;
-        for (int j = oldest; j <= i; j++)
+        for (int j = oldest; j < End(sequence, i); j++)
         {
-            float score = _shape.Scale * Lanes.Dot(q, Part(_k, firstRow + j, kvHead));
+            float score = _shape.Scale * Lanes.Dot(q, Part(_k, sequence.FirstRow + j, kvHead));
             float slope = 1;
             if (_shape.Softcap > 0)
             {
@@ -139,12 +139,14 @@ internal sealed class PlainAttention : SharedWork
             largest = MathF.Max(largest, score); // no number stays no number
         }
 
-        Span<float> seen = weights.AsSpan(oldest, i + 1 - oldest);
+        Span<float> seen = weights.AsSpan(oldest, End(sequence, i) - oldest);
         TensorPrimitives.Subtract(seen, largest, seen);
         TensorPrimitives.Exp(seen, seen);
         TensorPrimitives.Divide(seen, TensorPrimitives.Sum<float>(seen), seen);
         return oldest;
     }
+
+    private int End(SequenceRows sequence, int i) => _shape.SeesAll ? sequence.Rows : i + 1;
 
     private Span<float> Part(Tensor tensor, int row, int head) => tensor.Row(row).Slice(head * _shape.HeadDim, _shape.HeadDim);
 }

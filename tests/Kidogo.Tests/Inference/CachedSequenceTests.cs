@@ -43,6 +43,19 @@ public sealed class CachedSequenceTests : IDisposable
     }
 
     [Fact]
+    public void CopyFrom_AnotherSequence_TakesTheSharedStartAndLeavesItAlone()
+    {
+        Fill(1, 2, 3, 4, 5);
+        using CachedSequence copy = _scripted.Sequence(20);
+        Assert.Equal(3, copy.CopyFrom(_sequence, [1, 2, 3, 9, 9]));
+        Assert.Equal([1, 2, 3], copy.Tokens);
+        Assert.Equal(3, copy.Cache.Length);
+        Assert.Equal([1, 2, 3, 4, 5], _sequence.Tokens);
+        using CachedSequence otherContext = _scripted.Sequence(21);
+        Assert.Throws<ArgumentException>(() => otherContext.CopyFrom(_sequence, [1, 2, 3]));
+    }
+
+    [Fact]
     public void Reuse_OfAnEmptySequence_IsNothing() => Assert.Equal(0, _sequence.Reuse([1, 2, 3]));
 
     [Theory]

@@ -15,6 +15,13 @@ internal static class CodePlaces
         place = (byte)((place & ~mask) | ((code << shift) & mask));
     }
 
+    /// <summary>Some bits of a word.</summary>
+    public static void Write(ref uint place, int shift, int bits, uint code)
+    {
+        uint mask = ((1u << bits) - 1) << shift;
+        place = (place & ~mask) | ((code << shift) & mask);
+    }
+
     /// <summary>The fifth bit of code <paramref name="element"/>, which is one bit of 32.</summary>
     public static void WriteFifth(ref uint bits, int element, int code) => bits = (bits & ~(1u << element)) | (((uint)code >> 4 & 1) << element);
 

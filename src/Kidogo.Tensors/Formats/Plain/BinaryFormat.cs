@@ -34,15 +34,11 @@ internal sealed class BinaryFormat(string name, bool perRow) : PlainFormat(name)
         return [Part<byte>("", "U8", packed, packed.Length), Part<float>("_scale", "F32", scales, groups, 1)];
     }
 
-    private protected override void DecodeParts(IReadOnlyDictionary<string, StoredPart> parts, int rows, int columns, Span<float> weights)
-    {
-        int groups = perRow ? rows : 1;
-        int size = weights.Length / groups;
-        ReadOnlySpan<byte> packed = Values<byte>(parts, "", "U8", BitStream.Length(weights.Length, 1));
-        ReadOnlySpan<float> scales = Values<float>(parts, "_scale", "F32", groups);
-        for (int i = 0; i < weights.Length; i++)
-        {
-            weights[i] = BitStream.Read(packed, i, 1) != 0 ? scales[i / size] : -scales[i / size];
-        }
-    }
+    internal override IntegerCodes Integers => IntegerCodes.Signs;
+
+    public override IReadOnlyList<PartLayout> Layout(int rows, int columns) =>
+        [new("", "U8", [BitStream.Length((long)rows * columns, 1)]), new("_scale", "F32", [perRow ? rows : 1, 1])];
+
+    private protected override PlainRows OpenParts(IReadOnlyDictionary<string, PlainPart> parts, int rows, int columns) =>
+        new TableRows(parts[""], columns, 1, [-1, 1], Numbers(parts, "_scale", 1));
 }

@@ -27,12 +27,68 @@ internal static class BitStream
         return packed;
     }
 
-    /// <summary>The code at <paramref name="index"/>.</summary>
-    public static int Read(ReadOnlySpan<byte> packed, long index, int bits)
+    /// <summary>Reads consecutive codes.</summary>
+    /// <param name="read">Reads bytes of the stream.</param>
+    /// <param name="first">The number of the first code.</param>
+    /// <param name="bits">Bits of a code.</param>
+    /// <param name="codes">Receives them.</param>
+    public static void Read(PartReader read, long first, int bits, Span<byte> codes)
     {
-        long bit = index * bits;
-        int at = (int)(bit / 8);
-        int wide = packed[at] | (at + 1 < packed.Length ? packed[at + 1] << 8 : 0);
-        return (wide >> (int)(bit % 8)) & ((1 << bits) - 1);
+        long bit = first * bits;
+        ReadOnlySpan<byte> packed = read(bit / 8, (int)(Length(first + codes.Length, bits) - (bit / 8)));
+        int mask = (1 << bits) - 1, at = (int)(bit % 8);
+        for (int i = 0; i < codes.Length; i++, at += bits)
+        {
+            int wide = packed[at >> 3];
+            if ((at & 7) + bits > 8)
+            {
+                wide |= packed[(at >> 3) + 1] << 8;
+            }
+
+            codes[i] = (byte)((wide >> (at & 7)) & mask);
+        }
     }
+}
+
+/// <summary>Rows whose weights are what their codes mean in a table, the same for all weights of a row.</summary>
+/// <param name="codes">The stream of codes; row ends are no boundaries.</param>
+/// <param name="columns">Codes of a row.</param>
+/// <param name="bits">Bits of a code.</param>
+/// <param name="values">[2^bits] What codes mean, before the scale.</param>
+/// <param name="scales">One for each row, one for all, or none.</param>
+internal sealed class TableRows(PlainPart codes, int columns, int bits, float[] values, float[] scales) : PlainRows
+{
+    private const int Run = 256;
+
+    public override void Decode(int row, Span<float> weights)
+    {
+        Span<float> own = stackalloc float[values.Length];
+        float scale = ScaleOf(row);
+        for (int code = 0; code < own.Length; code++)
+        {
+            own[code] = values[code] * scale;
+        }
+
+        Span<byte> run = stackalloc byte[Run];
+        for (int first = 0; first < columns; first += Run)
+        {
+            Span<byte> part = run[..Math.Min(Run, columns - first)];
+            BitStream.Read(codes.Read, ((long)row * columns) + first, bits, part);
+            for (int i = 0; i < part.Length; i++)
+            {
+                weights[first + i] = own[part[i]];
+            }
+        }
+    }
+
+    internal override void ReadCodes(int row, Span<byte> own)
+    {
+        BitStream.Read(codes.Read, (long)row * columns, bits, own);
+        for (int i = 0; i < own.Length; i++)
+        {
+            own[i] = (byte)(values[own[i]] + 1); // both kinds that get here lie around 1
+        }
+    }
+
+    internal override float ScaleOf(int row) => scales.Length == 0 ? 1 : scales[Math.Min(row, scales.Length - 1)];
 }

@@ -27,15 +27,11 @@ internal sealed class CodebookFormat(int bits) : PlainFormat($"codebook-{bits}")
         return [Part<byte>("", "U8", packed, packed.Length), Part<float>("_centres", "F32", centres, centres.Length)];
     }
 
-    private protected override void DecodeParts(IReadOnlyDictionary<string, StoredPart> parts, int rows, int columns, Span<float> weights)
-    {
-        ReadOnlySpan<byte> packed = Values<byte>(parts, "", "U8", BitStream.Length(weights.Length, bits));
-        ReadOnlySpan<float> centres = Values<float>(parts, "_centres", "F32", 1 << bits);
-        for (int i = 0; i < weights.Length; i++)
-        {
-            weights[i] = centres[BitStream.Read(packed, i, bits)];
-        }
-    }
+    public override IReadOnlyList<PartLayout> Layout(int rows, int columns) =>
+        [new("", "U8", [BitStream.Length((long)rows * columns, bits)]), new("_centres", "F32", [1 << bits])];
+
+    private protected override PlainRows OpenParts(IReadOnlyDictionary<string, PlainPart> parts, int rows, int columns) =>
+        new TableRows(parts[""], columns, bits, Numbers(parts, "_centres", 1), []);
 
     private float[] Start(ReadOnlySpan<float> weights)
     {

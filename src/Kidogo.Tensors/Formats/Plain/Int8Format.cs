@@ -1,4 +1,7 @@
 // int8 with a scale for each row or for the whole matrix, with or without a zero point. Knows no files.
+using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
+
 namespace Kidogo.Tensors.Formats.Plain;
 
 /// <summary>w = scale · code with codes -127 … 127, or w = scale · (code - zero) with codes 0 … 255.</summary>
@@ -34,17 +37,39 @@ internal sealed class Int8Format(string name, bool perRow, bool hasZeroPoint) : 
             : [Part<byte>("", "I8", codes, rows, columns), scalePart];
     }
 
-    private protected override void DecodeParts(IReadOnlyDictionary<string, StoredPart> parts, int rows, int columns, Span<float> weights)
+    internal override IntegerCodes Integers => hasZeroPoint ? IntegerCodes.None : IntegerCodes.Bytes;
+
+    public override IReadOnlyList<PartLayout> Layout(int rows, int columns)
     {
         int groups = perRow ? rows : 1;
-        int size = weights.Length / groups;
-        ReadOnlySpan<byte> codes = Values<byte>(parts, "", hasZeroPoint ? "U8" : "I8", weights.Length);
-        ReadOnlySpan<float> scales = Values<float>(parts, "_scale", "F32", groups);
-        ReadOnlySpan<byte> zeros = hasZeroPoint ? Values<byte>(parts, "_zero_point", "U8", groups) : default;
-        for (int i = 0; i < weights.Length; i++)
+        PartLayout scale = new("_scale", "F32", [groups, 1]);
+        return hasZeroPoint ? [new("", "U8", [rows, columns]), scale, new("_zero_point", "U8", [groups, 1])] : [new("", "I8", [rows, columns]), scale];
+    }
+
+    private protected override PlainRows OpenParts(IReadOnlyDictionary<string, PlainPart> parts, int rows, int columns) =>
+        new Int8Rows(parts[""], columns, Numbers(parts, "_scale", 255), hasZeroPoint ? Whole(parts["_zero_point"]) : []);
+
+    private sealed class Int8Rows(PlainPart codes, int columns, float[] scales, byte[] zeros) : PlainRows
+    {
+        public override void Decode(int row, Span<float> weights)
         {
-            weights[i] = scales[i / size] * (hasZeroPoint ? codes[i] - zeros[i / size] : (sbyte)codes[i]);
+            ReadOnlySpan<byte> own = codes.Read((long)row * columns, columns);
+            if (zeros.Length == 0)
+            {
+                TensorPrimitives.ConvertTruncating(MemoryMarshal.Cast<byte, sbyte>(own), weights);
+            }
+            else
+            {
+                TensorPrimitives.ConvertTruncating(own, weights);
+                TensorPrimitives.Subtract(weights, zeros[Math.Min(row, zeros.Length - 1)], weights); // whole numbers: exact
+            }
+
+            TensorPrimitives.Multiply(weights, ScaleOf(row), weights);
         }
+
+        internal override void ReadCodes(int row, Span<byte> own) => TensorPrimitives.Xor(codes.Read((long)row * columns, columns), (byte)128, own);
+
+        internal override float ScaleOf(int row) => scales[Math.Min(row, scales.Length - 1)];
     }
 
     private static float EncodeSymmetric(ReadOnlySpan<float> weights, Span<byte> codes)

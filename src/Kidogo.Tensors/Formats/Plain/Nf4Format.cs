@@ -7,7 +7,7 @@ namespace Kidogo.Tensors.Formats.Plain;
 /// Double quantisation stores the scales, less their mean, as 8-bit dynamic codes (arXiv 1511.04561) with a largest magnitude for each 256.</remarks>
 internal sealed class Nf4Format(string name, bool isDouble) : PlainFormat(name)
 {
-    private const int BlockSize = 64;
+    internal const int BlockSize = 64;
     private const int NestedSize = 256;
 
     private static readonly float[] s_dynamic = DynamicTable();
@@ -64,14 +64,36 @@ internal sealed class Nf4Format(string name, bool isDouble) : PlainFormat(name)
         return isDouble ? [codes, .. EncodeScales(scales)] : [codes, Part<float>("_scale", "F32", scales, blocks)];
     }
 
-    private protected override void DecodeParts(IReadOnlyDictionary<string, StoredPart> parts, int rows, int columns, Span<float> weights)
+    public override IReadOnlyList<PartLayout> Layout(int rows, int columns)
     {
-        int blocks = (weights.Length + BlockSize - 1) / BlockSize;
-        ReadOnlySpan<byte> packed = Values<byte>(parts, "", "U8", (weights.Length + 1) / 2);
-        ReadOnlySpan<float> scales = isDouble ? DecodeScales(parts, blocks) : Values<float>(parts, "_scale", "F32", blocks);
-        for (int i = 0; i < weights.Length; i++)
+        long weights = (long)rows * columns, blocks = (weights + BlockSize - 1) / BlockSize;
+        PartLayout codes = new("", "U8", [(weights + 1) / 2]);
+        return isDouble
+            ? [codes, new("_scale", "U8", [blocks]), new("_scale_scale", "F32", [(blocks + NestedSize - 1) / NestedSize]), new("_scale_offset", "F32", [1])]
+            : [codes, new("_scale", "F32", [blocks])];
+    }
+
+    private protected override PlainRows OpenParts(IReadOnlyDictionary<string, PlainPart> parts, int rows, int columns) =>
+        new Nf4Rows(parts[""], columns, isDouble ? DecodeScales(parts) : Numbers(parts, "_scale", 1));
+
+    private sealed class Nf4Rows(PlainPart codes, int columns, float[] scales) : PlainRows
+    {
+        public override void Decode(int row, Span<float> weights)
         {
-            weights[i] = Table[(packed[i / 2] >> (i % 2 == 0 ? 4 : 0)) & 15] * scales[i / BlockSize];
+            long first = (long)row * columns;
+            ReadOnlySpan<byte> packed = codes.Read(first / 2, (int)(((first + columns + 1) / 2) - (first / 2)));
+            ReadOnlySpan<float> table = Table;
+            int at = (int)(first % 2);
+            for (int i = 0; i < columns;)
+            {
+                // To the end of a block, whose scale all have: blocks do not heed rows.
+                int end = (int)Math.Min(columns, i + BlockSize - ((first + i) % BlockSize));
+                float scale = scales[(first + i) / BlockSize];
+                for (; i < end; i++, at++)
+                {
+                    weights[i] = table[(packed[at / 2] >> (at % 2 == 0 ? 4 : 0)) & 15] * scale;
+                }
+            }
         }
     }
 
@@ -104,13 +126,13 @@ internal sealed class Nf4Format(string name, bool isDouble) : PlainFormat(name)
         ];
     }
 
-    private float[] DecodeScales(IReadOnlyDictionary<string, StoredPart> parts, int blocks)
+    private float[] DecodeScales(IReadOnlyDictionary<string, PlainPart> parts)
     {
-        ReadOnlySpan<byte> codes = Values<byte>(parts, "_scale", "U8", blocks);
-        ReadOnlySpan<float> nested = Values<float>(parts, "_scale_scale", "F32", (blocks + NestedSize - 1) / NestedSize);
-        float offset = Values<float>(parts, "_scale_offset", "F32", 1)[0];
-        float[] scales = new float[blocks];
-        for (int i = 0; i < blocks; i++)
+        byte[] codes = Whole(parts["_scale"]);
+        float[] nested = Numbers(parts, "_scale_scale", 2); // and added to an offset of that size at most
+        float offset = Numbers(parts, "_scale_offset", 2)[0];
+        float[] scales = new float[codes.Length];
+        for (int i = 0; i < scales.Length; i++)
         {
             scales[i] = (s_dynamic[codes[i]] * nested[i / NestedSize]) + offset;
         }

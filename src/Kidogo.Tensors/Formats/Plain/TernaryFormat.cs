@@ -27,13 +27,11 @@ internal sealed class TernaryFormat() : PlainFormat("ternary")
         return [Part<byte>("", "U8", packed, packed.Length), Part<float>("_scale", "F32", [scale], 1)];
     }
 
-    private protected override void DecodeParts(IReadOnlyDictionary<string, StoredPart> parts, int rows, int columns, Span<float> weights)
-    {
-        ReadOnlySpan<byte> packed = Values<byte>(parts, "", "U8", BitStream.Length(weights.Length, 2));
-        float scale = Values<float>(parts, "_scale", "F32", 1)[0];
-        for (int i = 0; i < weights.Length; i++)
-        {
-            weights[i] = scale * (Math.Min(BitStream.Read(packed, i, 2), 2) - 1);
-        }
-    }
+    internal override IntegerCodes Integers => IntegerCodes.Trits;
+
+    public override IReadOnlyList<PartLayout> Layout(int rows, int columns) =>
+        [new("", "U8", [BitStream.Length((long)rows * columns, 2)]), new("_scale", "F32", [1])];
+
+    private protected override PlainRows OpenParts(IReadOnlyDictionary<string, PlainPart> parts, int rows, int columns) =>
+        new TableRows(parts[""], columns, 2, [-1, 0, 1, 1], Numbers(parts, "_scale", 1)); // code 3 is not written, and reads as 2
 }

@@ -126,22 +126,79 @@ public sealed class PlainFormatTests
         }
     }
 
-    /// <summary>Any bytes of the right length decode to something.</summary>
+    /// <summary>Any bytes of the right length decode to something, or are refused: scales that are no numbers, 8-bit floats that are none.</summary>
     [Theory]
     [MemberData(nameof(Names))]
-    public void Decode_AnyBytes_DoesNotThrow(string name)
+    public void Decode_AnyBytes_GivesFiniteWeightsOrRefuses(string name)
     {
         PlainFormat format = PlainFormats.ForName(name)!;
         Pseudorandom random = new(4);
-        for (int round = 0; round < 20; round++)
+        for (int round = 0; round < 40; round++)
         {
             Dictionary<string, StoredPart> parts = format.Encode(random.Floats(Rows * Columns), Rows, Columns).ToDictionary(part => part.Suffix);
-            foreach (StoredPart part in parts.Values)
+            foreach (StoredPart part in parts.Values.Where(part => round % 2 == 0 || part.DType != "F32"))
             {
                 random.Fill(part.Bytes);
             }
 
-            format.Decode(parts, Rows, Columns, new float[Rows * Columns]);
+            float[] decoded = new float[Rows * Columns];
+            try
+            {
+                format.Decode(parts, Rows, Columns, decoded);
+            }
+            catch (InvalidDataException)
+            {
+                Assert.True(round % 2 == 0 || name.StartsWith("float8", StringComparison.Ordinal), "codes alone are never refused");
+                continue;
+            }
+
+            Assert.All(decoded, weight => Assert.True(float.IsFinite(weight)));
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Decode_ScalesThatAreNoNumbers_AreRefusedByName(string name)
+    {
+        PlainFormat format = PlainFormats.ForName(name)!;
+        IReadOnlyList<StoredPart> parts = format.Encode(new Pseudorandom(5).Floats(Rows * Columns), Rows, Columns);
+        foreach (StoredPart part in parts.Where(part => part.DType == "F32"))
+        {
+            foreach (float bad in (float[])[float.NaN, float.PositiveInfinity, float.NegativeInfinity])
+            {
+                byte[] bytes = [.. part.Bytes];
+                BitConverter.TryWriteBytes(bytes.AsSpan(bytes.Length - 4), bad);
+                Dictionary<string, StoredPart> all = parts.ToDictionary(each => each.Suffix, each => each == part ? part with { Bytes = bytes } : each);
+                string message = Assert.Throws<InvalidDataException>(() => format.Decode(all, Rows, Columns, new float[Rows * Columns])).Message;
+                Assert.Contains($"…{part.Suffix}\" of a matrix stored as {name} has {bad}", message, StringComparison.Ordinal);
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("float8-e4m3", 0x7F)]
+    [InlineData("float8-e4m3", 0xFF)]
+    [InlineData("float8-e5m2", 0x7C)]
+    [InlineData("float8-e5m2", 0xFE)]
+    public void Decode_Float8ThatIsNotFinite_NamesItsPlace(string name, byte code)
+    {
+        PlainFormat format = PlainFormats.ForName(name)!;
+        Dictionary<string, StoredPart> parts = format.Encode(new Pseudorandom(6).Floats(Rows * Columns), Rows, Columns).ToDictionary(part => part.Suffix);
+        parts[""].Bytes[(4 * Columns) + 9] = code;
+        Assert.Contains("row 4, column 9", Assert.Throws<InvalidDataException>(() => format.Decode(parts, Rows, Columns, new float[Rows * Columns])).Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>What is announced to the writer of a file is what comes.</summary>
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Layout_AnyMatrix_IsWhatEncodeMakes(string name)
+    {
+        PlainFormat format = PlainFormats.ForName(name)!;
+        foreach ((int rows, int columns) in ((int, int)[])[(1, 1), (1, 63), (3, 64), (Rows, Columns), (17, 257)])
+        {
+            IReadOnlyList<StoredPart> parts = format.Encode(new Pseudorandom(7).Floats(rows * columns), rows, columns);
+            IReadOnlyList<PartLayout> layout = format.Layout(rows, columns);
+            Assert.Equal(layout.Select(part => (part.Suffix, part.DType, string.Join(',', part.Shape), part.Bytes)), parts.Select(part => (part.Suffix, part.DType, string.Join(',', part.Shape), part.Bytes.LongLength)));
         }
     }
 

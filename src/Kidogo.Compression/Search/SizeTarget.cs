@@ -1,0 +1,73 @@
+// The size that a file is to have, in the words of people: bytes of the file, or bits of a weight. Knows files' layout, not how formats are found.
+using System.Globalization;
+using Kidogo.Compression.Quantization;
+using Kidogo.Models.Export;
+using Kidogo.Models.Files;
+using Kidogo.Tensors.Formats;
+
+namespace Kidogo.Compression.Search;
+
+/// <summary>A size to hit: one of the two.</summary>
+/// <param name="Bytes">Bytes of the whole file, metadata and tokenizer included; null for none.</param>
+/// <param name="BitsPerWeight">Bits that a weight takes on average, over all tensors; null for none.</param>
+public sealed record SizeTarget(long? Bytes, double? BitsPerWeight)
+{
+    private const double Tolerance = 0.01;
+
+    /// <summary>What file type llama.cpp is told for such a mix: none of the named ones.</summary>
+    public static FormatMix Mix { get; } = FormatMix.ForName("F16")!;
+
+    /// <summary>The tensors that a search deals formats out to.</summary>
+    /// <param name="content">The file.</param>
+    /// <param name="pinned">Formats of tensors that were named.</param>
+    public static IReadOnlyList<ModelTensor> Searched(GgufContent content, IReadOnlyDictionary<string, WeightFormat> pinned) =>
+        [.. content.Tensors.Where(tensor => FormatMix.Quantizes(tensor.Name, tensor.IsVector) && !pinned.ContainsKey(tensor.Name))];
+
+    /// <summary>Chooses formats so that the file has the size.</summary>
+    /// <param name="content">The file.</param>
+    /// <param name="pinned">Formats of tensors that were named.</param>
+    /// <param name="costs">What the others may get.</param>
+    /// <exception cref="SizeTargetException">The size cannot be reached: the message says which can.</exception>
+    public SizedFormats Choose(GgufContent content, IReadOnlyDictionary<string, WeightFormat> pinned, ModelCosts costs)
+    {
+        HashSet<string> searched = [.. costs.Tensors.Select(tensor => tensor.Name)];
+        long elements = content.Tensors.Sum(tensor => tensor.Elements);
+        long pinnedBytes = content.Tensors.Where(tensor => pinned.ContainsKey(tensor.Name)).Sum(tensor => FileBytes(pinned[tensor.Name].RowBytes(tensor.Columns) * tensor.Rows));
+        long others = Bytes is null
+            ? content.Tensors.Where(tensor => !pinned.ContainsKey(tensor.Name) && !searched.Contains(tensor.Name)).Sum(tensor => tensor.Format.RowBytes(tensor.Columns) * tensor.Rows)
+            : GgufModelWriter.OtherBytes(content, tensor => searched.Contains(tensor.Name) || pinned.ContainsKey(tensor.Name));
+        others += pinnedBytes;
+        IReadOnlyList<TensorCosts> tensors = [.. costs.Tensors.Select(tensor => tensor with { Costs = [.. tensor.Costs.Select(cost => cost with { Bytes = FileBytes(cost.Bytes) })] })];
+        long target = Bytes ?? (long)(BitsPerWeight!.Value * elements / 8);
+        (long smallest, long largest) = SizeSearch.Range(tensors);
+        if (target * (1 + Tolerance) < others + smallest)
+        {
+            throw new SizeTargetException($"The smallest file that Kidogo can make of this model has {Said(others + smallest, elements)}; {Asked()} cannot be reached. Give at least that, or make the model itself smaller.");
+        }
+
+        if (target * (1 - Tolerance) > others + largest)
+        {
+            throw new SizeTargetException($"The largest file that Kidogo makes of this model, with its tensors as they are, has {Said(others + largest, elements)}; {Asked()} cannot be reached. Give at most that.");
+        }
+
+        // At most the target; where formats are so coarse that this falls short by more than the tolerance, or nothing fits, a little above.
+        SizedFormats? found = target >= others + smallest ? SizeSearch.Choose(tensors, target - others) : null;
+        if (found is null || others + found.Bytes < target * (1 - Tolerance))
+        {
+            SizedFormats above = SizeSearch.Choose(tensors, (long)(target * (1 + Tolerance)) - others);
+            found = found is null || above.Divergence < found.Divergence ? above : found;
+        }
+
+        return found;
+
+        long FileBytes(long bytes) => Bytes is null ? bytes : GgufWriter.Aligned(bytes);
+    }
+
+    private string Asked() => Bytes is { } bytes
+        ? string.Create(CultureInfo.InvariantCulture, $"{bytes} bytes")
+        : string.Create(CultureInfo.InvariantCulture, $"{BitsPerWeight} bits per weight");
+
+    private string Said(long bytes, long elements) => Bytes is null
+        ? string.Create(CultureInfo.InvariantCulture, $"{8.0 * bytes / elements:0.00} bits per weight")
+        : string.Create(CultureInfo.InvariantCulture, $"{bytes} bytes ({8.0 * bytes / elements:0.00} bits per weight)");
+}

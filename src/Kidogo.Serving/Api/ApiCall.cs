@@ -1,0 +1,136 @@
+// One request with what answering it needs. Knows no endpoint.
+using System.Text.Json;
+using Kidogo.Inference;
+using Kidogo.Models;
+using Kidogo.Serving.Access;
+using Kidogo.Serving.Scheduling;
+using Microsoft.AspNetCore.Http;
+
+namespace Kidogo.Serving.Api;
+
+/// <summary>A request.</summary>
+/// <param name="http">The exchange.</param>
+/// <param name="models">What is served; at least one.</param>
+/// <param name="options">How the server is set up.</param>
+/// <param name="client">Who asks.</param>
+internal sealed class ApiCall(HttpContext http, IReadOnlyList<ServedModel> models, ServerOptions options, Client client)
+{
+    private const int DeepestJson = 64;
+
+    public HttpContext Http => http;
+
+    public IReadOnlyList<ServedModel> Models => models;
+
+    public ServerOptions Options => options;
+
+    public Client Client => client;
+
+    /// <summary>Ends when the client has gone.</summary>
+    public CancellationToken Gone => http.RequestAborted;
+
+    /// <summary>What is said of the request in the log: numbers only.</summary>
+    public string Summary { get; set; } = "";
+
+    /// <summary>The model that a request names.</summary>
+    /// <exception cref="ApiException">404: there is none of that name.</exception>
+    public ServedModel Model(string? name)
+    {
+        if (name is null)
+        {
+            return models.Count == 1 ? models[0] : throw ApiException.Field("model", $"`model` is missing; it has to be one of {Names()}.", "missing_required_parameter");
+        }
+
+        if (models.FirstOrDefault(model => model.Id.Equals(name, StringComparison.Ordinal)) is { } found)
+        {
+            return found;
+        }
+
+        string nearest = NearestName.Likely(name, models.Select(model => model.Id)) is { } other ? $" Did you mean `{other}`?" : "";
+        throw new ApiException(404, ApiException.InvalidRequest, $"There is no model of that name here.{nearest} Served: {Names()}.", "model", "model_not_found");
+    }
+
+    /// <summary>The body as JSON.</summary>
+    /// <exception cref="ApiException">It is none, or too large.</exception>
+    public async Task<JsonDocument> ReadJsonAsync()
+    {
+        string type = (http.Request.ContentType ?? "").Split(';')[0].Trim();
+        if (!type.Equals("application/json", StringComparison.OrdinalIgnoreCase))
+        {
+            throw new ApiException(415, ApiException.InvalidRequest, "The body has to be JSON: send it with `Content-Type: application/json`.");
+        }
+
+        try
+        {
+            // A document that repeats a name could mean one thing to a proxy and another here.
+            JsonDocumentOptions how = new() { MaxDepth = DeepestJson, AllowDuplicateProperties = false };
+            return await JsonDocument.ParseAsync(http.Request.Body, how, Gone).ConfigureAwait(false);
+        }
+        catch (JsonException failure)
+        {
+            string where = failure.LineNumber is { } line && failure.BytePositionInLine is { } at ? $" near line {line + 1}, byte {at + 1}" : "";
+            throw new ApiException(400, ApiException.InvalidRequest, $"The body is not valid JSON{where}, repeats a name, or is nested more than {DeepestJson} deep.", code: "invalid_json");
+        }
+    }
+
+    /// <summary>Answers with one JSON value.</summary>
+    public Task WriteAsync(Action<Utf8JsonWriter> write, int status = 200) => WriteAsync(http, JsonWriting.Bytes(write), status);
+
+    /// <summary>Answers with an error.</summary>
+    public static Task WriteErrorAsync(HttpContext http, ApiException failure)
+    {
+        if (failure.RetryAfterSeconds is { } seconds)
+        {
+            http.Response.Headers.RetryAfter = seconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        }
+
+        return WriteAsync(http, JsonWriting.Bytes(failure.Write), failure.Status);
+    }
+
+    /// <summary>Gives a request's sequences to the scheduler.</summary>
+    /// <exception cref="ApiException">They do not fit, or there is no place.</exception>
+    public GenerationGroup Submit(ServedModel model, IReadOnlyList<GenerationRequest> requests)
+    {
+        client.CheckTokens(requests.Sum(request => (long)request.Prompt.Length));
+        try
+        {
+            return model.Scheduler.Submit(requests);
+        }
+        catch (Exception failure) when (Translate(failure) is { } translated)
+        {
+            throw translated;
+        }
+    }
+
+    /// <summary>Whose cached prompts a request may use: its key's, and within it those of the user it names.</summary>
+    public string OwnerOf(RequestFields fields)
+    {
+        string? user = fields.Text("user");
+        user = fields.Text("safety_identifier") ?? user;
+        string? part = fields.Text("prompt_cache_key");
+        return string.Join('\n', client.Name, user ?? "", part ?? "");
+    }
+
+    /// <summary>What a failure inside means to a client; null for none of the known ones.</summary>
+    public static ApiException? Translate(Exception failure) => failure switch
+    {
+        ApiException known => known,
+        ContextExceededException tooLong => ApiException.TooLong(tooLong.PromptTokens, tooLong.ContextLength),
+        QueueFullException full => ApiException.TooMany("overloaded_error", full.Message, full.RetryAfter, "queue_full"),
+        ObjectDisposedException => new ApiException(503, "unavailable_error", "The server is shutting down.", code: "shutting_down") { RetryAfterSeconds = 5 },
+        OutOfMemoryException => new ApiException(503, "unavailable_error", "There was not enough memory for this request. Try again, or with a shorter prompt.", code: "out_of_memory") { RetryAfterSeconds = 5 },
+        ArgumentException argument => new ApiException(400, ApiException.InvalidRequest, argument.Message.Split(" (Parameter")[0]),
+        BadHttpRequestException bad => new ApiException(
+            bad.StatusCode, ApiException.InvalidRequest, bad.StatusCode == 413 ? "The body is too large for this server." : "The request could not be read to its end.", code: bad.StatusCode == 413 ? "body_too_large" : null),
+        _ => null,
+    };
+
+    private static async Task WriteAsync(HttpContext http, ReadOnlyMemory<byte> bytes, int status)
+    {
+        http.Response.StatusCode = status;
+        http.Response.ContentType = "application/json; charset=utf-8";
+        http.Response.ContentLength = bytes.Length;
+        await http.Response.BodyWriter.WriteAsync(bytes, http.RequestAborted).ConfigureAwait(false);
+    }
+
+    private string Names() => string.Join(", ", models.Select(model => $"`{model.Id}`"));
+}

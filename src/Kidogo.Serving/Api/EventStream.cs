@@ -1,0 +1,89 @@
+// Server-sent events: one JSON value an event, comments while there is nothing to say. Knows no shapes.
+using System.Text.Json;
+using System.Threading.Channels;
+using Kidogo.Serving.Scheduling;
+using Microsoft.AspNetCore.Http;
+
+namespace Kidogo.Serving.Api;
+
+/// <summary>Writes a stream of events, and reads the steps that they are made of.</summary>
+/// <param name="http">The exchange.</param>
+/// <param name="heartbeat">After how long without an event a comment is sent, so that nobody takes the connection for dead.</param>
+internal sealed class EventStream(HttpContext http, TimeSpan heartbeat)
+{
+    /// <summary>Whether the answer has begun, so that its status is settled.</summary>
+    public bool HasBegun { get; private set; }
+
+    /// <summary>Waits for steps; writes comments meanwhile.</summary>
+    /// <returns>Whether there are any; false at the end.</returns>
+    /// <exception cref="OperationCanceledException">The client has gone.</exception>
+    public async Task<bool> WaitAsync(ChannelReader<GenerationStep> steps)
+    {
+        await FlushAsync().ConfigureAwait(false);
+        Task<bool> ready = steps.WaitToReadAsync(http.RequestAborted).AsTask();
+        while (!ready.IsCompleted)
+        {
+            using CancellationTokenSource stop = new();
+            Task pause = Task.Delay(heartbeat, stop.Token);
+            if (await Task.WhenAny(ready, pause).ConfigureAwait(false) == pause)
+            {
+                Begin();
+                await http.Response.BodyWriter.WriteAsync(": still here\n\n"u8.ToArray(), http.RequestAborted).ConfigureAwait(false);
+            }
+
+            await stop.CancelAsync().ConfigureAwait(false);
+        }
+
+        return await ready.ConfigureAwait(false);
+    }
+
+    /// <summary>Adds an event; it goes out with the next wait.</summary>
+    public void Add(Action<Utf8JsonWriter> write)
+    {
+        Begin();
+        System.IO.Pipelines.PipeWriter body = http.Response.BodyWriter;
+        Append(body, "data: "u8);
+        using (Utf8JsonWriter json = new(body, JsonWriting.Options))
+        {
+            write(json);
+        }
+
+        Append(body, "\n\n"u8);
+    }
+
+    /// <summary>Ends the stream.</summary>
+    public async Task EndAsync()
+    {
+        Begin();
+        Append(http.Response.BodyWriter, "data: [DONE]\n\n"u8);
+        await FlushAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Sends what was added.</summary>
+    public async Task FlushAsync()
+    {
+        if (HasBegun)
+        {
+            await http.Response.BodyWriter.FlushAsync(http.RequestAborted).ConfigureAwait(false);
+        }
+    }
+
+    private static void Append(System.IO.Pipelines.PipeWriter body, ReadOnlySpan<byte> bytes)
+    {
+        bytes.CopyTo(body.GetSpan(bytes.Length));
+        body.Advance(bytes.Length);
+    }
+
+    private void Begin()
+    {
+        if (HasBegun)
+        {
+            return;
+        }
+
+        HasBegun = true;
+        http.Response.ContentType = "text/event-stream; charset=utf-8";
+        http.Response.Headers.CacheControl = "no-store";
+        http.Response.Headers["X-Accel-Buffering"] = "no"; // a proxy in front shall not collect the events
+    }
+}

@@ -1,0 +1,121 @@
+// The sequences that nobody is generating now, kept because a later prompt may begin alike. Knows tokens and bytes, no requests.
+using Kidogo.Inference;
+using Kidogo.Models;
+
+namespace Kidogo.Serving.Scheduling;
+
+/// <summary>Idle sequences by owner, the longest unused let go of first. For the scheduler's thread alone.</summary>
+/// <param name="model">The model.</param>
+/// <param name="options">How much to keep, and how sequences are stored.</param>
+internal sealed class PrefixCache(DecoderModel model, SchedulerOptions options) : IDisposable
+{
+    private const int LeastWorthCopying = 32; // tokens: below that, computing them is as quick
+    private readonly LinkedList<(string Owner, CachedSequence Sequence)> _idle = new(); // the longest unused first
+
+    /// <summary>Bytes that idle sequences hold.</summary>
+    public long Bytes { get; private set; }
+
+    /// <summary>Idle sequences.</summary>
+    public int Count => _idle.Count;
+
+    /// <summary>An empty sequence.</summary>
+    public CachedSequence Fresh() => new(model, options.ContextLength, options.CacheFormat);
+
+    /// <summary>A sequence that holds as much of the start of a prompt as is known, cut to it.</summary>
+    /// <param name="owner">Whose prompt it is.</param>
+    /// <param name="prompt">The prompt.</param>
+    /// <param name="inUse">Sequences of the same owner that are being generated: they are copied, never taken.</param>
+    /// <param name="cached">How many tokens are cached.</param>
+    public CachedSequence Take(string owner, ReadOnlySpan<int> prompt, IEnumerable<CachedSequence> inUse, out int cached)
+    {
+        LinkedListNode<(string Owner, CachedSequence Sequence)>? idle = null;
+        int best = 0;
+        for (LinkedListNode<(string Owner, CachedSequence Sequence)>? node = _idle.Last; node is not null; node = node.Previous)
+        {
+            int shared = IsFor(node.Value.Owner, owner) ? node.Value.Sequence.CountReusable(prompt) : 0;
+            (best, idle) = shared > best ? (shared, node) : (best, idle);
+        }
+
+        CachedSequence? source = null;
+        foreach (CachedSequence other in inUse)
+        {
+            int shared = other.CountReusable(prompt);
+            (best, source) = shared > best && shared >= LeastWorthCopying ? (shared, other) : (best, source);
+        }
+
+        if (source is null && idle is not null)
+        {
+            source = idle.Value.Sequence;
+            bool losesMuch = source.Tokens.Count - best > best && best >= LeastWorthCopying;
+            if (!losesMuch)
+            {
+                Remove(idle);
+                cached = source.Reuse(prompt);
+                return source;
+            }
+
+            _idle.Remove(idle); // it was useful just now
+            _idle.AddLast(idle);
+        }
+
+        CachedSequence fresh = Fresh();
+        cached = 0;
+        if (source is not null)
+        {
+            try
+            {
+                cached = fresh.CopyFrom(source, prompt);
+            }
+            catch (OutOfMemoryException)
+            {
+                cached = 0; // then the prompt is computed
+            }
+        }
+
+        return fresh;
+    }
+
+    /// <summary>Keeps a sequence for later prompts, and lets go of others where there is no room.</summary>
+    public void Give(string owner, CachedSequence sequence)
+    {
+        long bytes = sequence.Cache.MemoryBytes;
+        if (sequence.Tokens.Count == 0 || bytes > options.IdleCacheBytes)
+        {
+            sequence.Dispose();
+            return;
+        }
+
+        while (_idle.First is { } oldest && Bytes + bytes > options.IdleCacheBytes)
+        {
+            Remove(oldest);
+            oldest.Value.Sequence.Dispose();
+        }
+
+        _idle.AddLast((owner, sequence));
+        Bytes += bytes;
+    }
+
+    /// <summary>Lets go of all.</summary>
+    public void Clear()
+    {
+        foreach ((_, CachedSequence sequence) in _idle)
+        {
+            sequence.Dispose();
+        }
+
+        _idle.Clear();
+        Bytes = 0;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Clear();
+
+    /// <summary>Whether what one owner has computed may serve another.</summary>
+    public bool IsFor(string owner, string other) => options.SharesCache || owner.Equals(other, StringComparison.Ordinal);
+
+    private void Remove(LinkedListNode<(string Owner, CachedSequence Sequence)> node)
+    {
+        _idle.Remove(node);
+        Bytes -= node.Value.Sequence.Cache.MemoryBytes;
+    }
+}

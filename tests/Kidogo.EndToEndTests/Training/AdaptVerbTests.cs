@@ -1,0 +1,108 @@
+// kidogo adapt, --adapter and merge as processes: from a tiny model to an adapter that runs, resumes bit for bit, and merges.
+using System.Diagnostics;
+using System.Text.Json;
+
+namespace Kidogo.EndToEndTests.Training;
+
+public sealed class AdaptVerbTests
+{
+    private static readonly string[] s_model = ["--size", "60k", "--tokenizer", "{kind: bpe, vocabulary: 300}", "--context", "32", "--batch", "4", "--steps", "8", "--eval-every", "0", "--sample-every", "0"];
+    private static readonly string[] s_adapter = ["--context", "32", "--batch", "8", "--accumulate", "2", "--rank", "4", "--learning-rate", "0.01"];
+
+    [Fact]
+    public void Adapt_OnAQuantisedModel_LeavesAnAdapterThatRunsAndMerges()
+    {
+        using TemporaryFolder folder = new();
+        string texts = TrainingTexts.Write(folder), model = folder.At("model"), gguf = folder.At("model.gguf"), output = folder.At("adapter");
+        Succeed("train", ["--data", texts, .. s_model, "--out", model]);
+        Succeed("quantize", [model, gguf, "--format", "Q8_0"]);
+        Outcome adapted = Succeed("adapt", [gguf, output, "--data", texts, .. s_adapter, "--steps", "12", "--eval-every", "6", "--method", "dora", "--json"]);
+        Assert.Contains("trainable parameters", adapted.Error, StringComparison.Ordinal);
+        string[] lines = adapted.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(12, lines.Length);
+        using (JsonDocument last = JsonDocument.Parse(lines[^1]))
+        {
+            Assert.True(last.RootElement.GetProperty("trainable_parameters").GetInt64() > 0);
+            using JsonDocument first = JsonDocument.Parse(lines[0]);
+            Assert.True(last.RootElement.GetProperty("loss").GetDouble() < first.RootElement.GetProperty("loss").GetDouble());
+        }
+
+        string[] how = ["--raw", "mto", "--max-tokens", "8", "--temperature", "0", "--json"];
+        string bare = Succeed("run", [gguf, .. how]).Json().GetProperty("text").GetString()!;
+        string with = Succeed("run", [gguf, .. how, "--adapter", output]).Json().GetProperty("text").GetString()!;
+        Assert.Equal(with, Succeed("run", [gguf, .. how, "--adapter", Path.Combine(output, "checkpoints", "step-12")]).Json().GetProperty("text").GetString());
+        Assert.NotEqual(bare, with);
+        Succeed("next", [gguf, "mto", "--adapter", output]);
+        Succeed("bench", [gguf, "--adapter", output, "--prompt", "8", "--generate", "4", "--repeat", "1"]);
+        Assert.True(double.IsFinite(Succeed("eval", ["perplexity", gguf, "--adapter", output, "--text", Path.Combine(texts, "a.txt"), "--context", "32", "--json"]).Json().GetProperty("nll").GetDouble()));
+        JsonElement merged = Succeed("merge", [gguf, output, folder.At("merged.gguf"), "--json"]).Json();
+        Assert.InRange(merged.GetProperty("kl_divergence").GetDouble(), 0, 0.1); // eight bits a weight
+        Assert.True(merged.GetProperty("bytes").GetInt64() > 0);
+        Assert.InRange(Succeed("merge", [model, output, folder.At("merged"), "--json"]).Json().GetProperty("kl_divergence").GetDouble(), 0, 1e-3);
+
+        Succeed("train", ["--data", texts, .. s_model, "--seed", "9", "--out", folder.At("other")]);
+        Outcome refused = KidogoProcess.Run(["run", folder.At("other"), .. how, "--adapter", output]);
+        Assert.Equal(1, refused.ExitCode);
+        Assert.Contains("another base", refused.Error, StringComparison.Ordinal);
+        Assert.Equal(1, KidogoProcess.Run(["run", gguf, .. how, "--adapter", folder.At("nothing")]).ExitCode);
+    }
+
+    [Theory]
+    [InlineData("lora")]
+    [InlineData("pissa")]
+    public async Task Adapt_KilledAndResumed_EndsAsIfNeverStopped(string method)
+    {
+        using TemporaryFolder folder = new();
+        string texts = TrainingTexts.Write(folder), model = folder.At("model"), killed = folder.At("killed");
+        Succeed("train", ["--data", texts, .. s_model, "--out", model]);
+        string[] recipe = [model, "--data", texts, .. s_adapter, "--steps", "60", "--checkpoint-every", "5", "--eval-every", "0", "--sample-every", "0", "--method", method, "--seed", "3"];
+        Succeed("adapt", [.. recipe, "--out", folder.At("whole"), "--threads", "2"]);
+        ProcessStartInfo start = new("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.ArgumentList.Add(KidogoProcess.Assembly);
+        Array.ForEach(["adapt", .. recipe, "--out", killed, "--threads", "1"], start.ArgumentList.Add);
+        using (Process process = Process.Start(start)!)
+        {
+            Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
+            SpinWait.SpinUntil(() => process.HasExited || Directory.Exists(Path.Combine(killed, "checkpoints", "step-5")), KidogoProcess.Patience);
+            process.Kill();
+            await process.WaitForExitAsync();
+            await Task.WhenAll(output, error);
+        }
+
+        Succeed("adapt", ["--resume", killed, "--threads", "2"]);
+        foreach (string file in (string[])["adapter_model.safetensors", "adapter_config.json", "checkpoints/step-60/optimizer.safetensors", "checkpoints/step-60/adapter_state.safetensors"])
+        {
+            Assert.True(File.ReadAllBytes(Path.Combine(folder.At("whole"), file)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(killed, file))), $"{file} differs");
+        }
+    }
+
+    [Fact]
+    public void Adapt_ThatCannotBe_SaysWhyAndLeavesNothing()
+    {
+        using TemporaryFolder folder = new();
+        string texts = TrainingTexts.Write(folder), model = folder.At("model");
+        Succeed("train", ["--data", texts, .. s_model, "--out", model]);
+        (string[] Arguments, string Said)[] wrong =
+        [
+            (["--data", texts], "needs the model"),
+            ([model], "names no data"),
+            ([model, "--data", texts, "--targets", "q_prjo"], "q_proj"),
+            ([model, "--data", texts, "--context", "4096"], "positions"),
+            ([model, "--data", texts, "--method", "lorax"], "lora, rslora, dora, pissa"),
+        ];
+        foreach ((string[] arguments, string said) in wrong)
+        {
+            Outcome refused = KidogoProcess.Run(["adapt", .. arguments, "--out", folder.At("out")]);
+            Assert.Equal(2, refused.ExitCode);
+            Assert.Contains(said, refused.Error, StringComparison.Ordinal);
+            Assert.False(Directory.Exists(folder.At("out")));
+        }
+    }
+
+    private static Outcome Succeed(string verb, string[] arguments)
+    {
+        Outcome outcome = KidogoProcess.Run([verb, .. arguments]);
+        Assert.True(outcome.ExitCode == 0, $"{verb}: {outcome.Error}");
+        return outcome;
+    }
+}

@@ -1,0 +1,170 @@
+// The official OpenAI package for .NET against the server: what programs that exist will do.
+using System.ClientModel;
+using System.ClientModel.Primitives;
+using Kidogo.Serving;
+using Kidogo.Serving.Scheduling;
+using Kidogo.Tests.Inference;
+using OpenAI;
+using OpenAI.Chat;
+using OpenAI.Models;
+
+namespace Kidogo.ServingTests;
+
+public sealed class OfficialClientTests
+{
+    private static readonly ChatCompletionOptions s_greedy = new() { Temperature = 0, MaxOutputTokenCount = 12 };
+
+    [Fact]
+    public async Task Chat_Whole_HasTextFinishAndUsage()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        using Alone alone = new(server.Path);
+        ChatCompletion answer = await Client(server).CompleteChatAsync([new UserChatMessage("Habari?")], s_greedy);
+        int[] prompt = alone.ChatIds("Habari?");
+        Assert.Equal(alone.Answer(prompt, 12).Text, answer.Content[0].Text);
+        Assert.Equal(ChatFinishReason.Length, answer.FinishReason);
+        Assert.Equal(ChatMessageRole.Assistant, answer.Role);
+        Assert.Equal((prompt.Length, 12), (answer.Usage.InputTokenCount, answer.Usage.OutputTokenCount));
+        Assert.Equal("tiny", answer.Model);
+        Assert.StartsWith("chatcmpl-", answer.Id, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Chat_Streamed_IsTheSameText()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        ChatClient client = Client(server);
+        ChatCompletion whole = await client.CompleteChatAsync([new SystemChatMessage("Fupi."), new UserChatMessage("Habari?")], s_greedy);
+        string text = "";
+        ChatFinishReason? finish = null;
+        int tokens = 0;
+        await foreach (StreamingChatCompletionUpdate update in client.CompleteChatStreamingAsync([new SystemChatMessage("Fupi."), new UserChatMessage("Habari?")], s_greedy))
+        {
+            text += string.Concat(update.ContentUpdate.Select(part => part.Text));
+            finish = update.FinishReason ?? finish;
+            tokens = update.Usage?.OutputTokenCount ?? tokens;
+        }
+
+        Assert.Equal((whole.Content[0].Text, ChatFinishReason.Length, 12), (text, finish, tokens));
+    }
+
+    [Fact]
+    public async Task Chat_AllOptionsThatAreHonoured_Pass()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        ChatCompletionOptions options = new()
+        {
+            Temperature = 0.5f,
+            TopP = 0.9f,
+            FrequencyPenalty = 0.1f,
+            PresencePenalty = 0.1f,
+            MaxOutputTokenCount = 5,
+            IncludeLogProbabilities = true,
+            TopLogProbabilityCount = 2,
+            EndUserId = "u",
+            StopSequences = { "never" },
+            LogitBiases = { [65] = 1 },
+            ResponseFormat = ChatResponseFormat.CreateTextFormat(),
+        };
+#pragma warning disable OPENAI001 // the seed is experimental in the package
+        options.Seed = 7;
+#pragma warning restore OPENAI001
+        ChatCompletion answer = await Client(server).CompleteChatAsync([new UserChatMessage("Habari?")], options);
+        Assert.Equal(5, answer.ContentTokenLogProbabilities.Count);
+        Assert.Equal(2, answer.ContentTokenLogProbabilities[0].TopLogProbabilities.Count);
+    }
+
+    [Fact]
+    public async Task Models_AreListed()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        OpenAIModelClient client = new(new ApiKeyCredential("any"), Options(server));
+        OpenAIModelCollection models = await client.GetModelsAsync();
+        Assert.Equal("tiny", Assert.Single(models).Id);
+    }
+
+    [Fact]
+    public async Task Chat_JsonSchema_ComesAsJson()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        ChatCompletionOptions options = new()
+        {
+            ResponseFormat = ChatResponseFormat.CreateJsonSchemaFormat("town", BinaryData.FromString("""{"type":"object","properties":{"name":{"enum":["Thies"]}},"required":["name"],"additionalProperties":false}"""), jsonSchemaIsStrict: true),
+        };
+        ChatCompletion answer = await new ChatClient("tiny", new ApiKeyCredential("any"), Options(server)).CompleteChatAsync([new UserChatMessage("a")], options);
+        using System.Text.Json.JsonDocument json = System.Text.Json.JsonDocument.Parse(answer.Content[0].Text);
+        Assert.Equal("Thies", json.RootElement.GetProperty("name").GetString());
+    }
+
+    [Theory]
+    [InlineData("tiny", "response_format", 400)]
+    [InlineData("huge", "model_not_found", 404)]
+    public async Task Errors_AreUnderstood(string model, string word, int status)
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        ChatCompletionOptions options = new() { ResponseFormat = ChatResponseFormat.CreateJsonSchemaFormat("a", BinaryData.FromString("""{"not":{}}""")) };
+        ClientResultException failure = await Assert.ThrowsAsync<ClientResultException>(() => new ChatClient(model, new ApiKeyCredential("any"), Options(server)).CompleteChatAsync([new UserChatMessage("a")], options));
+        Assert.Equal(status, failure.Status);
+        Assert.Contains(word, failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Cancellation_InTheMiddle_FreesThePlace()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        using CancellationTokenSource stop = new();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+        {
+            await foreach (StreamingChatCompletionUpdate update in Client(server).CompleteChatStreamingAsync([new UserChatMessage("Habari?")], cancellationToken: stop.Token))
+            {
+                await stop.CancelAsync();
+            }
+        });
+        SchedulerStatus status = await server.IdleAsync();
+        Assert.Equal((1, 0), (status.Cancelled, status.Finished));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Tools_Called_AreSeenByTheClient(bool streams)
+    {
+        // Writes one call in a few tokens, then ends.
+        string[] pieces = ["<|end|>", "a", "<tool_call>", "{\"name\":\"get_weather\",", "\"arguments\":{\"town\":", "\"Dakar\"}}", "</tool_call>", "tools"];
+        using ScriptedModel scripted = new(pieces, 1, 2, 3, 4, 5, 6, 0, 0);
+        const string Template = "{% for message in messages %}{{ message.content }}{% endfor %}{# tools <tool_call> #}";
+        using ServedModel model = new("scripted", scripted.Loaded, scripted.Context, Kidogo.Text.ChatTemplates.ChatTemplate.Parse(Template), new SchedulerOptions());
+        await using TestServer server = await TestServer.StartAsync(model: model);
+        ChatClient client = new("scripted", new ApiKeyCredential("any"), Options(server));
+        ChatCompletionOptions options = new() { Temperature = 0, Tools = { ChatTool.CreateFunctionTool("get_weather", "Weather of a town", BinaryData.FromString("""{"type":"object","properties":{"town":{"type":"string"}}}""")) } };
+        string name = "", arguments = "", id = "";
+        ChatFinishReason? finish = null;
+        if (streams)
+        {
+            await foreach (StreamingChatCompletionUpdate update in client.CompleteChatStreamingAsync([new UserChatMessage("a")], options))
+            {
+                foreach (StreamingChatToolCallUpdate call in update.ToolCallUpdates)
+                {
+                    name += call.FunctionName;
+                    id += call.ToolCallId;
+                    arguments += call.FunctionArgumentsUpdate;
+                }
+
+                finish = update.FinishReason ?? finish;
+            }
+        }
+        else
+        {
+            ChatCompletion answer = await client.CompleteChatAsync([new UserChatMessage("a")], options);
+            ChatToolCall call = Assert.Single(answer.ToolCalls);
+            (name, arguments, id, finish) = (call.FunctionName, call.FunctionArguments.ToString(), call.Id, answer.FinishReason);
+        }
+
+        Assert.Equal(("get_weather", "{\"town\":\"Dakar\"}", ChatFinishReason.ToolCalls), (name, arguments, finish));
+        Assert.StartsWith("call_", id, StringComparison.Ordinal);
+    }
+
+    private static ChatClient Client(TestServer server) => new("tiny", new ApiKeyCredential("any"), Options(server));
+
+    private static OpenAIClientOptions Options(TestServer server) => new() { Endpoint = new Uri(server.Address, "v1"), RetryPolicy = new ClientRetryPolicy(0) };
+}
