@@ -69,7 +69,8 @@ internal sealed class EncodedChunk
 /// <param name="conversations">For conversations; null for text.</param>
 /// <param name="endDocuments">Whether texts get the token that ends a text.</param>
 /// <param name="strict">Whether invalid bytes are an error.</param>
-internal sealed class ChunkEncoder(Tokenizer tokenizer, IReadOnlyList<SourceFile> files, string field, ConversationEncoder? conversations, bool endDocuments, bool strict)
+internal sealed class ChunkEncoder(Tokenizer tokenizer, IReadOnlyList<SourceFile> files, string field, ConversationEncoder? conversations, bool endDocuments,
+    bool strict)
 {
     public EncodedChunk Encode(TextChunk chunk, CancellationToken cancellation)
     {
@@ -151,7 +152,8 @@ internal sealed class ChunkEncoder(Tokenizer tokenizer, IReadOnlyList<SourceFile
     {
         if (invalid > 0 && strict)
         {
-            throw new DataFormatException(file.Path, line, $"the document that begins here has {invalid} bytes that are not UTF-8; mend the file, or leave out --strict, and they are replaced with U+FFFD and counted");
+            throw new DataFormatException(file.Path, line, $"the document that begins here has {invalid} bytes that are not UTF-8; mend the file, or leave "
+                + "out --strict, and they are replaced with U+FFFD and counted");
         }
 
         encoded.InvalidBytes += invalid;

@@ -1,7 +1,8 @@
 // What is wrong with training data. Knows no tokens and no models.
 namespace Kidogo.Data;
 
-/// <summary>The one exception of this room for data that cannot be used: no texts, a field that is missing, a malformed line, a conversation that does not fit, a damaged file.</summary>
+/// <summary>The one exception of this room for data that cannot be used: no texts, a field that is missing, a malformed line, a conversation that does not fit,
+/// a damaged file.</summary>
 /// <remarks>Files that are absent or may not be read give an <see cref="IOException"/> or <see cref="UnauthorizedAccessException"/> as everywhere.</remarks>
 public sealed class DataFormatException : Exception
 {

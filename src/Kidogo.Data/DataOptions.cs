@@ -29,7 +29,8 @@ public enum SourceKind
     Text,
 
     /// <summary>
-    /// Conversations, one a line of <c>.jsonl</c>: <c>{"messages": [{"role": …, "content": …}, …]}</c>, or <c>{"conversations": [{"from": "human" | "gpt", "value": …}, …]}</c>.
+    /// Conversations, one a line of <c>.jsonl</c>: <c>{"messages": [{"role": …, "content": …}, …]}</c>, or <c>{"conversations": [{"from": "human" | "gpt",
+    /// "value": …}, …]}</c>.
     /// <c>tools</c> beside them is given to the template.
     /// </summary>
     Conversations,
@@ -50,7 +51,8 @@ public sealed record DataSource
     /// </summary>
     public required string Path { get; init; }
 
-    /// <summary>The source's share of the rows that are trained on, relative to the others': above 0. Null: in proportion to its tokens. All sources have one or none has.</summary>
+    /// <summary>The source's share of the rows that are trained on, relative to the others': above 0. Null: in proportion to its tokens. All sources have one
+    /// or none has.</summary>
     public double? Weight { get; init; }
 
     /// <summary>The field of a <c>.jsonl</c> line that holds the text. Default <c>text</c>.</summary>
@@ -84,7 +86,8 @@ public sealed record DataOptions
     /// Of each source, the share of its documents (in [0, 0.5]) that is held out. Default 0.01. Above 0, at least one document is held out wherever there are
     /// two.
     /// </summary>
-    /// <remarks>A document is held out or not by a hash of its content and the seed: its copies share its fate, and other files or their order change nothing.</remarks>
+    /// <remarks>A document is held out or not by a hash of its content and the seed: its copies share its fate, and other files or their order change
+    /// nothing.</remarks>
     public double HeldOut { get; init; } = 0.01;
 
     /// <summary>Instead of <see cref="HeldOut"/>, the number of documents held out of each source (more where the last has copies). Null: by share.</summary>

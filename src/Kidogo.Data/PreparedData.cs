@@ -7,7 +7,8 @@ using Kidogo.Text.Tokenizers;
 
 namespace Kidogo.Data;
 
-/// <summary>What a source holds and how it is split. "Tokens" are ids in shards, the end of each document included; "positions" are places with a token after them, which is what rows are made of.</summary>
+/// <summary>What a source holds and how it is split. "Tokens" are ids in shards, the end of each document included; "positions" are places with a token after
+/// them, which is what rows are made of.</summary>
 public sealed record PreparedSource
 {
     /// <summary>The path as it was given.</summary>
@@ -65,7 +66,8 @@ public sealed record PreparedSource
     public long HeldOutPositions { get; init; }
 }
 
-/// <summary>Data that is ready for training: tokenised shards on disk, split into training and held-out documents. Any number of threads may open streams.</summary>
+/// <summary>Data that is ready for training: tokenised shards on disk, split into training and held-out documents. Any number of threads may open
+/// streams.</summary>
 public sealed class PreparedData : IDisposable
 {
     // Counted up when the same data and options begin to give other batches.
@@ -96,7 +98,8 @@ public sealed class PreparedData : IDisposable
             Warn(sources[^1], options, warnings);
         }
 
-        double[] weights = [.. sources.Select((source, index) => options.Sources[index].Weight ?? (source.Kind == SourceKind.Random && sources.Count == 1 ? 1 : source.TrainingPositions))];
+        double[] weights = [.. sources.Select((source, index) => options.Sources[index].Weight
+            ?? (source.Kind == SourceKind.Random && sources.Count == 1 ? 1 : source.TrainingPositions))];
         double sum = weights.Sum();
         Sources = [.. sources.Select((source, index) => source with { Share = sum > 0 ? weights[index] / sum : 0 })];
         Warnings = warnings;
@@ -109,13 +112,15 @@ public sealed class PreparedData : IDisposable
     /// <summary>The sources, in the order of the options.</summary>
     public IReadOnlyList<PreparedSource> Sources { get; }
 
-    /// <summary>A hash of everything that decides the batches: contents, tokenizer, template, split, seed, context, weights. Not of the sources' own paths, of threads or of the cache.</summary>
+    /// <summary>A hash of everything that decides the batches: contents, tokenizer, template, split, seed, context, weights. Not of the sources' own paths, of
+    /// threads or of the cache.</summary>
     public string Fingerprint { get; }
 
     /// <summary>What is odd about the data, one sentence each; mostly none.</summary>
     public IReadOnlyList<string> Warnings { get; }
 
-    /// <summary>Reads, tokenises (or finds the shards of an earlier time, if the files, the tokenizer and the options are the same), splits and counts.</summary>
+    /// <summary>Reads, tokenises (or finds the shards of an earlier time, if the files, the tokenizer and the options are the same), splits and
+    /// counts.</summary>
     /// <param name="options">Which data.</param>
     /// <param name="tokenizer">The vocabulary.</param>
     /// <param name="chat">How conversations become text; needed where there are conversations.</param>
@@ -125,7 +130,8 @@ public sealed class PreparedData : IDisposable
     /// <exception cref="ArgumentException">An option lies outside its range or contradicts another.</exception>
     /// <exception cref="IOException">A file cannot be read, or the disk is full; what was complete in the cache folder stays.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public static PreparedData Prepare(DataOptions options, Tokenizer tokenizer, ChatSetup? chat = null, IProgress<DataProgress>? progress = null, CancellationToken cancellation = default)
+    public static PreparedData Prepare(DataOptions options, Tokenizer tokenizer, ChatSetup? chat = null, IProgress<DataProgress>? progress = null,
+        CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(tokenizer);
@@ -151,7 +157,8 @@ public sealed class PreparedData : IDisposable
         {
             if (_lists[i] is { Training.Count: 0 })
             {
-                throw new DataFormatException(_shards[i].Source.Path, 0, $"nothing is left to train on: the source has {Sources[i].Documents} documents, of which {Sources[i].HeldOutDocuments} are held out");
+                throw new DataFormatException(_shards[i].Source.Path, 0, $"nothing is left to train on: the source has {Sources[i].Documents} documents, of "
+                    + $"which {Sources[i].HeldOutDocuments} are held out");
             }
 
             rows[i] = Rows(i, _lists[i]?.Training, endless: true);
@@ -192,7 +199,8 @@ public sealed class PreparedData : IDisposable
 
         if (!(options.HeldOut is >= 0 and <= MaxHeldOut) || options.HeldOutDocuments < 0)
         {
-            throw new ArgumentException($"The held-out share is {options.HeldOut} and the number {options.HeldOutDocuments}; the share can be 0 to {MaxHeldOut}, the number 0 or more.", nameof(options));
+            throw new ArgumentException($"The held-out share is {options.HeldOut} and the number {options.HeldOutDocuments}; the share can be 0 to "
+                + $"{MaxHeldOut}, the number 0 or more.", nameof(options));
         }
 
         if (options.Workers < 0)
@@ -201,7 +209,8 @@ public sealed class PreparedData : IDisposable
         }
 
         List<DataSource> sources = [.. options.Sources.Select(source =>
-            source.Kind == SourceKind.Detect && source.Path == DataSource.RandomPath && !Path.Exists(source.Path) ? source with { Kind = SourceKind.Random } : source)];
+            source.Kind == SourceKind.Detect && source.Path == DataSource.RandomPath && !Path.Exists(source.Path) ? source with { Kind = SourceKind.Random }
+                : source)];
         foreach (DataSource source in sources)
         {
             if (source.Weight is { } weight && !(weight > 0 && double.IsFinite(weight)))
@@ -261,12 +270,14 @@ public sealed class PreparedData : IDisposable
     {
         if (source.InvalidBytes > 0)
         {
-            warnings.Add(string.Create(CultureInfo.InvariantCulture, $"{source.Path}: {source.InvalidBytes} bytes were not UTF-8 and were replaced with U+FFFD ({100.0 * source.InvalidBytes / Math.Max(1, source.Bytes):0.###} % of the text); with --strict this is an error."));
+            warnings.Add(string.Create(CultureInfo.InvariantCulture, $"{source.Path}: {source.InvalidBytes} bytes were not UTF-8 and were replaced with "
+                + $"U+FFFD ({100.0 * source.InvalidBytes / Math.Max(1, source.Bytes):0.###} % of the text); with --strict this is an error."));
         }
 
         if (source.LongConversations > 0)
         {
-            warnings.Add($"{source.Path}: {source.LongConversations} of {source.Documents} conversations are longer than the context of {options.Context} tokens and are left out.");
+            warnings.Add($"{source.Path}: {source.LongConversations} of {source.Documents} conversations are longer than the context of {options.Context} "
+                + "tokens and are left out.");
         }
 
         bool wantsHeldOut = (options.HeldOutDocuments ?? options.HeldOut) > 0 && source.Kind != SourceKind.Random;
@@ -274,16 +285,19 @@ public sealed class PreparedData : IDisposable
         {
             warnings.Add($"{source.Path}: there is one document only, so none is held out; if each line is a text of its own, say --documents line.");
         }
-        else if (wantsHeldOut && options.HeldOutDocuments is null && source.HeldOutTokens > Math.Max(MuchHeldOut, 2 * options.HeldOut) * (source.HeldOutTokens + source.TrainingTokens))
+        else if (wantsHeldOut && options.HeldOutDocuments is null
+            && source.HeldOutTokens > Math.Max(MuchHeldOut, 2 * options.HeldOut) * (source.HeldOutTokens + source.TrainingTokens))
         {
-            warnings.Add(string.Create(CultureInfo.InvariantCulture, $"{source.Path}: {100.0 * source.HeldOutTokens / source.Tokens:0} % of the tokens are held out, since there are only {source.Documents} documents; if each line is a text of its own, say --documents line."));
+            warnings.Add(string.Create(CultureInfo.InvariantCulture, $"{source.Path}: {100.0 * source.HeldOutTokens / source.Tokens:0} % of the tokens are "
+                + $"held out, since there are only {source.Documents} documents; if each line is a text of its own, say --documents line."));
         }
     }
 
     private static string FingerprintOf(DataOptions options, List<SourceShards> shards, IReadOnlyList<PreparedSource> sources)
     {
         StringBuilder text = new();
-        text.Append(CultureInfo.InvariantCulture, $"kidogo batches {BatchesVersion}\n{options.Context} {options.Seed} {options.HeldOut:R} {options.HeldOutDocuments} {options.SkipLongConversations}\n");
+        text.Append(CultureInfo.InvariantCulture, $"kidogo batches {BatchesVersion}\n{options.Context} {options.Seed} {options.HeldOut:R} "
+            + $"{options.HeldOutDocuments} {options.SkipLongConversations}\n");
         for (int i = 0; i < shards.Count; i++)
         {
             text.Append(CultureInfo.InvariantCulture, $"{Convert.ToHexStringLower(shards[i].Key)} {sources[i].Share:R}\n");

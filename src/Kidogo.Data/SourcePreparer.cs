@@ -18,10 +18,12 @@ namespace Kidogo.Data;
 /// <param name="Key">Of all that decides the shards.</param>
 /// <param name="Store">The tokens; null for random ids.</param>
 /// <param name="FromCache">Whether they were there.</param>
-internal sealed record SourceShards(DataSource Source, SourceKind Kind, IReadOnlyList<SourceFile> Files, byte[] ContentHash, byte[] Key, TokenStore? Store, bool FromCache);
+internal sealed record SourceShards(DataSource Source, SourceKind Kind, IReadOnlyList<SourceFile> Files, byte[] ContentHash, byte[] Key, TokenStore? Store,
+    bool FromCache);
 
 /// <summary>Makes or finds the shards of sources.</summary>
-internal sealed class SourcePreparer(DataOptions options, Tokenizer tokenizer, ChatSetup? chat, IProgress<DataProgress>? progress, CancellationToken cancellation)
+internal sealed class SourcePreparer(DataOptions options, Tokenizer tokenizer, ChatSetup? chat, IProgress<DataProgress>? progress,
+    CancellationToken cancellation)
 {
     // Counted up when the same files and options begin to give other tokens.
     private const int ReadingVersion = 1;
@@ -59,7 +61,8 @@ internal sealed class SourcePreparer(DataOptions options, Tokenizer tokenizer, C
     }
 
     private SourceShards Random(DataSource source) =>
-        new(source, SourceKind.Random, [], [], SHA256.HashData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"random {tokenizer.VocabularySize}"))), null, false);
+        new(source, SourceKind.Random, [], [],
+            SHA256.HashData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"random {tokenizer.VocabularySize}"))), null, false);
 
     private SourceShards Prepare(DataSource source, IReadOnlyList<SourceFile> files)
     {
@@ -69,17 +72,20 @@ internal sealed class SourcePreparer(DataOptions options, Tokenizer tokenizer, C
         {
             if (files.FirstOrDefault(file => !file.IsJsonLines) is { } text)
             {
-                throw new DataFormatException(text.Path, 0, "conversations are read from .jsonl, and this is .txt; put texts and conversations into sources of their own");
+                throw new DataFormatException(text.Path, 0, "conversations are read from .jsonl, and this is .txt; put texts and conversations into sources "
+                    + "of their own");
             }
 
             conversations = new ConversationEncoder(tokenizer, chat ?? throw new DataFormatException(source.Path, 0,
-                "the source holds conversations, and there is no chat template to make text of them; name one: chat_template: chatml in a recipe, or --chat-template chatml"));
+                "the source holds conversations, and there is no chat template to make text of them; name one: chat_template: chatml in a recipe, or "
+                    + "--chat-template chatml"));
         }
 
         byte[][] hashes = [.. files.Select(file => SourceFiles.Hash(file, cancellation))];
         byte[] content = SourceFiles.Combine(files, hashes);
         byte[] key = Key(source, kind, content, conversations);
-        (TokenStore store, bool wasThere) = ShardCache.OpenOrMake(options.CacheFolder, key, tokenizer.VocabularySize, folder => Make(folder, source, files, hashes, key, conversations), cancellation);
+        (TokenStore store, bool wasThere) = ShardCache.OpenOrMake(options.CacheFolder, key, tokenizer.VocabularySize, folder =>
+            Make(folder, source, files, hashes, key, conversations), cancellation);
         _bytesBefore += files.Sum(file => file.Length);
         _documentsBefore += store.Documents;
         _tokensBefore += store.Tokens;
@@ -93,7 +99,8 @@ internal sealed class SourcePreparer(DataOptions options, Tokenizer tokenizer, C
         using ShardWriter writer = new(folder, tokenizer.VocabularySize, conversations is not null, key);
         ChunkEncoder encoder = new(tokenizer, files, source.Field, conversations, options.EndDocuments, options.Strict);
         int workers = options.Workers > 0 ? options.Workers : Environment.ProcessorCount;
-        ReadCounts counts = SourceTokenizer.Run(chunks, encoder, writer, workers, (bytes, documents, tokens) => Report(source, bytes, documents, tokens), cancellation);
+        ReadCounts counts = SourceTokenizer.Run(chunks, encoder, writer, workers, (bytes, documents, tokens) => Report(source, bytes, documents, tokens),
+            cancellation);
         if (writer.Documents == 0)
         {
             throw new DataFormatException(source.Path, 0, counts.EmptyDocuments > 0
@@ -101,7 +108,8 @@ internal sealed class SourcePreparer(DataOptions options, Tokenizer tokenizer, C
                 : files.Count == 1 ? "the file is empty: it has no texts" : $"all {files.Count} files are empty: they have no texts");
         }
 
-        new Manifest(Convert.ToHexStringLower(key), writer.Documents, counts.EmptyDocuments, writer.Tokens, writer.TextBytes, counts.InvalidBytes, writer.Shards).Write(folder);
+        new Manifest(Convert.ToHexStringLower(key), writer.Documents, counts.EmptyDocuments, writer.Tokens, writer.TextBytes, counts.InvalidBytes,
+            writer.Shards).Write(folder);
     }
 
     private void Report(DataSource source, long bytes, long documents, long tokens) =>
@@ -109,9 +117,12 @@ internal sealed class SourcePreparer(DataOptions options, Tokenizer tokenizer, C
 
     private byte[] Key(DataSource source, SourceKind kind, byte[] content, ConversationEncoder? conversations)
     {
-        string isText = kind == SourceKind.Text ? string.Create(CultureInfo.InvariantCulture, $"{source.Field.Length} {source.Field} {source.Documents} {options.EndDocuments}") : "";
-        return SHA256.HashData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture,
-            $"kidogo tokens {ReadingVersion}\n{kind}\n{isText}\n{options.Strict}\n{tokenizer.Fingerprint}\n{Convert.ToHexStringLower(content)}\n{conversations?.Describe()}")));
+        string isText = kind == SourceKind.Text ? string.Create(CultureInfo.InvariantCulture, $"{source.Field.Length} {source.Field} {source.Documents} "
+            + $"{options.EndDocuments}") : "";
+        string files = Convert.ToHexStringLower(content);
+        string all = string.Create(CultureInfo.InvariantCulture,
+            $"kidogo tokens {ReadingVersion}\n{kind}\n{isText}\n{options.Strict}\n{tokenizer.Fingerprint}\n{files}\n{conversations?.Describe()}");
+        return SHA256.HashData(Encoding.UTF8.GetBytes(all));
     }
 
     /// <summary>What a source holds, by the first line of its first .jsonl file; texts where there is none.</summary>
@@ -132,7 +143,8 @@ internal sealed class SourcePreparer(DataOptions options, Tokenizer tokenizer, C
                 try
                 {
                     using JsonDocument json = JsonDocument.Parse(TextRepair.Mend(line.ToArray(), out _), JsonLine.DocumentOptions);
-                    bool hasField = json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty(source.Field, out JsonElement field) && field.ValueKind == JsonValueKind.String;
+                    bool hasField = json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty(source.Field, out JsonElement field)
+                        && field.ValueKind == JsonValueKind.String;
                     return !hasField && Conversation.IsIn(json.RootElement) ? SourceKind.Conversations : SourceKind.Text;
                 }
                 catch (Exception failure) when (failure is JsonException or InvalidOperationException)

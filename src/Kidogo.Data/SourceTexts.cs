@@ -55,7 +55,8 @@ internal sealed record SourceTextFile(DataSource Source, SourceKind Kind, Source
                 if (strict && replaced + replacedInField > 0)
                 {
                     throw new DataFormatException(File.Path, part.Line,
-                        $"the document that begins here has {replaced + replacedInField} bytes that are not UTF-8; mend the file, or leave out --strict, and they are replaced with U+FFFD and counted");
+                        $"the document that begins here has {replaced + replacedInField} bytes that are not UTF-8; mend the file, or leave out --strict, and "
+                            + "they are replaced with U+FFFD and counted");
                 }
 
                 invalid += replaced + replacedInField;

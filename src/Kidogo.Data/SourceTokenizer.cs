@@ -20,7 +20,8 @@ internal static class SourceTokenizer
     /// <param name="report">Told bytes read, documents and tokens so far.</param>
     /// <param name="cancellation">Stops between chunks.</param>
     /// <exception cref="DataFormatException">The first thing that is wrong in the order of the files, whichever worker finds it.</exception>
-    public static ReadCounts Run(ChunkReader chunks, ChunkEncoder encoder, ShardWriter writer, int workers, Action<long, long, long> report, CancellationToken cancellation)
+    public static ReadCounts Run(ChunkReader chunks, ChunkEncoder encoder, ShardWriter writer, int workers, Action<long, long, long> report,
+        CancellationToken cancellation)
     {
         TaskScheduler scheduler = new ConcurrentExclusiveSchedulerPair(TaskScheduler.Default, workers).ConcurrentScheduler;
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
@@ -81,7 +82,8 @@ internal static class SourceTokenizer
         catch
         {
             stop.Cancel();
-            Task.WhenAll(pending).ContinueWith(static done => _ = done.Exception, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default).Wait(CancellationToken.None);
+            Task.WhenAll(pending).ContinueWith(static done => _ = done.Exception, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously,
+                TaskScheduler.Default).Wait(CancellationToken.None);
             throw;
         }
     }

@@ -21,7 +21,8 @@ internal sealed record Split(long[] Starts, int[] Training, int[] HeldOut, long 
         TokenStore store = source.Store!;
         if (store.Documents > Array.MaxLength - 1)
         {
-            throw new DataFormatException(source.Source.Path, 0, $"the source has {store.Documents} documents, more than the {Array.MaxLength - 1} that can be counted; split it into several sources");
+            throw new DataFormatException(source.Source.Path, 0, $"the source has {store.Documents} documents, more than the {Array.MaxLength - 1} that can "
+                + "be counted; split it into several sources");
         }
 
         long[] starts = new long[store.Documents + 1];
@@ -53,7 +54,8 @@ internal sealed record Split(long[] Starts, int[] Training, int[] HeldOut, long 
                 if (!options.SkipLongConversations)
                 {
                     string file = files[i] < source.Files.Count ? source.Files[files[i]].Path : source.Source.Path;
-                    throw new DataFormatException(file, lines[i], $"the conversation has {tokens} tokens, more than the context of {options.Context}; conversations are never cut, so raise the context, shorten it, or have long ones skipped");
+                    throw new DataFormatException(file, lines[i], $"the conversation has {tokens} tokens, more than the context of {options.Context}; "
+                        + "conversations are never cut, so raise the context, shorten it, or leave long ones out (skip_long_conversations: true)");
                 }
 
                 tooLong++;

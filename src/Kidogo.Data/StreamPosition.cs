@@ -50,10 +50,12 @@ public sealed record StreamPosition(string Fingerprint, IReadOnlyList<SourcePosi
     /// <exception cref="DataFormatException">It is not that.</exception>
     public static StreamPosition Read(JsonElement json)
     {
-        if (json.ValueKind != JsonValueKind.Object || !json.TryGetProperty("fingerprint"u8, out JsonElement fingerprint) || fingerprint.ValueKind != JsonValueKind.String ||
+        if (json.ValueKind != JsonValueKind.Object || !json.TryGetProperty("fingerprint"u8, out JsonElement fingerprint)
+            || fingerprint.ValueKind != JsonValueKind.String ||
             !json.TryGetProperty("sources"u8, out JsonElement sources) || sources.ValueKind != JsonValueKind.Array || sources.GetArrayLength() > MaxSources)
         {
-            throw new DataFormatException("the position in the data is not an object with a text \"fingerprint\" and a list \"sources\"; the checkpoint is damaged, take an earlier one");
+            throw new DataFormatException("the position in the data is not an object with a text \"fingerprint\" and a list \"sources\"; the checkpoint is "
+                + "damaged, take an earlier one");
         }
 
         List<SourcePosition> positions = [];
@@ -78,5 +80,6 @@ public sealed record StreamPosition(string Fingerprint, IReadOnlyList<SourcePosi
         source.ValueKind == JsonValueKind.Object && source.TryGetProperty(name, out JsonElement field) && field.ValueKind == JsonValueKind.Number &&
         field.TryGetInt64(out long value) && value >= 0 && value <= limit
             ? value
-            : throw new DataFormatException($"the position in the data has no whole number \"{name}\" from 0 to {limit}; the checkpoint is damaged, take an earlier one");
+            : throw new DataFormatException($"the position in the data has no whole number \"{name}\" from 0 to {limit}; the checkpoint is damaged, take an "
+                + "earlier one");
 }

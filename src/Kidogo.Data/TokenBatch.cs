@@ -1,7 +1,8 @@
 // The rows of one step, as arrays of ids. Knows no files and no models.
 namespace Kidogo.Data;
 
-/// <summary>A document, a window of one, or a conversation within a batch: a sequence of its own, whose positions count from 0 and which attends to nothing else.</summary>
+/// <summary>A document, a window of one, or a conversation within a batch: a sequence of its own, whose positions count from 0 and which attends to nothing
+/// else.</summary>
 /// <param name="First">Index of its first position in the batch's arrays (row · context + column); it lies in one row.</param>
 /// <param name="Length">Positions.</param>
 public readonly record struct BatchSegment(int First, int Length);

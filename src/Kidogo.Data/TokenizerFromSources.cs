@@ -41,7 +41,8 @@ public static class TokenizerFromSources
     /// <summary>Reads the sources once for training and, if asked to, once more for what the tokenizer costs in each file.</summary>
     /// <param name="sources">Files and folders; of conversations the contents of messages are read. Weights do not count: each text is read once.</param>
     /// <param name="kind">Which kind of tokenizer.</param>
-    /// <param name="options">Its settings; <see cref="TokenizerTrainingOptions.Strict"/> and <see cref="TokenizerTrainingOptions.Threads"/> hold for reading too.</param>
+    /// <param name="options">Its settings; <see cref="TokenizerTrainingOptions.Strict"/> and <see cref="TokenizerTrainingOptions.Threads"/> hold for reading
+    /// too.</param>
     /// <param name="measure">Whether fertility is measured.</param>
     /// <param name="progress">Told now and then, while measuring from any thread but never from two at once.</param>
     /// <param name="cancellation">Ends it; nothing was written.</param>
@@ -49,7 +50,8 @@ public static class TokenizerFromSources
     /// <exception cref="TokenizerTrainingException">Settings out of range, texts without a word, or a vocabulary larger than the texts support.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
     public static TokenizerOfSources Train(
-        IReadOnlyList<DataSource> sources, TokenizerKind kind, TokenizerTrainingOptions options, bool measure = true, IProgress<TokenizerStageProgress>? progress = null, CancellationToken cancellation = default)
+        IReadOnlyList<DataSource> sources, TokenizerKind kind, TokenizerTrainingOptions options, bool measure = true,
+            IProgress<TokenizerStageProgress>? progress = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(sources);
         ArgumentNullException.ThrowIfNull(options);
@@ -81,7 +83,8 @@ public static class TokenizerFromSources
     }
 
     private static List<Fertility> Measure(
-        TrainedTokenizer trained, List<SourceTextFile> files, TokenizerTrainingOptions options, IProgress<TokenizerStageProgress>? progress, CancellationToken cancellation)
+        TrainedTokenizer trained, List<SourceTextFile> files, TokenizerTrainingOptions options, IProgress<TokenizerStageProgress>? progress,
+            CancellationToken cancellation)
     {
         Fertility[] measured = new Fertility[files.Count];
         long total = files.Sum(file => file.File.Length), done = 0;

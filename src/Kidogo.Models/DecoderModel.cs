@@ -196,7 +196,7 @@ public sealed class DecoderModel : IDisposable
             x = _positions is null ? x : AddOp.Apply(context, x, _positions.Forward(context, batch.Positions));
             for (int i = 0; i < _blocks.Length; i++)
             {
-                x = context.CheckpointActivations ? Recomputed(context, _blocks[i], x, batch) : _blocks[i].Forward(context, x, batch);
+                x = Run(context, _blocks[i], x, batch);
                 if (IsNonFinite(x))
                 {
                     return string.Create(System.Globalization.CultureInfo.InvariantCulture, $"blk.{i}");
@@ -301,14 +301,14 @@ public sealed class DecoderModel : IDisposable
         Tensor x = Embed(context, batch);
         foreach (DecoderBlock block in _blocks)
         {
-            x = context.CheckpointActivations ? Recomputed(context, block, x, batch) : block.Forward(context, x, batch);
+            x = context.IsTraining ? Run(context, block, x, batch) : block.Forward(context, x, batch);
         }
 
         return x;
     }
 
     // In a method of its own: what the function holds on to is allocated only here.
-    private static Tensor Recomputed(ComputeContext context, DecoderBlock block, Tensor x, SequenceBatch batch) => context.Recompute(x, input => block.Forward(context, input, batch));
+    private static Tensor Run(ComputeContext context, DecoderBlock block, Tensor x, SequenceBatch batch) => context.RunBlock(x, input => block.Forward(context, input, batch));
 
     private sealed class SlotCollector : ISlotVisitor
     {

@@ -31,7 +31,7 @@ public sealed class ComputeContext : IDisposable
         Team = new WorkerTeam(threads);
         Precision = precision;
         Works = new Ops.OpWorks(threads);
-        _tape = isTraining ? new GradientTape(storesBFloat16) : null;
+        _tape = isTraining ? new GradientTape(checkpointActivations, storesBFloat16) : null;
     }
 
     /// <summary>A context that keeps nothing for gradients and uses its buffers again.</summary>
@@ -44,13 +44,19 @@ public sealed class ComputeContext : IDisposable
     /// <param name="threads">Threads to compute with; 0 for one per processor.</param>
     /// <param name="checkpointActivations">Whether models keep only what goes from block to block, and compute a block again for its gradients (<see cref="Recompute"/>): a third more
     /// time, much less memory, and the same bits.</param>
-    /// <param name="storesBFloat16">Whether weights and what goes from block to block are stored as bfloat16; see <see cref="StoresBFloat16"/>.</param>
+    /// <param name="storesBFloat16">Whether weights and activations are stored as bfloat16; see <see cref="StoresBFloat16"/>.</param>
     /// <remarks>
     /// Tensors that are rented live until <see cref="Backward"/> has passed the op that made them, or <see cref="Forget"/>; marks do nothing.
     /// No op writes onto its input here.
     /// </remarks>
     public static ComputeContext Training(int threads = 0, bool checkpointActivations = false, bool storesBFloat16 = false) =>
         new(threads == 0 ? Environment.ProcessorCount : threads, ComputePrecision.Exact, isTraining: true, checkpointActivations, storesBFloat16);
+
+    /// <summary>Bytes of the buffers in which a training context brings the sides of a product into the form of the kernels.</summary>
+    /// <param name="extent">The most rows of a left side, some columns of which are packed at a time.</param>
+    /// <param name="values">The most values of a right side.</param>
+    public static long PackedBytes(long extent, long values) =>
+        sizeof(float) * (Math.Min(extent * Ops.ProductWork.BlockDepth, Ops.ProductWork.MostPackedFloats) + Math.Min(values, Ops.ProductWork.MostPackedFloats));
 
     /// <summary>The threads.</summary>
     public WorkerTeam Team { get; }
@@ -67,11 +73,11 @@ public sealed class ComputeContext : IDisposable
     /// <summary>Whether models compute their blocks again for the gradients instead of keeping what is in them.</summary>
     public bool CheckpointActivations { get; }
 
-    /// <summary>Whether weights, and what goes from block to block, are seen as bfloat16.</summary>
+    /// <summary>Whether weights and activations are seen as bfloat16.</summary>
     /// <remarks>
     /// Every value of a trained weight, norm, bias or table is rounded to nearest even as it is read, forward and backward; the weight itself stays float32, and its gradient goes
-    /// straight to it. The residual stream (embeddings, and each sum with a block's result) is rounded where it is made, so that a checkpoint of it takes two bytes a value and loses nothing:
-    /// the bits are the same with and without <see cref="CheckpointActivations"/>. All else, and every sum, is float32.
+    /// straight to it. What an op of a block gives is rounded where it is made, so that what is kept for gradients takes two bytes a value and loses nothing: the bits are the same
+    /// with and without <see cref="CheckpointActivations"/>. Logits, gradients, and every sum, are float32.
     /// </remarks>
     public bool StoresBFloat16 { get; }
 
@@ -112,6 +118,19 @@ public sealed class ComputeContext : IDisposable
 
     /// <summary>Forgets a recorded pass without going back through it, and gives back all its tensors.</summary>
     public void Forget() => Tape.Forget();
+
+    /// <summary>Computes one of the blocks that follow each other. What is kept of it for its gradients is chosen here: all of it, all of it as bfloat16
+    /// (<see cref="StoresBFloat16"/>), or its input alone (<see cref="CheckpointActivations"/>, and see <see cref="Recompute"/>).</summary>
+    /// <param name="x">What it is computed from; nothing but the block reads it from here on, and it may be empty until gradients are asked for.</param>
+    /// <param name="block">The computation, the same each time it is called; it may use parameters, but no other recorded tensor than x.</param>
+    /// <returns>What the computation gives, the same bits in each of these forms.</returns>
+    public Tensor RunBlock(Tensor x, Func<Tensor, Tensor> block) => Tape.Run(x, block);
+
+    /// <summary>Computes something without recording it, between the passes that are: the storage is that of these passes, all of it is given back at the end, and blocks keep
+    /// nothing (<see cref="RunBlock"/>).</summary>
+    /// <param name="compute">The computation; what it returns must hold no tensor of its own.</param>
+    /// <exception cref="InvalidOperationException">The context is not for training, or a pass was recorded and not gone back through.</exception>
+    public T Judge<T>(Func<T> compute) => Tape.Judge(compute);
 
     /// <summary>Computes something whose inner values are not kept: they are computed again when its gradients are asked for (Chen et al., arXiv 1604.06174).</summary>
     /// <param name="x">What it is computed from.</param>
@@ -171,6 +190,17 @@ public sealed class ComputeContext : IDisposable
         return rounded;
     }
 
+    /// <summary>Rounds what an op has made to the form in which it is stored: in place, and where values are bfloat16 only.</summary>
+    internal void Store(Tensor y)
+    {
+        if (StoresBFloat16)
+        {
+            RoundOperation operation = Works.Cached<RoundOperation>();
+            operation.Y = y;
+            Works.Rows.Run(Team, operation, y.Rows, y.Columns);
+        }
+    }
+
     /// <summary>Gives back a tensor that a backward, or an op that is recorded, rented for itself. Does nothing in inference, which has marks (<see cref="ReleaseTo"/>).</summary>
     internal void Return(Tensor tensor) => _tape?.Return(tensor);
 
@@ -188,4 +218,11 @@ public sealed class ComputeContext : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => Team.Dispose();
+
+    private sealed class RoundOperation : Ops.IRowOperation
+    {
+        public Tensor? Y;
+
+        public void Do(int row) => Kernels.BFloat16Rounding.Round(Y!.Row(row));
+    }
 }

@@ -1,4 +1,7 @@
 // The record of a forward pass, played backwards for its gradients, and the tensors that live as long as it. Knows no ops.
+using System.Runtime.InteropServices;
+using Kidogo.Tensors.Kernels;
+
 namespace Kidogo.Tensors;
 
 /// <summary>Reverse-mode differentiation (Linnainmaa 1970): ops are recorded in the order they ran, and asked for their inputs' gradients in the opposite order.</summary>
@@ -7,11 +10,12 @@ namespace Kidogo.Tensors;
 /// gradient is needed any more. So memory falls while the pass goes back, and the next pass finds storage of the sizes it needs, or a little larger ones:
 /// batches of packed documents differ by a few rows from step to step.
 /// </remarks>
-internal sealed class GradientTape(bool storesBFloat16)
+internal sealed class GradientTape(bool checkpoints, bool storesBFloat16)
 {
     private readonly List<Step> _steps = [];
     private readonly List<Tensor> _rented = [];
     private readonly FreeStorage _free = new();
+    private bool _isJudging;
 
     /// <summary>Whether ops run without being recorded.</summary>
     public bool IsPaused { get; private set; }
@@ -109,6 +113,43 @@ internal sealed class GradientTape(bool storesBFloat16)
         ReturnFrom(0);
     }
 
+    /// <summary>Computes one of the blocks that follow each other, and keeps of it what its gradients need, in the form that the context asks for.</summary>
+    public Tensor Run(Tensor x, Func<Tensor, Tensor> block)
+    {
+        if (_isJudging)
+        {
+            Tensor result = WithoutInner(x, block);
+            if (result != x && !x.IsParameter)
+            {
+                Return(x); // the next block reads this one's result
+            }
+
+            return result;
+        }
+
+        return checkpoints ? Recompute(x, block) : storesBFloat16 && !IsPaused ? Narrowed(x, block) : block(x);
+    }
+
+    /// <summary>Computes something that nobody asks the gradients of, in storage that is there, and gives all of it back.</summary>
+    public T Judge<T>(Func<T> compute)
+    {
+        if (_steps.Count > 0 || IsPaused)
+        {
+            throw new InvalidOperationException("A pass is recorded that nobody has gone back through yet: its tensors would be lost. Call Backward or Forget first.");
+        }
+
+        (IsPaused, _isJudging) = (true, true);
+        try
+        {
+            return compute();
+        }
+        finally
+        {
+            (IsPaused, _isJudging) = (false, false);
+            Forget();
+        }
+    }
+
     public Tensor Recompute(Tensor x, Func<Tensor, Tensor> block)
     {
         if (IsPaused)
@@ -116,28 +157,24 @@ internal sealed class GradientTape(bool storesBFloat16)
             return block(x); // an inner block of one that is computed again anyway
         }
 
-        int mark = _rented.Count;
         Tensor result;
         IsPaused = true;
         try
         {
-            result = block(x);
+            result = WithoutInner(x, block);
         }
         finally
         {
             IsPaused = false;
         }
 
-        _rented.RemoveAt(_rented.LastIndexOf(result));
-        ReturnFrom(mark);
-        _rented.Add(result);
-        ushort[]? kept = storesBFloat16 ? Compress(x) : null;
+        NarrowTensor? kept = storesBFloat16 ? Narrow(x) : null;
         Record(result, () =>
         {
             int step = _steps.Count;
-            if (kept is not null)
+            if (kept is { } narrow)
             {
-                Restore(x, kept, result.Rows);
+                Widen(narrow);
             }
 
             int inner = _rented.Count;
@@ -148,27 +185,68 @@ internal sealed class GradientTape(bool storesBFloat16)
         return result;
     }
 
-    /// <summary>Takes the storage of a tensor whose values are all bfloat16: nothing is lost.</summary>
-    /// <returns>The upper halves of its values; null where it is no such tensor, and is left as it is.</returns>
-    private ushort[]? Compress(Tensor x)
+    /// <summary>Computes a block of which only the result stays.</summary>
+    private Tensor WithoutInner(Tensor x, Func<Tensor, Tensor> block)
     {
-        ushort[] halves = new ushort[x.Length];
-        if (x.IsParameter || x.Length == 0 || !Kernels.BFloat16Rounding.TryNarrow(x.Span, halves))
+        int mark = _rented.Count;
+        Tensor result = block(x);
+        if (_rented.LastIndexOf(result, _rented.Count - 1, _rented.Count - mark) is var at and >= 0) // else it is x
+        {
+            _rented.RemoveAt(at);
+            ReturnFrom(mark);
+            _rented.Add(result);
+        }
+
+        return result;
+    }
+
+    /// <summary>Computes a block whose tensors are kept as bfloat16 until the pass goes back through it; no more than one block's are wide at a time.</summary>
+    private Tensor Narrowed(Tensor x, Func<Tensor, Tensor> block)
+    {
+        int mark = _rented.Count;
+        Tensor result = block(x);
+        int end = _rented.Count;
+        List<NarrowTensor> kept = [];
+        for (int i = mark; i <= end; i++)
+        {
+            Tensor tensor = i < end ? _rented[i] : x;
+            if (tensor != result && Narrow(tensor) is { } narrow)
+            {
+                kept.Add(narrow);
+            }
+        }
+
+        _steps.Add(new Step(null, () => kept.ForEach(Widen)));
+        return result;
+    }
+
+    /// <summary>Takes the storage of a tensor whose values are all bfloat16: nothing is lost.</summary>
+    /// <returns>Its values in half the storage; null where it is no such tensor, and is left as it is.</returns>
+    private NarrowTensor? Narrow(Tensor x)
+    {
+        if (x.IsParameter || x.Length == 0)
         {
             return null;
         }
 
-        Bytes += (long)halves.Length * sizeof(ushort);
+        Tensor halves = Rent(1, (x.Length + 1) / 2);
+        if (!BFloat16Rounding.TryNarrow(x.Span, MemoryMarshal.Cast<float, ushort>(halves.Span)))
+        {
+            Return(halves);
+            return null;
+        }
+
+        NarrowTensor narrow = new(x, x.Rows, x.Columns, halves);
         Return(x);
-        return halves;
+        return narrow;
     }
 
-    private void Restore(Tensor x, ushort[] halves, int rows)
+    private void Widen(NarrowTensor narrow)
     {
-        Tensor room = Rent(rows, halves.Length / rows);
-        Kernels.BFloat16Rounding.Widen(halves, room.Span);
-        x.TakeOver(room);
-        Bytes -= (long)halves.Length * sizeof(ushort);
+        Tensor room = Rent(narrow.Rows, narrow.Columns);
+        BFloat16Rounding.Widen(MemoryMarshal.Cast<float, ushort>(narrow.Halves.Span)[..room.Length], room.Span);
+        narrow.Tensor.TakeOver(room);
+        Return(narrow.Halves);
     }
 
     /// <summary>Goes back to step <paramref name="first"/>, then gives back what was rented from <paramref name="mark"/> on, but the gradient of <paramref name="input"/>.</summary>
@@ -178,6 +256,12 @@ internal sealed class GradientTape(bool storesBFloat16)
         {
             Step step = _steps[^1];
             _steps.RemoveAt(_steps.Count - 1);
+            if (step.Output is null) // no op: what the steps before it need is made ready
+            {
+                step.Backward();
+                continue;
+            }
+
             if (step.Output.Gradient is not null)
             {
                 step.Backward();
@@ -216,5 +300,8 @@ internal sealed class GradientTape(bool storesBFloat16)
         _rented.RemoveRange(mark, _rented.Count - mark);
     }
 
-    private readonly record struct Step(Tensor Output, Action Backward);
+    private readonly record struct Step(Tensor? Output, Action Backward);
+
+    /// <summary>A tensor that gave its storage away, and its values as bfloat16.</summary>
+    private readonly record struct NarrowTensor(Tensor Tensor, int Rows, int Columns, Tensor Halves);
 }

@@ -4,7 +4,8 @@ using Kidogo.Models;
 
 namespace Kidogo.Training;
 
-/// <summary>Puts every segment of a batch into a pass as a sequence of its own, so that none attends across its borders and each counts positions from 0. Padding is left out.</summary>
+/// <summary>Puts every segment of a batch into a pass as a sequence of its own, so that none attends across its borders and each counts positions from 0.
+/// Padding is left out.</summary>
 internal static class BatchSequences
 {
     /// <summary>Fills a pass.</summary>

@@ -14,13 +14,14 @@ internal static class HeldOutEvaluation
 
     /// <summary>Evaluates.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="context">The training context; it keeps nothing of the passes.</param>
+    /// <param name="context">The training context, whose storage the passes use; they keep nothing.</param>
     /// <param name="data">The data.</param>
-    /// <param name="rows">Rows of a pass.</param>
-    /// <param name="mostTokens">Targets after which no further batch is read; sources have parts of it as large as their held-out text.</param>
+    /// <param name="rows">Rows of a pass: with as many as a micro-batch of training has, the storage is of the sizes that are there.</param>
+    /// <param name="mostTokens">Targets that are asked for; sources have parts of it as large as their held-out text.</param>
     /// <param name="cancellation">Looked at before every pass.</param>
     /// <returns>Null where nothing is held out.</returns>
-    public static EvaluationRecord? Run(DecoderModel model, ComputeContext context, PreparedData data, int rows, long mostTokens, CancellationToken cancellation)
+    public static EvaluationRecord? Run(DecoderModel model, ComputeContext context, PreparedData data, int rows, long mostTokens,
+        CancellationToken cancellation)
     {
         long all = data.Sources.Sum(source => source.HeldOutPositions);
         Sums total = default;
@@ -42,23 +43,32 @@ internal static class HeldOutEvaluation
             }
         }
 
-        return total.Tokens == 0 ? null : new EvaluationRecord(total.Loss / total.Tokens, total.BitsPerByte, total.Tokens) { Sources = sources.Count > 1 ? sources : [] };
+        return total.Tokens == 0 ? null
+            : new EvaluationRecord(total.Loss / total.Tokens, total.BitsPerByte, total.Tokens) { Sources = sources.Count > 1 ? sources : [] };
     }
 
-    private static Sums Run(DecoderModel model, ComputeContext context, PreparedData data, int source, int rows, long mostTokens, CancellationToken cancellation)
+    private static Sums Run(DecoderModel model, ComputeContext context, PreparedData data, int source, int rows, long mostTokens,
+        CancellationToken cancellation)
     {
         BatchStream stream = data.OpenHeldOut(source);
-        TokenBatch batch = new(rows, data.Options.Context);
+        int length = data.Options.Context;
+        TokenBatch whole = new(rows, length);
         using SequenceBatch sequences = new();
         List<int> targets = [];
         Sums sums = default;
-        while (sums.Tokens < mostTokens && stream.Next(batch))
+        while (sums.Tokens == 0 || mostTokens - sums.Tokens >= length)
         {
+            // No more rows than may be read even if all are full: so the documents are the same for any number of rows of a pass.
+            int wanted = (int)Math.Clamp((mostTokens - sums.Tokens) / length, 1, rows);
+            TokenBatch batch = wanted == rows ? whole : new TokenBatch(wanted, length);
+            if (!stream.Next(batch))
+            {
+                break;
+            }
+
             cancellation.ThrowIfCancellationRequested();
             BatchSequences.Fill(batch, sequences, targets);
-            Tensor logits = model.Forward(context, sequences);
-            CrossEntropyResult result = CrossEntropyOp.Apply(context, logits, CollectionsMarshal.AsSpan(targets));
-            context.Forget();
+            CrossEntropyResult result = context.Judge(() => model.Loss(context, sequences, CollectionsMarshal.AsSpan(targets)));
             sums = new Sums(sums.Loss + (result.CrossEntropy * result.Targets), sums.Tokens + result.Targets, sums.Bytes + batch.TextBytes);
         }
 

@@ -2,6 +2,8 @@
 using System.Globalization;
 using Kidogo.Evaluation.Machine;
 using Kidogo.Models;
+using Kidogo.Tensors;
+using Kidogo.Tensors.Ops;
 using Kidogo.Training.Recipes;
 
 namespace Kidogo.Training;
@@ -26,13 +28,15 @@ public sealed record MemoryPlan(long WeightBytes, long GradientBytes, long Optim
     public static MemoryPlan For(DecoderConfig config, Recipe recipe)
     {
         long parameters = config.ParameterCount;
-        long hidden = config.Layers.Sum(layer => (config.HiddenSize * ((2L * layer.QuerySize) + (2L * layer.KvSize))) + ((layer.Gated ? 3L : 2L) * config.HiddenSize * layer.IntermediateSize));
+        long hidden = config.Layers.Sum(layer => (config.HiddenSize * ((2L * layer.QuerySize) + (2L * layer.KvSize)))
+            + ((layer.Gated ? 3L : 2L) * config.HiddenSize * layer.IntermediateSize));
+        long tokens = TokensOfPass(recipe);
         return new MemoryPlan(
             4 * parameters,
             4 * parameters,
             OptimizerBytesFor(recipe.Optimizer, parameters, hidden),
-            Activations(config, TokensOfPass(recipe), recipe.Precision),
-            Program);
+            Activations(config, tokens, recipe.Precision),
+            Program + Packed(config, tokens));
     }
 
     /// <summary>Estimates the training of an adapter: the model keeps its format, and has neither gradients nor an optimiser's state.</summary>
@@ -45,7 +49,7 @@ public sealed record MemoryPlan(long WeightBytes, long GradientBytes, long Optim
         4 * trained,
         OptimizerBytesFor(recipe.Optimizer, trained, trained),
         Activations(config, TokensOfPass(recipe), recipe.Precision),
-        Program);
+        Program + Packed(config, TokensOfPass(recipe)));
 
     private static long TokensOfPass(Recipe recipe) => (long)recipe.Batch.Sequences!.Value / recipe.Batch.Accumulate!.Value * recipe.Batch.Context!.Value;
 
@@ -69,28 +73,44 @@ public sealed record MemoryPlan(long WeightBytes, long GradientBytes, long Optim
         }
 
         string advice = recipe.Precision.CheckpointActivations || ActivationBytes < TotalBytes / 4
-            ? recipe.Batch.Accumulate < recipe.Batch.Sequences ? $"Raise accumulate (it is {recipe.Batch.Accumulate} of {recipe.Batch.Sequences} sequences), or take a smaller size." : "Take a smaller size or a shorter context."
+            ? recipe.Batch.Accumulate < recipe.Batch.Sequences ? $"Raise accumulate (it is {recipe.Batch.Accumulate} of {recipe.Batch.Sequences} sequences), "
+                + "or take a smaller size." : "Take a smaller size or a shorter context."
             : "Try checkpoint_activations: true, a higher accumulate, or a smaller size.";
-        return string.Create(CultureInfo.InvariantCulture, $"This needs about {TotalBytes / MiB:0} MiB of memory (weights {WeightBytes / MiB:0}, gradients {GradientBytes / MiB:0}, optimizer {OptimizerBytes / MiB:0}, activations {ActivationBytes / MiB:0}), but {memory.AvailableBytes / MiB:0} MiB are available of {memory.UsableBytes / MiB:0}. {advice}");
+        return string.Create(CultureInfo.InvariantCulture, $"This needs about {TotalBytes / MiB:0} MiB of memory (weights {WeightBytes / MiB:0}, gradients "
+            + $"{GradientBytes / MiB:0}, optimizer {OptimizerBytes / MiB:0}, activations {ActivationBytes / MiB:0}), but {memory.AvailableBytes / MiB:0} MiB "
+            + $"are available of {memory.UsableBytes / MiB:0}. {advice}");
     }
 
-    /// <summary>Float32 values that a pass keeps: what each op's backward reads, and in the peak the gradients that flow through a layer.</summary>
+    /// <summary>The largest products: of activations with weights, and of the gradients of logits with either.</summary>
+    private static long Packed(DecoderConfig config, long tokens)
+    {
+        long widest = config.Layers.Max(layer => Math.Max(config.HiddenSize, Math.Max(layer.QuerySize, layer.IntermediateSize)));
+        long matrix = config.HiddenSize * Math.Max(widest, config.VocabSize);
+        return ComputeContext.PackedBytes(Math.Max(tokens, config.VocabSize), Math.Max(tokens * widest, matrix));
+    }
+
+    /// <summary>What a pass keeps for its gradients, and what lies beside that where it takes most: in the last block, when the way back begins.</summary>
     internal static long Activations(DecoderConfig config, long tokens, PrecisionRecipe precision)
     {
         long hidden = config.HiddenSize;
-        long kept = 0;
-        long widest = 0;
+        long kept = 0; // values for each token
+        long wide = 0; // the same of one block that is there in float32, and its gradients
+        long keys = 0;
         foreach (LayerConfig layer in config.Layers)
         {
             // norm, queries, keys, values, their rotations, heads, projection, sum, norm, gate, up, activation and product, projection, sum
-            long values = (6 * hidden) + (3L * layer.QuerySize) + (3L * layer.KvSize) + ((layer.Gated ? 3L : 2L) * layer.IntermediateSize);
+            long inner = (layer.Gated ? 3L : 2L) * layer.IntermediateSize;
+            long values = ((config.PostNorms ? 8 : 6) * hidden) + (3L * layer.QuerySize) + (3L * layer.KvSize) + inner;
+            values += layer.QkNorm == QkNorm.None ? 0 : layer.QuerySize + layer.KvSize;
             kept += precision.CheckpointActivations ? hidden : values;
-            widest = Math.Max(widest, values + (2L * layer.IntermediateSize));
+            wide = Math.Max(wide, precision.CheckpointActivations || precision.IsBFloat16 ? values + inner : inner); // gradients of the feed-forward
+            keys = Math.Max(keys, layer.KvSize);
         }
 
-        long logits = config.VocabSize;
-        long peak = Math.Max(logits + (2 * hidden), precision.CheckpointActivations ? 2 * widest : widest);
-        int bytes = precision is { IsBFloat16: true, CheckpointActivations: true } ? sizeof(ushort) : sizeof(float); // values are rounded where they lie; only what is kept for recomputing is packed
-        return (bytes * tokens * kept) + (sizeof(float) * tokens * peak);
+        const int AroundBlocks = 3; // the embedding, the last norm, its gradient
+        const int PackedKeys = 4; // keys and values in the two orders that attention reads them in
+        int bytes = precision.IsBFloat16 ? sizeof(ushort) : sizeof(float);
+        long ofToken = (bytes * kept) + (sizeof(float) * (wide + (AroundBlocks * hidden) + (PackedKeys * keys)));
+        return (tokens * ofToken) + HeadLossOp.LogitBytes(tokens, config.VocabSize, config.LogitSoftcap != 0);
     }
 }

@@ -3,13 +3,10 @@ using System.Globalization;
 using System.Text;
 using Kidogo.Data;
 using Kidogo.Models;
-using Kidogo.Models.Adapters;
 using Kidogo.Models.Export;
-using Kidogo.Models.Passports;
 using Kidogo.Text.ChatTemplates;
 using Kidogo.Text.Tokenizers;
 using Kidogo.Text.Tokenizers.Training;
-using Kidogo.Training.Checkpoints;
 using Kidogo.Training.Recipes;
 
 namespace Kidogo.Training;
@@ -19,19 +16,25 @@ internal static class ModelWords
 {
     private const long MaxFileBytes = 256 << 20;
     private const int RandomVocabulary = 8192;
-    private static readonly string[] s_notWords = ["config.json", TrainingState.FileName, "model.safetensors.index.json", "metadata.gguf", PeftFolder.ConfigName, Passport.FileName, RunStarter.RunName];
 
-    /// <summary>The files about text in a model's folder.</summary>
+    // By name, since the folder of a run has files of its own beside them. What is said of a model in README.md is not said of one that was trained further.
+    private static readonly string[] s_words =
+    [
+        "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model",
+        "chat_template.jinja", "chat_template.json", "generation_config.json", "preprocessor_config.json", "processor_config.json",
+        "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE",
+    ];
+
+    /// <summary>The files in a model's folder that go with its text, and its licence.</summary>
     public static Dictionary<string, ReadOnlyMemory<byte>> OfFolder(string folder)
     {
         Dictionary<string, ReadOnlyMemory<byte>> files = new(StringComparer.Ordinal);
-        foreach (string path in Directory.EnumerateFiles(folder).Order(StringComparer.Ordinal))
+        foreach (string name in s_words)
         {
-            string name = Path.GetFileName(path);
-            bool isWords = Path.GetExtension(name) is ".json" or ".jinja" or ".txt" && !name.StartsWith('.') && !s_notWords.Contains(name);
-            if (isWords && new FileInfo(path).Length <= MaxFileBytes)
+            FileInfo file = new(Path.Combine(folder, name));
+            if (file.Exists && file.Length <= MaxFileBytes)
             {
-                files.Add(name, File.ReadAllBytes(path));
+                files.Add(name, File.ReadAllBytes(file.FullName));
             }
         }
 
@@ -44,14 +47,16 @@ internal static class ModelWords
     /// <param name="parameters">Parameters that the model shall have.</param>
     /// <param name="observer">Told what is going on.</param>
     /// <param name="cancellation">Ends it.</param>
-    public static Dictionary<string, ReadOnlyMemory<byte>> Find(Recipe recipe, long textBytes, long parameters, TrainingObserver observer, CancellationToken cancellation)
+    public static Dictionary<string, ReadOnlyMemory<byte>> Find(
+        Recipe recipe, long textBytes, long parameters, TrainingObserver observer, CancellationToken cancellation)
     {
         Dictionary<string, ReadOnlyMemory<byte>> files = FindTokenizer(recipe, textBytes, parameters, observer, cancellation);
         Template(files, recipe);
         return files;
     }
 
-    private static Dictionary<string, ReadOnlyMemory<byte>> FindTokenizer(Recipe recipe, long textBytes, long parameters, TrainingObserver observer, CancellationToken cancellation)
+    private static Dictionary<string, ReadOnlyMemory<byte>> FindTokenizer(
+        Recipe recipe, long textBytes, long parameters, TrainingObserver observer, CancellationToken cancellation)
     {
         TokenizerRecipe tokenizer = recipe.Tokenizer ?? new TokenizerRecipe();
         if (tokenizer.Path is { } path)
@@ -94,14 +99,16 @@ internal static class ModelWords
 
         if (recipe.Tokenizer is { Path: null })
         {
-            throw new RecipeException($"from and tokenizer contradict each other: the weights of {recipe.Model.From} belong to a vocabulary, so none is trained. Name the folder, file or model that has its tokenizer.");
+            throw new RecipeException($"from and tokenizer contradict each other: the weights of {recipe.Model.From} belong to a vocabulary, so none is "
+                + "trained. Name the folder, file or model that has its tokenizer.");
         }
 
         if (!hasTokenizer)
         {
             Dictionary<string, ReadOnlyMemory<byte>> added = recipe.Tokenizer?.Path is { } path ? Named(path, observer)
                 : recipe.IsRandom ? new Dictionary<string, ReadOnlyMemory<byte>> { ["tokenizer.json"] = Placeholder(vocabulary) }
-                : throw new RecipeException($"{recipe.Model.From} has no tokenizer, so texts cannot be made into tokens. Name the folder, file or model that has it: --tokenizer PATH.");
+                : throw new RecipeException($"{recipe.Model.From} has no tokenizer, so texts cannot be made into tokens. Name the folder, file or model that "
+                    + "has it: --tokenizer PATH.");
             foreach ((string name, ReadOnlyMemory<byte> file) in added)
             {
                 words.TryAdd(name, file);
@@ -111,7 +118,8 @@ internal static class ModelWords
         int entries = Read(words).VocabularySize;
         if (entries > vocabulary)
         {
-            throw new RecipeException($"The tokenizer has {entries} entries, but {recipe.Model.From} was made for {vocabulary}. It is that of another model: name its own.");
+            throw new RecipeException($"The tokenizer has {entries} entries, but {recipe.Model.From} was made for {vocabulary}. It is that of another model: "
+                + "name its own.");
         }
 
         Template(words, recipe);
@@ -129,8 +137,10 @@ internal static class ModelWords
         {
             bool isFile = File.Exists(given) && new FileInfo(given).Length <= ChatTemplateLimits.MaxTemplateBytes;
             ChatTemplate? template = isFile ? ChatTemplate.Parse(File.ReadAllText(given)) : ChatTemplate.BuiltIn(given);
+            string nearest = NearestName.Likely(given, ChatTemplate.BuiltInNames) is { } likely ? $" The nearest is {likely}." : "";
             files[TrainedTokenizer.ChatTemplateFile] = Encoding.UTF8.GetBytes(template?.Source ?? throw new RecipeException(
-                $"chat_template: there is no chat template {given}, neither as a file nor by name.{(NearestName.Likely(given, ChatTemplate.BuiltInNames) is { } nearest ? $" The nearest is {nearest}." : "")} Names: {string.Join(", ", ChatTemplate.BuiltInNames)}."));
+                $"chat_template: there is no chat template {given}, neither as a file nor by name.{nearest} Names: "
+                + $"{string.Join(", ", ChatTemplate.BuiltInNames)}."));
         }
         catch (ChatTemplateException failure)
         {
@@ -173,10 +183,12 @@ internal static class ModelWords
         return words.Where(file => !file.Key.Contains('/')).ToDictionary(StringComparer.Ordinal);
     }
 
-    private static TrainedTokenizer Train(Recipe recipe, TokenizerRecipe tokenizer, long textBytes, long parameters, TrainingObserver observer, CancellationToken cancellation)
+    private static TrainedTokenizer Train(Recipe recipe, TokenizerRecipe tokenizer, long textBytes, long parameters, TrainingObserver observer,
+        CancellationToken cancellation)
     {
         const int Least = 300;
-        TokenizerKind kind = TokenizerTrainer.KindOf(tokenizer.Kind) ?? throw new RecipeException($"tokenizer.kind is {tokenizer.Kind}; it has to be bpe or unigram.");
+        TokenizerKind kind = TokenizerTrainer.KindOf(tokenizer.Kind) ?? throw new RecipeException($"tokenizer.kind is {tokenizer.Kind}; it has to be bpe or "
+            + "unigram.");
         for (int vocabulary = tokenizer.Vocabulary ?? RecipeDefaults.VocabularyFor(textBytes, parameters); ; vocabulary = Math.Max(Least, vocabulary / 2))
         {
             TokenizerTrainingOptions options = new()
@@ -188,11 +200,14 @@ internal static class ModelWords
             };
             try
             {
-                TokenizerOfSources made = TokenizerFromSources.Train(recipe.Data.Sources, kind, options, measure: true, observer.TokenizerProgress, cancellation);
-                observer.Say(string.Create(CultureInfo.InvariantCulture, $"trained a {tokenizer.Kind} tokenizer of {made.Trained.VocabularySize} entries on {made.Trained.Report.Bytes} bytes of text: {made.Total.BytesPerToken:0.00} bytes a token"));
+                TokenizerOfSources made = TokenizerFromSources.Train(recipe.Data.Sources, kind, options, measure: true, observer.TokenizerProgress,
+                    cancellation);
+                observer.Say(string.Create(CultureInfo.InvariantCulture, $"trained a {tokenizer.Kind} tokenizer of {made.Trained.VocabularySize} entries on "
+                    + $"{made.Trained.Report.Bytes} bytes of text: {made.Total.BytesPerToken:0.00} bytes a token"));
                 foreach (Fertility file in made.Files)
                 {
-                    observer.Say(string.Create(CultureInfo.InvariantCulture, $"  {file.Name}: {file.BytesPerToken:0.00} bytes a token, {file.TokensPerWord:0.00} tokens a word"));
+                    observer.Say(string.Create(CultureInfo.InvariantCulture, $"  {file.Name}: {file.BytesPerToken:0.00} bytes a token, "
+                        + $"{file.TokensPerWord:0.00} tokens a word"));
                 }
 
                 if (made.InvalidBytes > 0)

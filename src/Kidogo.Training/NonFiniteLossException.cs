@@ -23,7 +23,8 @@ public sealed class NonFiniteLossException : Exception
     {
     }
 
-    /// <summary>Finds where it came from: the first weights that are not finite, else the first layer whose output is not, else the gradient nearest the loss, which the backward pass met first.</summary>
+    /// <summary>Finds where it came from: the first weights that are not finite, else the first layer whose output is not, else the gradient nearest the loss,
+    /// which the backward pass met first.</summary>
     /// <param name="outcome">What the step measured.</param>
     /// <param name="parameters">All that is trained, in the order of computation.</param>
     /// <param name="findOutput">Computes the pass again and names the first layer whose output is not finite; null where all are.</param>

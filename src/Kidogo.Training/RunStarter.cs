@@ -1,11 +1,13 @@
 // From a recipe to the checkpoint of step 0: tokenizer, first weights, and a refusal where it would not fit. Makes no step.
 using System.Globalization;
+using Kidogo.Data;
 using Kidogo.Evaluation.Machine;
 using Kidogo.Models;
 using Kidogo.Models.Adapters;
 using Kidogo.Models.Export;
 using Kidogo.Models.Families;
 using Kidogo.Models.Files;
+using Kidogo.Models.Passports;
 using Kidogo.Tensors;
 using Kidogo.Text.Tokenizers;
 using Kidogo.Training.Adapters;
@@ -36,9 +38,10 @@ public static class RunStarter
             throw new TrainingFailedException($"{output} is a file, where a folder was expected. Give another --out.");
         }
 
-        if (File.Exists(Path.Combine(output, RunName)) || new CheckpointFolder(output).Steps().Count > 0 || File.Exists(Path.Combine(output, CheckpointWriter.WeightsName)) || PeftFolder.IsOne(output))
+        if (IsBegun(output) || File.Exists(Path.Combine(output, CheckpointWriter.WeightsName)) || PeftFolder.IsOne(output))
         {
-            throw new TrainingFailedException($"{output} holds a model or a run already. To go on with the run: kidogo train --resume {recipe.Output.Folder}. To begin another: give another --out, or remove the folder.");
+            throw new TrainingFailedException($"{output} holds a model or a run already. To go on with the run: kidogo train --resume "
+                + $"{recipe.Output.Folder}. To begin another: give another --out, or remove the folder.");
         }
 
         RefuseForeign(output, recipe);
@@ -51,9 +54,15 @@ public static class RunStarter
         }
         catch when (new CheckpointFolder(output).Steps().Count == 0)
         {
+            // Nothing was begun: the same command may be given again.
             DeleteConverted(output);
+            File.Delete(Path.Combine(output, RunName));
+            string checkpoints = new CheckpointFolder(output).Path;
+            if (Directory.Exists(checkpoints) && !Directory.EnumerateFileSystemEntries(checkpoints).Any())
+            {
+                Directory.Delete(checkpoints);
+            }
 
-            File.Delete(Path.Combine(output, RunName)); // nothing was begun: the same command may be given again
             if (!Directory.EnumerateFileSystemEntries(output).Any())
             {
                 Directory.Delete(output);
@@ -63,25 +72,33 @@ public static class RunStarter
         }
     }
 
+    /// <summary>Whether a folder holds a run that can be gone on with.</summary>
+    public static bool IsBegun(string output) => File.Exists(Path.Combine(output, RunName)) || new CheckpointFolder(output).Steps().Count > 0;
+
     /// <summary>Refuses folders whose files would be written over, or read as texts.</summary>
     private static void RefuseForeign(string output, Recipe recipe)
     {
-        string[] written = ["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja", "model.safetensors.index.json", TrainingLog.FileName, Trainer.CurveName, "checkpoints"];
-        if (written.FirstOrDefault(name => Path.Exists(Path.Combine(output, name))) is { } there && new DirectoryInfo(Path.Combine(output, there)) is { } found && (!found.Exists || found.EnumerateFileSystemInfos().Any()))
+        string[] written = ["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja",
+            "model.safetensors.index.json", Passport.FileName, CheckpointWriter.GgufAdapterName, TrainingLog.FileName, Trainer.CurveName, "checkpoints"];
+        if (written.FirstOrDefault(name => Path.Exists(Path.Combine(output, name))) is { } there && new DirectoryInfo(Path.Combine(output, there)) is { } found
+            && (!found.Exists || found.EnumerateFileSystemInfos().Any()))
         {
             throw new TrainingFailedException($"{output} is something else already: it has {there}, which would be written over. Give another --out.");
         }
 
-        foreach (string source in recipe.Data.Sources.Where(source => Directory.Exists(source.Path)).Select(source => Path.TrimEndingDirectorySeparator(Path.GetFullPath(source.Path))))
+        foreach (string source in recipe.Data.Sources.Where(source => Directory.Exists(source.Path))
+            .Select(source => Path.TrimEndingDirectorySeparator(Path.GetFullPath(source.Path))))
         {
             if ((output + Path.DirectorySeparatorChar).StartsWith(source + Path.DirectorySeparatorChar, StringComparison.Ordinal))
             {
-                throw new TrainingFailedException($"{output} lies in {source}, whose files are the data: what is written there would be read as texts. Give an --out beside it.");
+                throw new TrainingFailedException($"{output} lies in {source}, whose files are the data: what is written there would be read as texts. Give "
+                    + "an --out beside it.");
             }
         }
     }
 
-    /// <summary>Takes back a run that made no step, since its data or its plan turned out to be impossible: the same command may be given again. Tokenised texts stay.</summary>
+    /// <summary>Takes back a run that made no step, since its data or its plan turned out to be impossible: the same command may be given again. Tokenised
+    /// texts stay.</summary>
     /// <param name="output">OUT.</param>
     public static void TakeBack(string output)
     {
@@ -113,7 +130,8 @@ public static class RunStarter
         Recipe resolved = SmallEnough(recipe, RecipeDefaults.Resolve(recipe, first.Config.ParameterCount, first.ModelContext), first.Config.VocabSize);
         if (first.ModelContext > 0 && resolved.Batch.Context > first.ModelContext)
         {
-            throw new RecipeException($"context: {resolved.Batch.Context} is more than the {first.ModelContext} positions that {recipe.Model.From} was made for. Take a shorter context.");
+            throw new RecipeException($"context: {resolved.Batch.Context} is more than the {first.ModelContext} positions that {recipe.Model.From} was made "
+                + "for. Take a shorter context.");
         }
 
         DecoderConfig config = first.ModelContext > 0 ? first.Config : first.Config with { ContextLength = resolved.Batch.Context!.Value };
@@ -125,7 +143,8 @@ public static class RunStarter
         cancellation.ThrowIfCancellationRequested();
         using DecoderModel model = first.Make(config, resolved);
         TrainingState state = new() { Step = 0, Tokens = 0, Recipe = resolved };
-        CheckpointWriter.Write(new CheckpointFolder(resolved.Output.Folder), state, model.Config, ModelParameters.Of(model), first.Surroundings with { Passport = TrainingPassport.Begin(resolved, first.From) }, null);
+        ModelSurroundings surroundings = first.Surroundings with { Passport = TrainingPassport.Begin(resolved, first.From) };
+        CheckpointWriter.Write(new CheckpointFolder(resolved.Output.Folder), state, model.Config, ModelParameters.Of(model), surroundings, null);
         DeleteConverted(resolved.Output.Folder);
     }
 
@@ -168,13 +187,16 @@ public static class RunStarter
     {
         long bytes = recipe.IsRandom ? 0 : DataSize.TextBytes(recipe.Data.Sources);
         long size = recipe.Model.Size ?? (recipe.IsRandom ? 10_000_000 : RecipeDefaults.SizeFor(bytes));
-        Dictionary<string, ReadOnlyMemory<byte>> words = ModelWords.Find(recipe, bytes, recipe.Model.Shape is { } given ? given.ToConfig(4096, 1).ParameterCount : size, observer, cancellation);
+        long expected = recipe.Model.Shape is { } given ? given.ToConfig(4096, 1).ParameterCount : size;
+        Dictionary<string, ReadOnlyMemory<byte>> words = ModelWords.Find(recipe, bytes, expected, observer, cancellation);
         Tokenizer tokenizer = ModelWords.Read(words);
         ModelShape shape = recipe.Model.Shape ?? ShapeRule.Find(size, tokenizer.VocabularySize) ?? throw new RecipeException(string.Create(
             CultureInfo.InvariantCulture,
-            $"size: {size} is too small for a vocabulary of {tokenizer.VocabularySize}: the embedding alone would take most of it. Take a larger size, or a smaller tokenizer.vocabulary."));
+            $"size: {size} is too small for a vocabulary of {tokenizer.VocabularySize}: the embedding alone would take most of it. Take a larger size, or a "
+                + $"smaller tokenizer.vocabulary."));
         int context = recipe.Batch.Context ?? RecipeDefaults.ContextFor(shape.ToConfig(tokenizer.VocabularySize, 1).ParameterCount, 0);
-        return new FirstModel(shape.ToConfig(tokenizer.VocabularySize, context), 0, Surroundings(new Llama(), words, null), (config, resolved) => RandomModel.Create(config, resolved.Output.Seed), null);
+        return new FirstModel(shape.ToConfig(tokenizer.VocabularySize, context), 0, Surroundings(new Llama(), words, null),
+            (config, resolved) => RandomModel.Create(config, resolved.Output.Seed), null);
     }
 
     private static FirstModel GoOn(Recipe recipe, string from, TrainingObserver observer)
@@ -187,7 +209,8 @@ public static class RunStarter
             (Dictionary<string, ReadOnlyMemory<byte>> words, ReadOnlyMemory<byte>? earlier) = WordsOf(header);
             ModelWords.Complete(words, recipe, header.Config.VocabSize, observer);
             observer.Say($"going on from {located}: {header.Architecture}, {header.Config.ParameterCount} parameters");
-            return new FirstModel(header.Config, header.Config.ContextLength, Surroundings(header.Family, words, earlier), (_, resolved) => Decode(path, resolved), header) { From = located };
+            return new FirstModel(header.Config, header.Config.ContextLength, Surroundings(header.Family, words, earlier),
+                (_, resolved) => Decode(path, resolved), header) { From = located };
         }
         catch
         {
@@ -196,7 +219,8 @@ public static class RunStarter
         }
     }
 
-    /// <summary>A folder with the model in float32: its own, or one that a GGUF file is converted to. So every checkpoint says the same, bit for bit, as what is in memory.</summary>
+    /// <summary>A folder with the model in float32: its own, or one that a GGUF file is converted to. So every checkpoint says the same, bit for bit, as what
+    /// is in memory.</summary>
     private static string AsFolder(string path, string output, TrainingObserver observer)
     {
         if (Directory.Exists(path))
@@ -208,7 +232,8 @@ public static class RunStarter
         using ModelHeader header = ModelHeader.Open(path);
         if (header.WeightBytes < 2 * header.Config.ParameterCount)
         {
-            observer.Say($"{path} is quantised ({header.WeightBytes * 8.0 / header.Config.ParameterCount:0.0} bits a weight): its weights are decoded to float32 and trained so, and float32 is what is written");
+            observer.Say($"{path} is quantised ({header.WeightBytes * 8.0 / header.Config.ParameterCount:0.0} bits a weight): its weights are decoded to "
+                + "float32 and trained so, and float32 is what is written");
         }
 
         DeleteConverted(output); // of a process that was killed
@@ -249,7 +274,8 @@ public static class RunStarter
     /// <param name="Surroundings">Its other files.</param>
     /// <param name="Make">Brings it into memory.</param>
     /// <param name="Header">The model gone on from; null for a new one.</param>
-    private sealed record FirstModel(DecoderConfig Config, int ModelContext, ModelSurroundings Surroundings, Func<DecoderConfig, Recipe, DecoderModel> Make, ModelHeader? Header) : IDisposable
+    private sealed record FirstModel(DecoderConfig Config, int ModelContext, ModelSurroundings Surroundings, Func<DecoderConfig, Recipe, DecoderModel> Make,
+        ModelHeader? Header) : IDisposable
     {
         /// <summary>Where the model gone on from lies; null for a new one.</summary>
         public string? From { get; init; }

@@ -22,7 +22,8 @@ internal static class TextSampler
         int length = Math.Min(model.Config.ContextLength, prompt.Length + MaxTokens);
         using CachedSequence sequence = new(model, length, KvFormat.F32);
         using TextGenerator generator = new(model, tokenizer, context);
-        AnswerOptions options = new() { Generation = new GenerationOptions { MaxTokens = length - prompt.Length, Sampling = new SamplerOptions { Seed = seed } } };
+        GenerationOptions generation = new() { MaxTokens = length - prompt.Length, Sampling = new SamplerOptions { Seed = seed } };
+        AnswerOptions options = new() { Generation = generation };
         return string.Concat(generator.Generate(sequence, prompt, options, out _).Select(piece => piece.Text));
     }
 

@@ -22,7 +22,6 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
     public const string CurveName = "loss.svg";
 
     private const double SecondsBetweenCheckpoints = 15 * 60;
-    private const int EvalPassTokens = 1024; // logits are whole when nothing is learned from them
     private const int LeastSteps = 10; // between two evaluations, where the recipe does not say
     private int[] _prompt = [];
 
@@ -40,7 +39,10 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
             bool isDone = record.Step == run.Plan.Steps;
             if (IsDue(record.Step, EvalEvery) || (isDone && EvalEvery > 0))
             {
-                record = record with { Evaluation = HeldOutEvaluation.Run(run.Model, run.Context, run.Data, Math.Max(1, EvalPassTokens / run.Data.Options.Context), run.Recipe.Output.EvalTokens, CancellationToken.None) };
+                record = record with
+                {
+                    Evaluation = HeldOutEvaluation.Run(run.Model, run.Context, run.Data, run.Batches[0].Rows, run.Recipe.Output.EvalTokens, default),
+                };
             }
 
             log.Append(record);
@@ -94,13 +96,23 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
         }
         catch (NonFiniteLossException failure)
         {
-            throw new TrainingFailedException($"Step {step + 1}: {failure.Message}. The weights before it are kept: the last good checkpoint is {run.Checkpoints.Of(run.Checkpoints.Steps()[^1])}. Try a lower learning_rate, a longer warmup or a lower clip.", failure);
+            // A checkpoint of these very weights would meet the same loss again.
+            long last = run.Checkpoints.Steps().LastOrDefault(made => made < step, -1);
+            string good = last >= 0
+                ? $"the last good checkpoint is {run.Checkpoints.Of(last)}"
+                : "there is no checkpoint from before them";
+            string other = last > 0 && run.Recipe.Adapter is null ? $", or from that checkpoint (--from {run.Checkpoints.Of(last)} --out ANOTHER)" : "";
+            throw new TrainingFailedException(
+                $"Step {step + 1}: {failure.Message}. No weight was changed by it; {good}. Begin again with a lower learning_rate, a longer warmup or "
+                + $"a lower clip{other}.",
+                failure);
         }
 
         long tokens = run.Batches.Sum(batch => (long)batch.Filled);
         run.Advance(run.State with { Step = step + 1, Tokens = run.State.Tokens + tokens, Position = run.Stream.Position });
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        return new StepRecord(step + 1, outcome.Loss, run.Recipe.Optimizer.LearningRate!.Value * factor, outcome.GradientNorm, run.State.Tokens, tokens / seconds)
+        return new StepRecord(step + 1, outcome.Loss, run.Recipe.Optimizer.LearningRate!.Value * factor, outcome.GradientNorm, run.State.Tokens,
+            tokens / seconds)
         {
             TrainableParameters = run.Recipe.Adapter is null ? null : run.Plan.TrainableParameters,
             LabelLoss = outcome.TeacherLoss is null ? null : outcome.CrossEntropy,
@@ -121,7 +133,8 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
 
     private void Save()
     {
-        string folder = CheckpointWriter.Write(run.Checkpoints, run.State with { Files = [] }, run.Model.Config, run.Parameters, run.Surroundings, run.Optimizer);
+        string folder = CheckpointWriter.Write(run.Checkpoints, run.State with { Files = [] }, run.Model.Config, run.Parameters, run.Surroundings,
+            run.Optimizer);
         run.Checkpoints.Rotate(run.Recipe.Output.Keep);
         observer.Saved(run.State.Step, folder);
     }
@@ -129,7 +142,9 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
     private TrainingResult Finish()
     {
         IReadOnlyList<StepRecord> records = TrainingLog.Read(run.Output);
-        Passport passport = TrainingPassport.With(TrainingPassport.At(run.Surroundings.Passport!, run.Recipe, run.State.Step, run.State.Tokens), records);
+        Passport? passport = run.Surroundings.Passport is { } begun
+            ? TrainingPassport.With(TrainingPassport.At(begun, run.Recipe, run.State.Step, run.State.Tokens), records)
+            : null;
         CheckpointWriter.WriteFinished(run.Output, run.Model.Config, run.Parameters, run.Surroundings with { Passport = passport });
         NewFile.Write(Path.Combine(run.Output, CurveName), Encoding.UTF8.GetBytes(LossCurve.Svg(records)));
         return new TrainingResult(run.Output, records);

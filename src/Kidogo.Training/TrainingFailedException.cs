@@ -1,7 +1,8 @@
 // A run that cannot begin or go on. Knows no command line.
 namespace Kidogo.Training;
 
-/// <summary>A run cannot begin or go on: it does not fit, its folder is taken, its checkpoint is damaged or of another model, or its loss is no number.</summary>
+/// <summary>A run cannot begin or go on: it does not fit, its folder is taken, its checkpoint is damaged or of another model, or its loss is no
+/// number.</summary>
 public sealed class TrainingFailedException : Exception
 {
     /// <summary>Says what happened, what was expected and what to do.</summary>

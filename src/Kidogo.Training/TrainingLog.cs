@@ -48,12 +48,15 @@ public sealed class TrainingLog : IDisposable
             }
 
             using JsonDocument json = JsonDocument.Parse(line);
-            double Number(string name) => json.RootElement.TryGetProperty(name, out JsonElement value) && value.TryGetDouble(out double number) ? number : double.NaN;
+            double Number(string name) => json.RootElement.TryGetProperty(name, out JsonElement value) && value.TryGetDouble(out double number) ? number
+                : double.NaN;
             double evalLoss = Number("eval_loss");
-            records.Add(new StepRecord((long)Number("step"), Number("loss"), Number("learning_rate"), Number("gradient_norm"), (long)Number("tokens"), Number("tokens_per_second"),
+            records.Add(new StepRecord((long)Number("step"), Number("loss"), Number("learning_rate"), Number("gradient_norm"), (long)Number("tokens"),
+                Number("tokens_per_second"),
                 double.IsNaN(evalLoss) ? null : new EvaluationRecord(evalLoss, Number("eval_bits_per_byte"), 0) { Sources = Sources(json.RootElement) })
             {
-                TrainableParameters = json.RootElement.TryGetProperty("trainable_parameters", out JsonElement trainable) && trainable.TryGetInt64(out long count) ? count : null,
+                TrainableParameters = json.RootElement.TryGetProperty("trainable_parameters", out JsonElement trainable)
+                    && trainable.TryGetInt64(out long count) ? count : null,
                 LabelLoss = double.IsNaN(Number("label_loss")) ? null : Number("label_loss"),
                 TeacherLoss = double.IsNaN(Number("teacher_loss")) ? null : Number("teacher_loss"),
             });
@@ -144,11 +147,13 @@ public sealed class TrainingLog : IDisposable
     private static List<SourceEvaluation> Sources(JsonElement line)
     {
         List<SourceEvaluation> sources = [];
-        foreach (JsonElement source in line.TryGetProperty("eval_sources", out JsonElement all) && all.ValueKind == JsonValueKind.Array ? all.EnumerateArray() : default)
+        foreach (JsonElement source in line.TryGetProperty("eval_sources", out JsonElement all) && all.ValueKind == JsonValueKind.Array ? all.EnumerateArray()
+            : default)
         {
             if (source.ValueKind == JsonValueKind.Object && source.TryGetProperty("path", out JsonElement path) && path.ValueKind == JsonValueKind.String)
             {
-                double Of(string name) => source.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.Number ? value.GetDouble() : double.NaN;
+                double Of(string name) => source.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.Number ? value.GetDouble()
+                    : double.NaN;
                 sources.Add(new SourceEvaluation(path.GetString()!, Of("loss"), Of("bits_per_byte"), 0));
             }
         }
@@ -161,7 +166,8 @@ public sealed class TrainingLog : IDisposable
         try
         {
             using JsonDocument json = JsonDocument.Parse(line);
-            return json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("step", out JsonElement step) && step.TryGetInt64(out long value) ? value : null;
+            return json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("step", out JsonElement step)
+                && step.TryGetInt64(out long value) ? value : null;
         }
         catch (JsonException)
         {

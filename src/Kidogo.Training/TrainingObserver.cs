@@ -47,7 +47,8 @@ public class TrainingObserver
 
     internal IProgress<DataProgress> DataProgress => new Relay<DataProgress>(value => Preparing("tokenising", "bytes", value.BytesDone, value.BytesTotal));
 
-    internal IProgress<TokenizerStageProgress> TokenizerProgress => new Relay<TokenizerStageProgress>(value => Preparing("training the tokenizer", value.Stage switch
+    internal IProgress<TokenizerStageProgress> TokenizerProgress =>
+        new Relay<TokenizerStageProgress>(value => Preparing("training the tokenizer", value.Stage switch
     {
         TokenizerStage.Merging => "entries",
         TokenizerStage.Pruning => "rounds",

@@ -12,7 +12,8 @@ namespace Kidogo.Training;
 /// <param name="FirstStep">Steps that were made before.</param>
 /// <param name="SecondsPerStep">Measured with a step or two that change nothing; 0 where it was not.</param>
 /// <param name="TrainingTokens">Tokens of the texts that are trained on; 0 for random ids.</param>
-public sealed record TrainingPlan(DecoderConfig Config, Recipe Recipe, MemoryPlan Memory, long Steps, long FirstStep, double SecondsPerStep, long TrainingTokens)
+public sealed record TrainingPlan(DecoderConfig Config, Recipe Recipe, MemoryPlan Memory, long Steps, long FirstStep, double SecondsPerStep,
+    long TrainingTokens)
 {
     /// <summary>Weights that are trained: all, or those of the adapter.</summary>
     public long TrainableParameters { get; init; } = Config.ParameterCount;
@@ -26,7 +27,8 @@ public sealed record TrainingPlan(DecoderConfig Config, Recipe Recipe, MemoryPla
     /// <summary>Time that the steps left will take.</summary>
     public TimeSpan Expected => TimeSpan.FromSeconds(Math.Min(SecondsPerStep * (Steps - FirstStep), 1e9));
 
-    /// <summary>Floating-point operations for each token, counted as is usual for training: 6 a parameter, and 12 · layers · hidden · context for attention.</summary>
+    /// <summary>Floating-point operations for each token, counted as is usual for training: 6 a parameter, and 12 · layers · hidden · context for
+    /// attention.</summary>
     public double FlopsPerToken => (6.0 * Parameters) + (12.0 * Config.NumLayers * Config.HiddenSize * Recipe.Batch.Context!.Value);
 }
 
@@ -38,7 +40,8 @@ public sealed record TrainingPlan(DecoderConfig Config, Recipe Recipe, MemoryPla
 /// <param name="Tokens">Tokens read so far.</param>
 /// <param name="TokensPerSecond">Of this step alone.</param>
 /// <param name="Evaluation">What the held-out text gave after the step; null where it was not asked.</param>
-public sealed record StepRecord(long Step, double Loss, double LearningRate, double GradientNorm, long Tokens, double TokensPerSecond, EvaluationRecord? Evaluation = null)
+public sealed record StepRecord(long Step, double Loss, double LearningRate, double GradientNorm, long Tokens, double TokensPerSecond,
+    EvaluationRecord? Evaluation = null)
 {
     /// <summary>Weights that are trained, where these are an adapter's; null where they are the model's.</summary>
     public long? TrainableParameters { get; init; }

@@ -1,5 +1,6 @@
 // A run that was begun, with all its parts in memory, at the step of a checkpoint. Makes no step itself.
 using System.Diagnostics;
+using System.Globalization;
 using Kidogo.Data;
 using Kidogo.Evaluation.Machine;
 using Kidogo.Models;
@@ -84,6 +85,7 @@ public sealed class TrainingRun : IDisposable
         try
         {
             run.Lock();
+            run.Clean();
             run.Load(isCheckpoint ? full : run.LastCheckpoint(observer, cancellation), threads, observer, cancellation);
             return run;
         }
@@ -116,13 +118,34 @@ public sealed class TrainingRun : IDisposable
         }
         catch (IOException failure)
         {
-            throw new TrainingFailedException($"Another kidogo trains in {Output}: two would spoil each other's checkpoints. Wait for it, or stop it.", failure);
+            throw new TrainingFailedException($"Another kidogo trains in {Output}: two would spoil each other's checkpoints. Wait for it, or stop it.",
+                failure);
+        }
+    }
+
+    /// <summary>Removes what processes that were killed left half written, here and beside OUT, where the finished model is put together.</summary>
+    private void Clean()
+    {
+        Checkpoints.Clean();
+        foreach (string file in Directory.EnumerateFiles(Output, ".*.tmp"))
+        {
+            File.Delete(file);
+        }
+
+        string beside = Path.GetDirectoryName(Output) ?? Output;
+        EnumerationOptions readable = new() { AttributesToSkip = 0, IgnoreInaccessible = true };
+        foreach (string folder in Directory.EnumerateDirectories(beside, $".{Path.GetFileName(Output)}.*.tmp", readable))
+        {
+            // The number of a process.
+            if (int.TryParse(Path.GetFileNameWithoutExtension(folder).Split('.')[^1], NumberStyles.None, CultureInfo.InvariantCulture, out _))
+            {
+                Directory.Delete(folder, recursive: true);
+            }
         }
     }
 
     private string LastCheckpoint(TrainingObserver observer, CancellationToken cancellation)
     {
-        Checkpoints.Clean();
         if (Checkpoints.Steps().Count == 0)
         {
             string begun = Path.Combine(Output, RunStarter.RunName);
@@ -145,7 +168,7 @@ public sealed class TrainingRun : IDisposable
         Threads = threads > 0 ? threads : Recipe.Precision.Threads > 0 ? Recipe.Precision.Threads : MachineInfo.CountPhysicalCores();
         MemoryPlan memory = LoadModel(folder);
         Data = Own(PreparedData.Prepare(DataOptions(), Tokenizer, Chat(folder), observer.DataProgress, cancellation));
-        Surroundings = Surroundings with { Passport = TrainingPassport.With(Surroundings.Passport!, Data) };
+        Surroundings = Surroundings with { Passport = Surroundings.Passport is { } begun ? TrainingPassport.With(begun, Data) : null };
         foreach (string warning in Data.Warnings)
         {
             observer.Warn(warning);
@@ -159,10 +182,13 @@ public sealed class TrainingRun : IDisposable
 
         Optimizer = OptimizerFactory.Create(Recipe.Optimizer, Parameters);
         CheckpointReader.FillOptimizer(folder, State.Step, Optimizer);
-        ResponseTeacher? teacher = Recipe.Distillation is { } taught ? Own(ResponseTeacher.Open(taught, Model, Tokenizer, Recipe.Batch.Context!.Value, Threads)) : null;
-        Step = Own(new TrainingStep(Model, Context, Optimizer, new StepOptions(Recipe.Optimizer.LabelSmoothing, Recipe.Optimizer.ZLoss, Recipe.Optimizer.Clip), teacher));
+        ResponseTeacher? teacher = Recipe.Distillation is { } taught ? Own(ResponseTeacher.Open(taught, Model, Tokenizer, Recipe.Batch.Context!.Value, Threads))
+            : null;
+        Step = Own(new TrainingStep(
+            Model, Context, Optimizer, new StepOptions(Recipe.Optimizer.LabelSmoothing, Recipe.Optimizer.ZLoss, Recipe.Optimizer.Clip), teacher));
         BatchRecipe batch = Recipe.Batch;
-        Batches = [.. Enumerable.Range(0, batch.Accumulate!.Value).Select(_ => new TokenBatch(batch.Sequences!.Value / batch.Accumulate.Value, batch.Context!.Value))];
+        int rows = batch.Sequences!.Value / batch.Accumulate!.Value;
+        Batches = [.. Enumerable.Range(0, batch.Accumulate.Value).Select(_ => new TokenBatch(rows, batch.Context!.Value))];
         MakePlan(memory);
     }
 
@@ -215,7 +241,10 @@ public sealed class TrainingRun : IDisposable
         Parameters = ModelParameters.MakeTrainable(Model);
         Dictionary<string, ReadOnlyMemory<byte>> words = ModelWords.OfFolder(folder);
         Tokenizer = ModelWords.Read(words);
-        Surroundings = RunStarter.Surroundings(loaded.Family, words, File.ReadAllBytes(Path.Combine(folder, "config.json"))) with { Passport = PassportJson.Of(header) ?? TrainingPassport.Begin(Recipe, null) };
+        Surroundings = RunStarter.Surroundings(loaded.Family, words, File.ReadAllBytes(Path.Combine(folder, "config.json"))) with
+        {
+            Passport = PassportJson.Of(header) ?? TrainingPassport.Begin(Recipe, null),
+        };
         loaded.Header.Dispose(); // all is decoded, and the checkpoint may go
         return memory;
     }
@@ -250,7 +279,8 @@ public sealed class TrainingRun : IDisposable
         return text.ChatTemplate() is { } template ? new ChatSetup(template, text.Input([], addGenerationPrompt: false)) : null;
     }
 
-    /// <summary>Steps in all: as a checkpoint or an earlier process has planned them, else planned now, by the measured speed where that matters, and kept.</summary>
+    /// <summary>Steps in all: as a checkpoint or an earlier process has planned them, else planned now, by the measured speed where that matters, and
+    /// kept.</summary>
     private void MakePlan(MemoryPlan memory)
     {
         string kept = Path.Combine(Output, RunStarter.RunName);
@@ -267,7 +297,8 @@ public sealed class TrainingRun : IDisposable
         long warmup = RecipeDefaults.Warmup(Recipe, steps);
         if (warmup > steps)
         {
-            throw new RecipeException($"warmup: {warmup} is more than the {steps} steps of this run. The learning rate would never reach its height; shorten the warm-up.");
+            throw new RecipeException($"warmup: {warmup} is more than the {steps} steps of this run. The learning rate would never reach its height; shorten "
+                + "the warm-up.");
         }
 
         Schedule = new LearningRateSchedule(Recipe.Optimizer.Schedule, steps, warmup, Recipe.Optimizer.FinalRate, Recipe.Optimizer.DecayShare ?? 0.2);

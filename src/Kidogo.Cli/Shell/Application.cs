@@ -194,7 +194,7 @@ internal static class Application
 
         (int status, string message) = failure switch
         {
-            IOException full when AtomicFile.IsDiskFull(full) => (ExitCode.Failed, "The disk is full: standard output could not be written. Free some space, or send it elsewhere."),
+            IOException full when NewFile.IsDiskFull(full) => (ExitCode.Failed, "The disk is full: standard output could not be written. Free some space, or send it elsewhere."),
             UsageException or RecipeException => (ExitCode.WrongUse, failure.Message),
             FailureException or TrainingFailedException or DamagedLogitsException or ModelFormatException or ModelTensorException or CalibrationException or SizeTargetException or DataFormatException or TokenizerException
                 or ChatTemplateException or IOException or NotSupportedException => (ExitCode.Failed, failure.Message),

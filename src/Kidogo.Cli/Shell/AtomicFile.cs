@@ -1,4 +1,6 @@
 // A file that is there whole or not at all: written beside, flushed, renamed. Knows not what is in it.
+using Kidogo.Models.Files;
+
 namespace Kidogo.Cli.Shell;
 
 /// <summary>A stream to a new file that takes the place of the old one only when it is complete.</summary>
@@ -62,7 +64,7 @@ internal sealed class AtomicFile : IDisposable
         {
             write();
         }
-        catch (IOException failure) when (IsDiskFull(failure))
+        catch (IOException failure) when (NewFile.IsDiskFull(failure))
         {
             throw new FailureException($"The disk is full: {path} could not be written. Nothing was left behind; free some space, or name another place.");
         }
@@ -148,14 +150,5 @@ internal sealed class AtomicFile : IDisposable
         {
             return false;
         }
-    }
-
-    /// <summary>Whether the reason is that there is no room.</summary>
-    public static bool IsDiskFull(IOException failure)
-    {
-        const int UnixNoSpace = 28, UnixQuota = 122, WindowsHandleFull = 39, WindowsDiskFull = 112;
-        int code = failure.HResult & 0xFFFF;
-        return code is UnixNoSpace or UnixQuota or WindowsHandleFull or WindowsDiskFull || failure.Message.Contains("No space left", StringComparison.Ordinal)
-            || failure.Message.Contains("disk was full", StringComparison.Ordinal); // so .NET says it where room is asked for beforehand
     }
 }

@@ -29,7 +29,7 @@ internal sealed class ProgressBar(Session session, string what, string unit) : I
         string left = rate > 0 ? Show.Duration(TimeSpan.FromSeconds(Math.Min((total - done) / rate, 1e6))) : "?";
         int filled = (int)(share * BarWidth);
         string line = $"{what} [{new string('#', filled)}{new string('.', BarWidth - filled)}] {(int)(share * 100)}%  {Show.Number(rate)} {unit}/s  {left} left";
-        int width = Width();
+        int width = Session.Columns;
         session.Error.Write($"\r{(line.Length > width ? line[..width] : line.PadRight(width))}");
     }
 
@@ -38,19 +38,7 @@ internal sealed class ProgressBar(Session session, string what, string unit) : I
         if (_isDrawn)
         {
             _isDrawn = false;
-            session.Error.Write($"\r{new string(' ', Width())}\r");
-        }
-    }
-
-    private static int Width()
-    {
-        try
-        {
-            return Math.Clamp(Console.WindowWidth - 1, 10, 120);
-        }
-        catch (IOException)
-        {
-            return 79;
+            session.Error.Write($"\r{new string(' ', Session.Columns)}\r");
         }
     }
 }

@@ -42,6 +42,22 @@ internal sealed class Session : IDisposable
     /// <summary>Whether standard error is a terminal that progress may be drawn on.</summary>
     public bool ShowsProgress { get; } = !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("TERM") is not "dumb";
 
+    /// <summary>Columns that a line may fill without going on in the next, 10 to 120; 79 where there is no terminal.</summary>
+    public static int Columns
+    {
+        get
+        {
+            try
+            {
+                return Console.WindowWidth is > 0 and var width ? Math.Clamp(width - 1, 10, 120) : 79;
+            }
+            catch (IOException)
+            {
+                return 79;
+            }
+        }
+    }
+
     /// <summary>One warning, in one line, on standard error.</summary>
     public void Warn(string message) => Error.WriteLine($"kidogo: warning: {OneLine(message)}");
 

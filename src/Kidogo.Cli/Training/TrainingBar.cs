@@ -25,11 +25,25 @@ internal sealed class TrainingBar(Session session, TrainingPlan plan) : IDisposa
         }
 
         _next = _clock.ElapsedMilliseconds + MillisecondsBetween;
-        int filled = (int)((double)record.Step / plan.Steps * BarWidth);
         double left = (plan.Steps - record.Step) * _clock.Elapsed.TotalSeconds / _made;
-        string line = string.Create(CultureInfo.InvariantCulture, $"step {record.Step}/{plan.Steps} [{new string('#', filled)}{new string('.', BarWidth - filled)}] loss {record.Loss:0.000}  {record.TokensPerSecond:0} tokens/s  {Show.Duration(TimeSpan.FromSeconds(Math.Min(left, 1e8)))} left");
+        string line = Line(record, plan.Steps, TimeSpan.FromSeconds(Math.Min(left, 1e8)), Session.Columns);
         session.Error.Write($"\r{line.PadRight(_drawn)}");
         _drawn = line.Length;
+    }
+
+    /// <summary>What fits into so many columns: the bar goes first, then the speed, for a line that is too long would be drawn again and again below
+    /// itself.</summary>
+    internal static string Line(StepRecord record, long steps, TimeSpan left, int columns)
+    {
+        int filled = (int)((double)record.Step / steps * BarWidth);
+        string step = string.Create(CultureInfo.InvariantCulture, $"step {record.Step}/{steps} ");
+        string bar = $"[{new string('#', filled)}{new string('.', BarWidth - filled)}] ";
+        string loss = string.Create(CultureInfo.InvariantCulture, $"loss {record.Loss:0.000}");
+        string speed = string.Create(CultureInfo.InvariantCulture, $"{record.TokensPerSecond:0} tokens/s");
+        string time = $"{Show.Duration(left)} left";
+        string[] lines = [$"{step}{bar}{loss}  {speed}  {time}", $"{step}{loss}  {speed}  {time}", $"{step}{loss} {time}", step + loss];
+        string line = lines.FirstOrDefault(candidate => candidate.Length <= columns) ?? lines[^1];
+        return line.Length <= columns ? line : line[..columns];
     }
 
     /// <summary>Makes room for a line of text.</summary>

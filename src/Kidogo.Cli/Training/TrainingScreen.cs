@@ -39,15 +39,21 @@ internal sealed class TrainingScreen(Session session, bool json) : TrainingObser
     public override void Ready(TrainingPlan plan)
     {
         EndStage();
-        session.Tell($"model: {Show.Count(plan.Parameters)} parameters ({plan.Parameters}), {plan.Config.NumLayers} layers of width {plan.Config.HiddenSize}, vocabulary {plan.Config.VocabSize}");
+        string layers = plan.Config.NumLayers == 1 ? "1 layer" : $"{plan.Config.NumLayers} layers";
+        session.Tell($"model: {Show.Count(plan.Parameters)} parameters ({plan.Parameters}), {layers} of width {plan.Config.HiddenSize}, "
+            + $"vocabulary {plan.Config.VocabSize}");
         if (plan.Recipe.Adapter is { } adapter)
         {
-            session.Tell(string.Create(CultureInfo.InvariantCulture,
-                $"adapter: {adapter.Method.ToString().ToLowerInvariant()} of rank {adapter.Rank}, {Show.Count(plan.TrainableParameters)} trainable parameters ({plan.TrainableParameters}), {100.0 * plan.TrainableParameters / plan.Parameters:0.00} % of the model's"));
+            session.Tell(string.Create(CultureInfo.InvariantCulture, $"adapter: {adapter.Method.ToString().ToLowerInvariant()} of rank {adapter.Rank}, "
+                + $"{Show.Count(plan.TrainableParameters)} trainable parameters ({plan.TrainableParameters}), "
+                + $"{100.0 * plan.TrainableParameters / plan.Parameters:0.00} % of the model's"));
         }
 
-        session.Tell($"memory: about {Show.Bytes(plan.Memory.TotalBytes)} (weights {Show.Bytes(plan.Memory.WeightBytes)}, gradients {Show.Bytes(plan.Memory.GradientBytes)}, optimizer {Show.Bytes(plan.Memory.OptimizerBytes)}, activations {Show.Bytes(plan.Memory.ActivationBytes)})");
-        string data = plan.TrainingTokens > 0 ? $"; {Show.Count(plan.TrainingTokens)} tokens of text, each read {Show.Number((double)plan.Steps * plan.TokensPerStep / plan.TrainingTokens)} times" : "";
+        session.Tell($"memory: about {Show.Bytes(plan.Memory.TotalBytes)} (weights {Show.Bytes(plan.Memory.WeightBytes)}, gradients "
+            + $"{Show.Bytes(plan.Memory.GradientBytes)}, optimizer {Show.Bytes(plan.Memory.OptimizerBytes)}, activations "
+            + $"{Show.Bytes(plan.Memory.ActivationBytes)})");
+        string data = plan.TrainingTokens > 0 ? $"; {Show.Count(plan.TrainingTokens)} tokens of text, each read "
+            + $"{Show.Number((double)plan.Steps * plan.TokensPerStep / plan.TrainingTokens)} times" : "";
         string time = plan.SecondsPerStep > 0 ? $", about {Show.Duration(plan.Expected)}" : "";
         session.Tell($"run: {plan.Steps} steps of {plan.TokensPerStep} tokens{(plan.FirstStep > 0 ? $", {plan.FirstStep} of them made" : "")}{time}{data}");
         session.Tell($"output: {plan.Recipe.Output.Folder}");
@@ -71,7 +77,7 @@ internal sealed class TrainingScreen(Session session, bool json) : TrainingObser
 
         if (record.Evaluation is { } evaluation && !json)
         {
-            string bits = double.IsFinite(evaluation.BitsPerByte) ? $", {evaluation.BitsPerByte.ToString("0.0000", CultureInfo.InvariantCulture)} bits per byte" : "";
+            string bits = double.IsFinite(evaluation.BitsPerByte) ? $", {Loss(evaluation.BitsPerByte)} bits per byte" : "";
             string terms = record is { LabelLoss: { } labels, TeacherLoss: { } teacher } ? $" (labels {Loss(labels)}, teacher {Loss(teacher)})" : "";
             _bar?.Clear();
             session.Tell($"step {record.Step}: loss {Loss(record.Loss)}{terms}, held out {Loss(evaluation.Loss)}{bits}");
@@ -102,19 +108,21 @@ internal sealed class TrainingScreen(Session session, bool json) : TrainingObser
             return;
         }
 
-        session.Output.Write(LossCurve.Text(result.Records));
+        int columns = LossCurve.ColumnsOfCurve(Console.IsOutputRedirected ? 79 : Session.Columns);
+        session.Output.Write(LossCurve.Text(result.Records, columns));
         if (result.Records.Any(record => record.TeacherLoss is not null))
         {
             session.Output.WriteLine("the teacher's term:");
-            session.Output.Write(LossCurve.Text([.. result.Records.Select(record => record with { Loss = record.TeacherLoss ?? double.NaN })]));
+            session.Output.Write(LossCurve.Text([.. result.Records.Select(record => record with { Loss = record.TeacherLoss ?? double.NaN })], columns));
             session.Output.WriteLine("the labels' term:");
-            session.Output.Write(LossCurve.Text([.. result.Records.Select(record => record with { Loss = record.LabelLoss ?? double.NaN })]));
+            session.Output.Write(LossCurve.Text([.. result.Records.Select(record => record with { Loss = record.LabelLoss ?? double.NaN })], columns));
         }
 
         if (run.Plan.Recipe.IsRandom && TrainingSpeed.Of(run.Plan, _made, run.Threads) is { } speed)
         {
             session.Output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{speed.TokensPerSecond:0} tokens/s, {speed.Gflops:0.0} GFLOP/s, {100 * speed.ShareOfPeak:0.0} % of the float32 peak of {speed.PeakGflops:0.0} GFLOP/s ({run.Threads} threads, {run.Plan.Parameters} parameters)"));
+                $"{speed.TokensPerSecond:0} tokens/s, {speed.Gflops:0.0} GFLOP/s, {100 * speed.ShareOfPeak:0.0} % of the float32 peak of "
+                    + $"{speed.PeakGflops:0.0} GFLOP/s ({run.Threads} threads, {run.Plan.Parameters} parameters)"));
         }
 
         session.Output.WriteLine(run.Plan.Recipe.Adapter is null

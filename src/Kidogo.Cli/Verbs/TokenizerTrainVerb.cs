@@ -15,18 +15,22 @@ internal static class TokenizerTrainVerb
     public static Command Create(Session session)
     {
         TokenizerTrainingOptions defaults = new();
-        Argument<string[]> texts = new("TEXTS") { Description = "Files (.txt, .jsonl, either with .gz after it) and folders of them", Arity = ArgumentArity.OneOrMore };
-        Option<string> output = new("--out") { Description = "The folder for tokenizer.json and tokenizer_config.json; made if absent", HelpName = "DIR", Required = true };
+        Argument<string[]> texts = new("TEXTS") { Description = "Files (.txt, .jsonl, either with .gz after it) and folders of them",
+            Arity = ArgumentArity.OneOrMore };
+        Option<string> output = new("--out") { Description = "The folder for tokenizer.json and tokenizer_config.json; made if absent", HelpName = "DIR",
+            Required = true };
         Option<string?> kind = Opt.Choice("--kind", "Byte-level byte pairs, or unigram with byte fallback (default bpe)", "bpe", "unigram");
         Option<int?> vocabulary = Opt.Int("--vocabulary", $"Entries, special tokens and bytes included (default {defaults.VocabularySize})", 1, 1_000_000);
         Option<string?> field = Opt.Text("--field", "NAME", "The field of .jsonl that holds the text (default text)");
-        Option<string[]> special = Opt.Texts("--special", "TOKEN", $"A special token besides {string.Join(" ", TokenizerTrainingOptions.DefaultSpecialTokens)}; may be given several times");
+        Option<string[]> special = Opt.Texts("--special", "TOKEN", $"A special token besides "
+            + $"{string.Join(" ", TokenizerTrainingOptions.DefaultSpecialTokens)}; may be given several times");
         Option<int?> frequency = Opt.Int("--min-frequency", $"How often a pair or a piece has to occur (default {defaults.MinFrequency})", 1, 1_000_000);
         Option<bool> template = Opt.Flag("--chat-template", "Write a ChatML template too, chat_template.jinja");
         Option<bool> strict = Opt.Flag("--strict", "Refuse bytes that are not UTF-8 instead of replacing them");
         Option<int?> threads = Opt.Int("--threads", "Threads to compute with (default: all); they change nothing in the result", 1, 1024);
         Option<bool> json = Opt.Json();
-        Command command = new("train", "Train a tokenizer on texts") { texts, output, kind, vocabulary, field, special, frequency, template, strict, threads, json };
+        Command command = new("train", "Train a tokenizer on texts") { texts, output, kind, vocabulary, field, special, frequency, template, strict, threads,
+            json };
         command.SetAction(parsed => Run(session, new Options(
             [.. parsed.GetRequiredValue(texts).Select(path => new DataSource { Path = path, Field = parsed.GetValue(field) ?? "text" })],
             parsed.GetRequiredValue(output), TokenizerTrainer.KindOf(parsed.GetValue(kind) ?? "bpe")!.Value,
@@ -61,7 +65,9 @@ internal static class TokenizerTrainVerb
             return ExitCode.Done;
         }
 
-        string[] Row(Fertility file) => [Session.OneLine(file.Name), .. new[] { Show.Bytes(file.Bytes), Show.Count(file.Words), Show.Count(file.Tokens), Decimals(file.BytesPerToken), Decimals(file.TokensPerWord) }];
+        string[] Row(Fertility file) =>
+            [Session.OneLine(file.Name),
+            .. new[] { Show.Bytes(file.Bytes), Show.Count(file.Words), Show.Count(file.Tokens), Decimals(file.BytesPerToken), Decimals(file.TokensPerWord) }];
         IEnumerable<Fertility> rows = result.Files.Count > 1 ? result.Files.Append(result.Total) : result.Files;
         session.Output.Write(Show.Table(["file", ">text", ">words", ">tokens", ">bytes a token", ">tokens a word"], rows.Select(Row)));
         session.Output.Write($"\n{result.Trained.VocabularySize} entries in {Session.OneLine(options.Out)}\n");

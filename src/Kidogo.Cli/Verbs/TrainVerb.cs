@@ -2,6 +2,7 @@
 using System.CommandLine;
 using Kidogo.Cli.Shell;
 using Kidogo.Cli.Training;
+using Kidogo.Models.Files;
 using Kidogo.Training;
 using Kidogo.Training.Recipes;
 
@@ -30,7 +31,12 @@ internal static class TrainVerb
         {
             Option option = field.IsList
                 ? Opt.Texts(field.Option, "VALUE", $"{field.Meaning}; may be given several times")
-                : new Option<string?>(field.Option) { Description = $"{field.Meaning} ({field.Range}; default: {field.Default})", HelpName = "VALUE", Arity = field.IsSwitch ? ArgumentArity.ZeroOrOne : ArgumentArity.ExactlyOne };
+                : new Option<string?>(field.Option)
+                {
+                    Description = $"{field.Meaning} ({field.Range}; default: {field.Default})",
+                    HelpName = "VALUE",
+                    Arity = field.IsSwitch ? ArgumentArity.ZeroOrOne : ArgumentArity.ExactlyOne,
+                };
             options.Add((field, option));
             command.Options.Add(option);
         }
@@ -46,7 +52,8 @@ internal static class TrainVerb
         {
             if (parsed.GetResult(option) is { Implicit: false } result)
             {
-                given.Add(KeyValuePair.Create(field.Name, (IReadOnlyList<string>)(result.Tokens.Count == 0 ? ["true"] : [.. result.Tokens.Select(token => token.Value)])));
+                given.Add(KeyValuePair.Create(field.Name,
+                    (IReadOnlyList<string>)(result.Tokens.Count == 0 ? ["true"] : [.. result.Tokens.Select(token => token.Value)])));
             }
         }
 
@@ -66,10 +73,13 @@ internal static class TrainVerb
         {
             return Train(session, start, file, resume, given, json);
         }
-        catch (IOException failure) when (AtomicFile.IsDiskFull(failure))
+        catch (IOException failure) when (NewFile.IsDiskFull(failure))
         {
-            string go = resume is not null ? $"kidogo train --resume {resume}" : "the same command, or kidogo train --resume OUT if it says that there is a run already";
-            throw new FailureException($"The disk is full ({failure.Message.TrimEnd('.')}). Checkpoints that were written are as they were. Free some space and go on: {go}.");
+            string go = resume is not null
+                ? $"kidogo train --resume {resume}"
+                : "the same command, or kidogo train --resume OUT if it says that there is a run already";
+            throw new FailureException($"The disk is full ({failure.Message.TrimEnd('.')}). Checkpoints that were written are as they were. Free some space "
+                + $"and go on: {go}.");
         }
     }
 
@@ -88,7 +98,8 @@ internal static class TrainVerb
         {
             if (file is not null && !File.Exists(file))
             {
-                throw new UsageException(Directory.Exists(file) ? $"{file} is a folder. To train on its texts: kidogo train --data {file}. To go on with its run: kidogo train --resume {file}" : $"There is no recipe {file}.");
+                throw new UsageException(Directory.Exists(file) ? $"{file} is a folder. To train on its texts: kidogo train --data {file}. To go on with its "
+                    + $"run: kidogo train --resume {file}" : $"There is no recipe {file}.");
             }
 
             Recipe recipe = RecipeReader.Read(start, file, given);
@@ -96,10 +107,18 @@ internal static class TrainVerb
             folder = recipe.Output.Folder;
         }
 
-        using TrainingRun run = Open(folder, threads, isNew: resume is null, screen, session);
-        TrainingResult result = new Trainer(run, screen).Train(session.Interrupted);
-        screen.Finish(run, result);
-        return ExitCode.Done;
+        try
+        {
+            using TrainingRun run = Open(folder, threads, isNew: resume is null, screen, session);
+            TrainingResult result = new Trainer(run, screen).Train(session.Interrupted);
+            screen.Finish(run, result);
+            return ExitCode.Done;
+        }
+        catch (OperationCanceledException) when (RunStarter.IsBegun(folder))
+        {
+            screen.Say($"What is done is kept. To go on: kidogo train --resume {folder}");
+            throw;
+        }
     }
 
     private static TrainingRun Open(string folder, int threads, bool isNew, TrainingScreen screen, Session session)
@@ -121,10 +140,13 @@ internal static class TrainVerb
         string? other = file ?? given.FirstOrDefault(field => field.Key != "threads").Key;
         if (other is not null)
         {
-            throw new UsageException($"--resume goes on with the recipe in the folder, so that the result is that of a run never stopped; {(file is not null ? file : $"--{other.Replace('_', '-')}")} cannot be given with it. To train further with other settings: kidogo train --from FOLDER --out ANOTHER.");
+            throw new UsageException($"--resume goes on with the recipe in the folder, so that the result is that of a run never stopped; "
+                + $"{(file is not null ? file : $"--{other.Replace('_', '-')}")} cannot be given with it. To train further with other settings: kidogo train "
+                + "--from FOLDER --out ANOTHER.");
         }
 
         string? text = given.FirstOrDefault(field => field.Key == "threads").Value?[0];
-        return text is null ? 0 : int.TryParse(text, out int threads) && threads is >= 1 and <= 1024 ? threads : throw new UsageException($"--threads is {text}; it has to be a whole number, 1 to 1,024.");
+        return text is null ? 0 : int.TryParse(text, out int threads) && threads is >= 1 and <= 1024 ? threads
+            : throw new UsageException($"--threads is {text}; it has to be a whole number, 1 to 1,024.");
     }
 }

@@ -41,7 +41,8 @@ internal sealed class ConversationEncoder
     {
         StringBuilder text = new();
         ChatTemplateInput input = _chat.Input;
-        text.Append(CultureInfo.InvariantCulture, $"{_chat.Template.Source.Length} {_chat.Template.Source}\n{input.Now:O}\n{Quote(input.BosToken)}\n{Quote(input.EosToken)}\n");
+        text.Append(CultureInfo.InvariantCulture, $"{_chat.Template.Source.Length} "
+            + $"{_chat.Template.Source}\n{input.Now:O}\n{Quote(input.BosToken)}\n{Quote(input.EosToken)}\n");
         foreach (KeyValuePair<string, string> token in input.SpecialTokens.OrderBy(token => token.Key, StringComparer.Ordinal))
         {
             text.Append(CultureInfo.InvariantCulture, $"{Quote(token.Key)}={Quote(token.Value)}\n");
@@ -131,7 +132,8 @@ internal sealed class ConversationEncoder
             missesEnd |= end < 0;
             if (end < 0 && (i + 1 < turns.Count || !IsBlank(utf8.AsSpan(atBytes)) || _tokenizer.EosId is null))
             {
-                throw new DataFormatException(file, number, $"no token of the vocabulary ends the assistant's turn: the template goes on with {Shown(rendered.Text, at)}, " +
+                throw new DataFormatException(file, number, $"no token of the vocabulary ends the assistant's turn: the template goes on with "
+                    + $"{Shown(rendered.Text, at)}, " +
                     "so a model would never learn to stop; take a template that the tokenizer has tokens for");
             }
 
@@ -156,7 +158,8 @@ internal sealed class ConversationEncoder
         return new EncodedConversation([.. ids], counts, utf8.Length);
     }
 
-    // The stretches that assistants wrote. What a template writes around a tool's call is theirs too, and so is a turn without words: both begin where a prompt would end.
+    // The stretches that assistants wrote. What a template writes around a tool's call is theirs too, and so is a turn without words: both begin where a prompt
+    // would end.
     private List<Turn> FindTurns(RenderedPrompt rendered, ChatTemplateInput input)
     {
         List<Turn> turns = [];
@@ -215,7 +218,8 @@ internal sealed class ConversationEncoder
         }
     }
 
-    // The token that ends a turn: the first at which generation ends, after nothing but white space or (a tool's call) what the template writes; else a control token that follows at once. -1 for none.
+    // The token that ends a turn: the first at which generation ends, after nothing but white space or (a tool's call) what the template writes; else a control
+    // token that follows at once. -1 for none.
     private int FindEnd(List<int> ids, (int Start, int End)[] places, int from, int limit, byte[] utf8, bool throughText)
     {
         for (int i = from; i < ids.Count && places[i].Start < limit; i++)
@@ -234,7 +238,8 @@ internal sealed class ConversationEncoder
         return from < ids.Count && places[from].Start < limit && _tokenizer.Kind(ids[from]) == TokenKind.Control ? from : -1;
     }
 
-    // For tokenizers that change the text (lower case, composed letters): the turns are encoded apart from what is between them, as a prompt is apart from its answer.
+    // For tokenizers that change the text (lower case, composed letters): the turns are encoded apart from what is between them, as a prompt is apart from its
+    // answer.
     private (List<int> Ids, (int Start, int End)[] Places) EncodePieces(RenderedPrompt rendered, List<Turn> turns)
     {
         List<int> ids = [];
@@ -278,7 +283,8 @@ internal sealed class ConversationEncoder
 
     private static bool IsBlank(ReadOnlySpan<byte> text) => text.Trim(" \t\r\n"u8).IsEmpty;
 
-    private static string Shown(string text, int at) => at >= text.Length ? "nothing" : $"\"{text.AsSpan(at, Math.Min(24, text.Length - at)).ToString().ReplaceLineEndings("\\n")}\"";
+    private static string Shown(string text, int at) => at >= text.Length ? "nothing"
+        : $"\"{text.AsSpan(at, Math.Min(24, text.Length - at)).ToString().ReplaceLineEndings("\\n")}\"";
 
     private readonly record struct Turn(int Start, int End, bool CallsTools);
 }

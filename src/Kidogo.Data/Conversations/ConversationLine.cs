@@ -25,13 +25,15 @@ internal sealed record Conversation(IReadOnlyList<JsonElement> Messages, JsonEle
     {
         if (line.ValueKind != JsonValueKind.Object)
         {
-            throw new DataFormatException(file, number, "the line is a JSON value but not an object; expected {\"messages\": [{\"role\": …, \"content\": …}, …]}");
+            throw new DataFormatException(file, number, "the line is a JSON value but not an object; expected {\"messages\": [{\"role\": …, \"content\": …}, "
+                + "…]}");
         }
 
         bool isShareGpt = !line.TryGetProperty(OpenAiField, out JsonElement list);
         if (isShareGpt && !line.TryGetProperty(ShareGptField, out list))
         {
-            throw new DataFormatException(file, number, "the field \"messages\" is missing (\"conversations\" would do); expected {\"messages\": [{\"role\": …, \"content\": …}, …]}");
+            throw new DataFormatException(file, number, "the field \"messages\" is missing (\"conversations\" would do); expected {\"messages\": [{\"role\": "
+                + "…, \"content\": …}, …]}");
         }
 
         if (list.ValueKind != JsonValueKind.Array || list.GetArrayLength() is 0 or > MaxMessages)
@@ -55,9 +57,11 @@ internal sealed record Conversation(IReadOnlyList<JsonElement> Messages, JsonEle
     public static string Role(JsonElement message) => message.GetProperty("role").GetString()!;
 
     /// <summary>Whether a message calls tools.</summary>
-    public static bool CallsTools(JsonElement message) => message.TryGetProperty("tool_calls", out JsonElement calls) && calls.ValueKind == JsonValueKind.Array && calls.GetArrayLength() > 0;
+    public static bool CallsTools(JsonElement message) => message.TryGetProperty("tool_calls", out JsonElement calls) && calls.ValueKind == JsonValueKind.Array
+        && calls.GetArrayLength() > 0;
 
-    private static bool Has(JsonElement message, string name) => message.ValueKind == JsonValueKind.Object && message.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String;
+    private static bool Has(JsonElement message, string name) => message.ValueKind == JsonValueKind.Object
+        && message.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String;
 
     private static JsonElement FromShareGpt(JsonElement message, int index, string file, long number)
     {
@@ -73,7 +77,8 @@ internal sealed record Conversation(IReadOnlyList<JsonElement> Messages, JsonEle
             "gpt" or "assistant" or "chatgpt" or "model" or "bot" => "assistant",
             "system" => "system",
             "tool" or "observation" or "function_response" => "tool",
-            _ => throw new DataFormatException(file, number, $"message {index} is from \"{(from.Length > 40 ? from[..40] : from)}\"; known are human, gpt, system and tool"),
+            _ => throw new DataFormatException(file, number, $"message {index} is from \"{(from.Length > 40 ? from[..40] : from)}\"; known are human, gpt, "
+                + "system and tool"),
         };
         return new ChatMessage(role, message.GetProperty("value").GetString()!).ToJson();
     }

@@ -8,7 +8,8 @@ internal sealed class TokenAligner(Tokenizer tokenizer)
 {
     private readonly byte[]?[] _pieces = new byte[]?[tokenizer.VocabularySize];
 
-    /// <summary>The end of each token in <paramref name="text"/>; a token begins where the one before ends, or after white space that no token stands for.</summary>
+    /// <summary>The end of each token in <paramref name="text"/>; a token begins where the one before ends, or after white space that no token stands
+    /// for.</summary>
     /// <returns>False where the tokens do not spell the text: the tokenizer changes it.</returns>
     /// <remarks>
     /// A tokenizer may drop white space beside a special token and may put a space before a text; both are followed. One that changes letters is not.

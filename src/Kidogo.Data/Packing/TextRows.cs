@@ -32,7 +32,8 @@ internal sealed class TextRows(DocumentList documents, PieceReader reader, int c
         get => new(_rows, _positions, _positions, _openPieces.Count == 0 ? _next : _open, _openPieces.Count == 0 ? 0 : _offset, _next);
         set
         {
-            if (value.Open > value.Next || value.Open < 0 || value.Offset < 0 || value.Rows < 0 || value.Positions < 0 || (value.Open < value.Next && !documents.HasShort) ||
+            if (value.Open > value.Next || value.Open < 0 || value.Offset < 0 || value.Rows < 0 || value.Positions < 0
+                || (value.Open < value.Next && !documents.HasShort) ||
                 (value.Open == value.Next && value.Offset > 0) || (!endless && value.Next > documents.Pieces))
             {
                 throw Impossible(value);

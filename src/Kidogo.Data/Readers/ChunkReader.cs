@@ -120,7 +120,8 @@ internal sealed class ChunkReader : IDisposable
 
         if (!ends)
         {
-            throw new DataFormatException(_files[_index].Path, _lines.Line, $"the line has more than the {MaxJsonLine >> 20} MiB that a line of .jsonl may have");
+            throw new DataFormatException(_files[_index].Path, _lines.Line, $"the line has more than the {MaxJsonLine >> 20} MiB that a line of .jsonl may "
+                + "have");
         }
 
         if (line.ContainsAnyExcept(s_white)) // blank lines, such as one at the end, are no documents

@@ -152,7 +152,8 @@ internal sealed class LineReader : IDisposable
 
         if (_file.IsPacked && _file.Length == 0)
         {
-            throw new DataFormatException(_file.Path, 0, "the file has no bytes, and even an empty text packed with gzip has 20; fetch it again, or pack it anew");
+            throw new DataFormatException(_file.Path, 0, "the file has no bytes, and even an empty text packed with gzip has 20; fetch it again, or pack it "
+                + "anew");
         }
 
         try
@@ -164,12 +165,14 @@ internal sealed class LineReader : IDisposable
         }
         catch (InvalidDataException failure)
         {
-            throw new DataFormatException(_file.Path, 0, $"the file cannot be unpacked after {_unpacked} bytes of text: it is not gzip, or damaged; fetch it again, or pack it anew ({failure.Message})", failure);
+            throw new DataFormatException(_file.Path, 0, $"the file cannot be unpacked after {_unpacked} bytes of text: it is not gzip, or damaged; fetch it "
+                + $"again, or pack it anew ({failure.Message})", failure);
         }
 
         if (_file.IsPacked && _unpacked > UnpackedWithoutQuestion && _unpacked / MaxUnpacking > _stored.Count)
         {
-            throw new DataFormatException(_file.Path, 0, $"the file unpacks to more than {MaxUnpacking} times its size ({_stored.Count} bytes gave {_unpacked}), which no text does; unpack it yourself if it is to be read");
+            throw new DataFormatException(_file.Path, 0, $"the file unpacks to more than {MaxUnpacking} times its size ({_stored.Count} bytes gave "
+                + $"{_unpacked}), which no text does; unpack it yourself if it is to be read");
         }
     }
 

@@ -30,7 +30,8 @@ internal static class SourceFiles
     {
         if (File.Exists(path))
         {
-            return [Describe(new FileInfo(path), Path.GetFileName(path)) ?? throw new DataFormatException(path, 0, $"training data are read from {Endings}, and this ends otherwise; rename or convert it")];
+            return [Describe(new FileInfo(path), Path.GetFileName(path)) ?? throw new DataFormatException(path, 0,
+                $"training data are read from {Endings}, and this ends otherwise; rename or convert it")];
         }
 
         if (!Directory.Exists(path))
@@ -88,7 +89,7 @@ internal static class SourceFiles
 
     /// <summary>Opens a file to be read from its beginning to its end.</summary>
     public static FileStream Open(SourceFile file) =>
-        new(file.Path, new FileStreamOptions { Mode = FileMode.Open, Access = FileAccess.Read, Share = FileShare.Read, BufferSize = 0, Options = FileOptions.SequentialScan });
+        new(file.Path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
 
     private static void Collect(DirectoryInfo folder, string prefix, List<SourceFile> files, string root, int depth)
     {

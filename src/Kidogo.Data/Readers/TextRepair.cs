@@ -8,7 +8,8 @@ namespace Kidogo.Data.Readers;
 /// <summary>Replaces invalid bytes.</summary>
 internal static class TextRepair
 {
-    /// <summary>The bytes with each invalid stretch replaced by U+FFFD as the WHATWG's decoder does, and the number of invalid bytes; the same bytes where there are none.</summary>
+    /// <summary>The bytes with each invalid stretch replaced by U+FFFD as the WHATWG's decoder does, and the number of invalid bytes; the same bytes where
+    /// there are none.</summary>
     public static ReadOnlyMemory<byte> Mend(ReadOnlyMemory<byte> bytes, out int invalid)
     {
         invalid = 0;
@@ -37,7 +38,8 @@ internal static class TextRepair
         return mended.WrittenMemory;
     }
 
-    /// <summary>JSON text with every <c>\uD800</c> to <c>\uDFFF</c> that has no partner replaced by <c>\uFFFD</c>, and the number of bytes so replaced.</summary>
+    /// <summary>JSON text with every <c>\uD800</c> to <c>\uDFFF</c> that has no partner replaced by <c>\uFFFD</c>, and the number of bytes so
+    /// replaced.</summary>
     public static ReadOnlyMemory<byte> MendEscapes(ReadOnlyMemory<byte> json, out int invalid)
     {
         invalid = 0;

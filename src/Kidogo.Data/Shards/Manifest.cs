@@ -11,7 +11,8 @@ namespace Kidogo.Data.Shards;
 /// <param name="TextBytes">Bytes of text.</param>
 /// <param name="InvalidBytes">Bytes that were replaced.</param>
 /// <param name="Shards">The shards' names and lengths.</param>
-internal sealed record Manifest(string Key, long Documents, long EmptyDocuments, long Tokens, long TextBytes, long InvalidBytes, IReadOnlyList<(string Name, long Bytes)> Shards)
+internal sealed record Manifest(string Key, long Documents, long EmptyDocuments, long Tokens, long TextBytes, long InvalidBytes,
+    IReadOnlyList<(string Name, long Bytes)> Shards)
 {
     public const string FileName = "manifest.json";
 
@@ -74,7 +75,8 @@ internal sealed record Manifest(string Key, long Documents, long EmptyDocuments,
                 shards.Add((name, Number(shard, "bytes", path)));
             }
 
-            return new Manifest(root.GetProperty("key").GetString()!, Number(root, "documents", path), Number(root, "empty_documents", path), Number(root, "tokens", path),
+            return new Manifest(root.GetProperty("key").GetString()!, Number(root, "documents", path), Number(root, "empty_documents", path),
+                Number(root, "tokens", path),
                 Number(root, "text_bytes", path), Number(root, "invalid_bytes", path), shards);
         }
         catch (Exception failure) when (failure is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
@@ -84,5 +86,6 @@ internal sealed record Manifest(string Key, long Documents, long EmptyDocuments,
     }
 
     private static long Number(JsonElement element, string name, string path) =>
-        element.GetProperty(name).TryGetInt64(out long value) && value >= 0 ? value : throw new DataFormatException(path, 0, $"\"{name}\" is not a whole number from 0 on");
+        element.GetProperty(name).TryGetInt64(out long value) && value >= 0 ? value
+            : throw new DataFormatException(path, 0, $"\"{name}\" is not a whole number from 0 on");
 }

@@ -84,7 +84,8 @@ internal readonly record struct ShardLayout(int IdBytes, int Vocabulary, bool Ha
             BinaryPrimitives.ReadInt32LittleEndian(header[20..]) == 1,
             BinaryPrimitives.ReadInt64LittleEndian(header[24..]),
             BinaryPrimitives.ReadInt64LittleEndian(header[32..]));
-        if (version != Version || layout.Vocabulary < 1 || layout.IdBytes != IdBytesFor(layout.Vocabulary) || BinaryPrimitives.ReadInt32LittleEndian(header[20..]) is not (0 or 1) ||
+        if (version != Version || layout.Vocabulary < 1 || layout.IdBytes != IdBytesFor(layout.Vocabulary)
+            || BinaryPrimitives.ReadInt32LittleEndian(header[20..]) is not (0 or 1) ||
             layout.Tokens is < 0 or > MaxTokens || layout.Documents is < 0 or > MaxDocuments || header[(40 + KeyBytes)..HeaderBytes].ContainsAnyExcept((byte)0))
         {
             throw new DataFormatException(path, 0, $"the shard's header is damaged or of another version ({version}, expected {Version})");
@@ -95,7 +96,8 @@ internal readonly record struct ShardLayout(int IdBytes, int Vocabulary, bool Ha
             throw new DataFormatException(path, 0, $"the shard has {fileBytes} bytes where its header says {layout.FileBytes}");
         }
 
-        return header.Slice(40, KeyBytes).SequenceEqual(key) ? layout : throw new DataFormatException(path, 0, "the shard was made from other files, with another tokenizer or with other options");
+        return header.Slice(40, KeyBytes).SequenceEqual(key) ? layout : throw new DataFormatException(path, 0,
+            "the shard was made from other files, with another tokenizer or with other options");
     }
 }
 

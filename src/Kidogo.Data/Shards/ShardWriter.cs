@@ -3,7 +3,8 @@ using System.Runtime.InteropServices;
 
 namespace Kidogo.Data.Shards;
 
-/// <summary>Takes a source's tokens in order and writes them into a folder of shards; nothing is read back. A folder without <see cref="Manifest"/> counts as nothing.</summary>
+/// <summary>Takes a source's tokens in order and writes them into a folder of shards; nothing is read back. A folder without <see cref="Manifest"/> counts as
+/// nothing.</summary>
 internal sealed class ShardWriter(string folder, int vocabulary, bool hasMask, byte[] key) : IDisposable
 {
     /// <summary>A shard is closed with the document that brings it to this many tokens.</summary>

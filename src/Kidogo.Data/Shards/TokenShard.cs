@@ -41,7 +41,8 @@ internal sealed class TokenShard : IDisposable
                 throw new DataFormatException(path, 0, $"the shard is of a vocabulary of {layout.Vocabulary} tokens, not of {vocabulary}");
             }
 
-            return new TokenShard(path, layout, MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false));
+            return new TokenShard(path, layout,
+                MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false));
         }
         catch
         {
@@ -75,7 +76,8 @@ internal sealed class TokenShard : IDisposable
 
         if (count > 0 && ids.AsSpan(0, count).ContainsAnyExceptInRange(0, _layout.Vocabulary - 1))
         {
-            throw new DataFormatException(_path, 0, $"an id among tokens {first} to {first + count - 1} lies outside the vocabulary of {_layout.Vocabulary}: the file is damaged; delete its folder, and it is made anew");
+            throw new DataFormatException(_path, 0, $"an id among tokens {first} to {first + count - 1} lies outside the vocabulary of {_layout.Vocabulary}: "
+                + "the file is damaged; delete its folder, and it is made anew");
         }
     }
 

@@ -42,14 +42,22 @@ internal sealed class AdaptedLinear : Linear
     {
         if (context.IsTraining)
         {
-            return Find(_set.DefaultNumber) is { } trained ? ForwardRecorded(context, x, trained.Of) : base.Forward(context, x);
+            return Find(_set.DefaultNumber) is { } trained ? ForwardRecorded(context, x, trained.Of, isHead: false) : base.Forward(context, x);
         }
 
         return ForwardRows(context, x, isHead: false);
     }
 
     /// <inheritdoc/>
-    internal override Tensor ForwardAsHead(ComputeContext context, Tensor x) => context.IsTraining ? Forward(context, x) : ForwardRows(context, x, isHead: true);
+    internal override Tensor ForwardAsHead(ComputeContext context, Tensor x)
+    {
+        if (context.IsTraining)
+        {
+            return Find(_set.DefaultNumber) is { } trained ? ForwardRecorded(context, x, trained.Of, isHead: true) : LinearOp.ApplyRefined(context, x, Weight, Bias);
+        }
+
+        return ForwardRows(context, x, isHead: true);
+    }
 
     private Tensor ForwardRows(ComputeContext context, Tensor x, bool isHead)
     {
@@ -87,15 +95,17 @@ internal sealed class AdaptedLinear : Linear
         }
     }
 
-    private Tensor ForwardRecorded(ComputeContext context, Tensor x, SlotChange trained)
+    // The layer's own product is stored only as the sum that it becomes: rounded once, and where nothing is added yet, to the bits of the plain layer.
+    private Tensor ForwardRecorded(ComputeContext context, Tensor x, SlotChange trained, bool isHead)
     {
         if (trained.Magnitudes is not { } magnitudes)
         {
-            return LowRankOp.Apply(context, x, LinearOp.Apply(context, x, Weight, Bias), trained.Change);
+            return LowRankOp.Apply(context, x, LinearOp.ApplyRefined(context, x, Weight, Bias), trained.Change, stores: !isHead);
         }
 
         Tensor lengths = MagnitudeOp.RowLengths(context, Weight, trained.Change);
-        Tensor y = MagnitudeOp.Apply(context, LowRankOp.Apply(context, x, LinearOp.Apply(context, x, Weight, null), trained.Change), magnitudes, lengths);
+        Tensor sum = LowRankOp.Apply(context, x, LinearOp.ApplyRefined(context, x, Weight, null), trained.Change, stores: !isHead);
+        Tensor y = MagnitudeOp.Apply(context, sum, magnitudes, lengths, stores: !isHead);
         return Bias is null ? y : AddOp.Apply(context, y, Bias);
     }
 

@@ -49,6 +49,16 @@ public sealed class NewFile : IDisposable
             : throw new DirectoryNotFoundException($"The folder {folder} does not exist, so {Path.GetFileName(path)} cannot be written there. Make it first.");
     }
 
+    /// <summary>Whether the reason is that there is no room: on the disk, in a quota, or below a limit on the size of files.</summary>
+    public static bool IsDiskFull(IOException failure)
+    {
+        const int UnixFileTooLarge = 27, UnixNoSpace = 28, UnixQuota = 122, WindowsHandleFull = 39, WindowsDiskFull = 112;
+        int code = failure.HResult & 0xFFFF;
+        return code is UnixFileTooLarge or UnixNoSpace or UnixQuota or WindowsHandleFull or WindowsDiskFull
+            || failure.Message.Contains("No space left", StringComparison.Ordinal)
+            || failure.Message.Contains("disk was full", StringComparison.Ordinal); // so .NET says it where room is asked for beforehand
+    }
+
     /// <summary>Writes a small file whole.</summary>
     /// <exception cref="IOException">As for <see cref="Create"/>.</exception>
     public static void Write(string path, ReadOnlySpan<byte> bytes)

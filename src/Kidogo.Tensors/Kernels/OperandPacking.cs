@@ -209,13 +209,34 @@ internal static class BFloat16Rounding
 
     /// <summary>The upper halves of values whose lower halves are 0.</summary>
     /// <param name="values">[n]</param>
-    /// <param name="halves">[n]</param>
+    /// <param name="halves">[n, or more]</param>
     /// <returns>Whether all lower halves were 0; otherwise what is in <paramref name="halves"/> means nothing.</returns>
     public static bool TryNarrow(ReadOnlySpan<float> values, Span<ushort> halves)
     {
         ReadOnlySpan<uint> bits = MemoryMarshal.Cast<float, uint>(values);
+        halves = halves[..bits.Length];
         uint lost = 0;
-        for (int i = 0; i < bits.Length; i++)
+        int i = 0;
+        if (Vector256.IsHardwareAccelerated)
+        {
+            // Lanes: twice 8 values, whose upper halves are 16. Within bounds: i + 16 is at most the length of both.
+            ref uint from = ref MemoryMarshal.GetReference(bits);
+            ref ushort to = ref MemoryMarshal.GetReference(halves);
+            Vector256<uint> any = Vector256<uint>.Zero;
+            for (; i <= bits.Length - Vector256<ushort>.Count; i += Vector256<ushort>.Count)
+            {
+                Vector256<uint> low = Vector256.LoadUnsafe(ref from, (nuint)i), high = Vector256.LoadUnsafe(ref from, (nuint)(i + Vector256<uint>.Count));
+                any |= low | high;
+                Vector256.Narrow(Vector256.ShiftRightLogical(low, 16), Vector256.ShiftRightLogical(high, 16)).StoreUnsafe(ref to, (nuint)i);
+            }
+
+            for (int lane = 0; lane < Vector256<uint>.Count; lane++)
+            {
+                lost |= any[lane];
+            }
+        }
+
+        for (; i < bits.Length; i++)
         {
             lost |= bits[i];
             halves[i] = (ushort)(bits[i] >> 16);
@@ -229,8 +250,22 @@ internal static class BFloat16Rounding
     /// <param name="values">[n]</param>
     public static void Widen(ReadOnlySpan<ushort> halves, Span<float> values)
     {
-        Span<uint> bits = MemoryMarshal.Cast<float, uint>(values);
-        for (int i = 0; i < halves.Length; i++)
+        Span<uint> bits = MemoryMarshal.Cast<float, uint>(values)[..halves.Length];
+        int i = 0;
+        if (Vector256.IsHardwareAccelerated)
+        {
+            // Lanes: 16 halves become twice 8 values. Within bounds: i + 16 is at most the length of both.
+            ref ushort from = ref MemoryMarshal.GetReference(halves);
+            ref uint to = ref MemoryMarshal.GetReference(bits);
+            for (; i <= halves.Length - Vector256<ushort>.Count; i += Vector256<ushort>.Count)
+            {
+                (Vector256<uint> low, Vector256<uint> high) = Vector256.Widen(Vector256.LoadUnsafe(ref from, (nuint)i));
+                Vector256.ShiftLeft(low, 16).StoreUnsafe(ref to, (nuint)i);
+                Vector256.ShiftLeft(high, 16).StoreUnsafe(ref to, (nuint)(i + Vector256<uint>.Count));
+            }
+        }
+
+        for (; i < halves.Length; i++)
         {
             bits[i] = (uint)halves[i] << 16;
         }

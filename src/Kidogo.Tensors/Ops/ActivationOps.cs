@@ -37,6 +37,7 @@ public static class ActivationOp
         GatedOperation operation = context.Works.Cached<GatedOperation>();
         (operation.Gate, operation.Up, operation.Kind, operation.Y) = (x, null, kind, y);
         context.Works.Rows.Run(context.Team, operation, x.Rows, x.Columns * 4);
+        context.Store(y);
         if (context.Records(x))
         {
             Record(context, x, kind, y);
@@ -68,6 +69,7 @@ public static class GatedOp
         GatedOperation operation = context.Works.Cached<GatedOperation>();
         (operation.Gate, operation.Up, operation.Kind, operation.Y) = (gate, up, kind, y);
         context.Works.Rows.Run(context.Team, operation, gate.Rows, gate.Columns * 4);
+        context.Store(y);
         if (context.Records(gate, up))
         {
             Record(context, gate, up, kind, y);

@@ -74,6 +74,7 @@ public static class AttentionOp
         {
             RecordedAttention attention = new(q, k, v, y, context.Rent(q.Rows, shape.Heads), sequences.ToArray(), shape);
             context.Works.Flash.Forward(context, attention);
+            context.Store(y);
             if (context.Records(q, k, v))
             {
                 Record(context, attention);

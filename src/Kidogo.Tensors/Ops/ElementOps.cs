@@ -1,6 +1,5 @@
 // Sums, factors, soft caps and choices of rows. Knows no layers.
 using System.Numerics.Tensors;
-using Kidogo.Tensors.Kernels;
 
 namespace Kidogo.Tensors.Ops;
 
@@ -21,8 +20,9 @@ public static class AddOp
 
         Tensor sum = context.IsTraining ? context.Rent(x.Rows, x.Columns) : x;
         AddOperation operation = context.Works.Cached<AddOperation>();
-        (operation.X, operation.Y, operation.Sum, operation.Rounds) = (x, y, sum, context.StoresBFloat16);
+        (operation.X, operation.Y, operation.Sum) = (x, y, sum);
         context.Works.Rows.Run(context.Team, operation, x.Rows, x.Columns);
+        context.Store(sum);
         if (context.Records(x, y))
         {
             Record(context, x, y, sum);
@@ -64,14 +64,13 @@ public static class AddOp
 
         Tensor target = context.GradientOf(x, out bool isNew);
         AddOperation operation = context.Works.Cached<AddOperation>();
-        (operation.X, operation.Y, operation.Sum, operation.Rounds) = (isNew ? null : target, gradient, target, false);
+        (operation.X, operation.Y, operation.Sum) = (isNew ? null : target, gradient, target);
         context.Works.Rows.Run(context.Team, operation, target.Rows, target.Columns);
     }
 
     private sealed class AddOperation : IRowOperation
     {
         public Tensor? X, Y, Sum;
-        public bool Rounds;
 
         public void Do(int row)
         {
@@ -84,10 +83,6 @@ public static class AddOp
             }
 
             TensorPrimitives.Add(X.Row(row), y, sum);
-            if (Rounds)
-            {
-                BFloat16Rounding.Round(sum);
-            }
         }
     }
 }

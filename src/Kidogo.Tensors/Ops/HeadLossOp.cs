@@ -46,7 +46,7 @@ public static class HeadLossOp
         long present = targets.Length - targets.Count(CrossEntropyOp.NoTarget);
         double divisor = options.Count > 0 ? options.Count : Math.Max(1, present), entropy = 0, z = 0;
         Tensor? gradient = isRecorded && x.NeedsGradient ? context.Rent(x.Rows, x.Columns) : null;
-        int most = Math.Max(FewestRows, MostLogits / Math.Max(1, weight.Rows));
+        int most = RowsAtOnce(weight.Rows);
         for (int first = 0; first < x.Rows; first += most)
         {
             int rows = Math.Min(most, x.Rows - first);
@@ -84,6 +84,15 @@ public static class HeadLossOp
 
         return new CrossEntropyResult(loss, entropy + z, entropy, present);
     }
+
+    /// <summary>Bytes of the logits that exist at a time.</summary>
+    /// <param name="rows">T</param>
+    /// <param name="vocabulary">V</param>
+    /// <param name="isCapped">Whether logits are capped: then what they were before is kept beside them.</param>
+    public static long LogitBytes(long rows, int vocabulary, bool isCapped) =>
+        (isCapped ? 2L : 1L) * sizeof(float) * vocabulary * Math.Min(rows, RowsAtOnce(vocabulary));
+
+    private static int RowsAtOnce(int vocabulary) => Math.Max(FewestRows, MostLogits / Math.Max(1, vocabulary));
 
     private static void Multiply(ComputeContext context, Tensor x, int first, in LossHead head, Tensor logits)
     {

@@ -31,7 +31,9 @@ public static class LinearOp
     {
         if (context.IsTraining || weight.Activations != ActivationForm.Int8 || weight.Columns != x.Columns)
         {
-            return Apply(context, x, weight, bias);
+            Tensor plain = null!;
+            ApplyAll(context, x, [weight], [bias], new Span<Tensor>(ref plain), stores: false);
+            return plain;
         }
 
         Tensor parts = context.Rent(2 * x.Rows, x.Columns); // row 2t as it is, row 2t + 1 what rounding it leaves
@@ -61,7 +63,10 @@ public static class LinearOp
     /// <param name="weights">[R_i, C] each; at most four.</param>
     /// <param name="biases">[R_i] each, or null.</param>
     /// <param name="outputs">Receives the tensors [T, R_i].</param>
-    public static void ApplyAll(ComputeContext context, Tensor x, ReadOnlySpan<Weight> weights, ReadOnlySpan<Tensor?> biases, Span<Tensor> outputs)
+    public static void ApplyAll(ComputeContext context, Tensor x, ReadOnlySpan<Weight> weights, ReadOnlySpan<Tensor?> biases, Span<Tensor> outputs) =>
+        ApplyAll(context, x, weights, biases, outputs, stores: true);
+
+    private static void ApplyAll(ComputeContext context, Tensor x, ReadOnlySpan<Weight> weights, ReadOnlySpan<Tensor?> biases, Span<Tensor> outputs, bool stores)
     {
         for (int i = 0; i < weights.Length; i++)
         {
@@ -85,7 +90,7 @@ public static class LinearOp
 
         if (context.IsTraining)
         {
-            LinearTraining.Run(context, x, weights, biases, outputs);
+            LinearTraining.Run(context, x, weights, biases, outputs, stores);
             return;
         }
 

@@ -20,7 +20,8 @@ internal static class LinearTraining
     /// <param name="weights">[R_i, C] each; at most four.</param>
     /// <param name="biases">[R_i] each, or null.</param>
     /// <param name="outputs">[T, R_i] each.</param>
-    public static void Run(ComputeContext context, Tensor x, ReadOnlySpan<Weight> weights, ReadOnlySpan<Tensor?> biases, ReadOnlySpan<Tensor> outputs)
+    /// <param name="stores">Whether the outputs are activations, which are stored as the context says; logits are not.</param>
+    public static void Run(ComputeContext context, Tensor x, ReadOnlySpan<Weight> weights, ReadOnlySpan<Tensor?> biases, ReadOnlySpan<Tensor> outputs, bool stores)
     {
         if (weights.Length > MostWeights)
         {
@@ -51,6 +52,11 @@ internal static class LinearTraining
         for (int i = 0; i < weights.Length; i++)
         {
             AddBias(context, biases[i], outputs[i]);
+            if (stores)
+            {
+                context.Store(outputs[i]);
+            }
+
             if (context.Records(x, ParameterOf(weights[i]), biases[i]))
             {
                 Record(context, x, weights[i], biases[i], outputs[i]);

@@ -66,9 +66,10 @@ public static class LowRankOp
     /// <param name="x">[T, C]</param>
     /// <param name="y">[T, R] The output of the layer itself, which nothing may read afterwards: the sum takes its storage.</param>
     /// <param name="change">What is added.</param>
+    /// <param name="stores">Whether the sum is an activation, which is stored as the context says; logits are not.</param>
     /// <returns>[T, R]</returns>
     /// <exception cref="ArgumentException">The shapes do not belong together.</exception>
-    public static Tensor Apply(ComputeContext context, Tensor x, Tensor y, LowRankChange change)
+    public static Tensor Apply(ComputeContext context, Tensor x, Tensor y, LowRankChange change, bool stores = true)
     {
         change.Check(x.Columns, y.Columns);
         if (x.Rows != y.Rows)
@@ -84,6 +85,11 @@ public static class LowRankOp
         else
         {
             AddDifference(context, x, y, inner, change);
+        }
+
+        if (stores)
+        {
+            context.Store(y);
         }
 
         if (!context.Records(x, change.A, change.B) && !y.NeedsGradient)

@@ -14,9 +14,10 @@ public static class MagnitudeOp
     /// <param name="v">[T, R]; in inference the result takes its storage.</param>
     /// <param name="magnitudes">[1, R] m</param>
     /// <param name="lengths">[1, R] n, of <see cref="RowLengths"/>; no gradient flows into them.</param>
+    /// <param name="stores">Whether the result is an activation, which is stored as the context says; logits are not.</param>
     /// <returns>[T, R]</returns>
     /// <exception cref="ArgumentException">The shapes do not belong together.</exception>
-    public static Tensor Apply(ComputeContext context, Tensor v, Tensor magnitudes, Tensor lengths)
+    public static Tensor Apply(ComputeContext context, Tensor v, Tensor magnitudes, Tensor lengths, bool stores = true)
     {
         if (magnitudes.Length != v.Columns || lengths.Length != v.Columns)
         {
@@ -27,6 +28,11 @@ public static class MagnitudeOp
         Factors(context.Stored(magnitudes), lengths, factors);
         Tensor y = context.IsTraining ? context.Rent(v.Rows, v.Columns) : v;
         Multiply(context, v, factors, y, new RowVariant(0, v.Rows, 0));
+        if (stores)
+        {
+            context.Store(y);
+        }
+
         if (context.Records(v, magnitudes))
         {
             Record(context, v, magnitudes, lengths, factors, y);

@@ -26,6 +26,7 @@ public static class RmsNormOp
         Operation operation = context.Works.Cached<Operation>();
         (operation.X, operation.Weight, operation.Y, operation.Epsilon, operation.UnitOffset, operation.Group) = (x, context.Stored(weight), y, epsilon, unitOffset, group);
         context.Works.Rows.Run(context.Team, operation, x.Rows, x.Columns);
+        context.Store(y);
         if (context.Records(x, weight))
         {
             Record(context, x, weight, epsilon, unitOffset, group, y);
@@ -77,6 +78,7 @@ public static class LayerNormOp
         Operation operation = context.Works.Cached<Operation>();
         (operation.X, operation.Weight, operation.Bias, operation.Y, operation.Epsilon) = (x, context.Stored(weight), bias is null ? null : context.Stored(bias), y, epsilon);
         context.Works.Rows.Run(context.Team, operation, x.Rows, x.Columns);
+        context.Store(y);
         if (context.Records(x, weight, bias))
         {
             Record(context, x, weight, bias, epsilon, y);

@@ -19,7 +19,7 @@ internal sealed class ProductWork : SharedWork
     private const int MostPanelsPerItem = 12; // 576 KiB stay in a second-level cache of 1 MiB while all tiles of an item pass
     private const int PanelsPerPack = 4; // whose rows are read together
     private const int MostParts = 64;
-    private const int MostPackedFloats = 4 << 20; // of each side: 16 MiB, whatever the sizes are
+    internal const int MostPackedFloats = 4 << 20; // of each side: 16 MiB, whatever the sizes are
 
     // What splitting costs, in multiplications of a tile with a panel (4,608 cycles): reading a panel or a tile from the last-level cache, packing a panel,
     // and on average half an item a thread, for which the others wait.

@@ -28,6 +28,7 @@ public static class RotaryOp
 
         Tensor y = context.IsTraining ? context.Rent(x.Rows, x.Columns) : x;
         Turn(context, x, y, headDim, table, positions, isBack: false);
+        context.Store(y);
         if (context.Records(x))
         {
             Record(context, x, headDim, table, positions.ToArray(), y);

@@ -19,23 +19,32 @@ internal static class CheckpointReader
         }
 
         TrainingState state = TrainingState.Read(path);
+        if (state.Step < 0 || state.Recipe is not
+            { Batch: { Context: > 0, Sequences: > 0, Accumulate: > 0 }, Optimizer: { LearningRate: not null, WeightDecay: not null }, Data.Cache: not null })
+        {
+            throw new TrainingFailedException($"{path} is damaged: its recipe leaves open what a run has decided. {CheckpointFolder.TakeAnother}");
+        }
+
         foreach (CheckpointFile file in state.Files)
         {
             if (file.Name != Path.GetFileName(file.Name))
             {
-                throw new TrainingFailedException($"{path} names the file \"{file.Name}\", which is not in the checkpoint's own folder. It was not written by kidogo train.");
+                throw new TrainingFailedException($"{path} names the file \"{file.Name}\", which is not in the checkpoint's own folder. It was not written "
+                    + "by kidogo train.");
             }
 
             string name = Path.Combine(folder, file.Name);
             long length = File.Exists(name) ? new FileInfo(name).Length : -1;
             if (length != file.Bytes)
             {
-                throw new TrainingFailedException($"The checkpoint {folder} is damaged: {file.Name} {(length < 0 ? "is missing" : $"has {length} bytes")}, where {file.Bytes} bytes were written. {CheckpointFolder.TakeAnother}");
+                throw new TrainingFailedException($"The checkpoint {folder} is damaged: {file.Name} {(length < 0 ? "is missing" : $"has {length} bytes")}, "
+                    + $"where {file.Bytes} bytes were written. {CheckpointFolder.TakeAnother}");
             }
 
             if (CheckpointWriter.Hash(name) != file.Sha256)
             {
-                throw new TrainingFailedException($"The checkpoint {folder} is damaged: the content of {file.Name} is not what was written (its SHA-256 differs). {CheckpointFolder.TakeAnother}");
+                throw new TrainingFailedException($"The checkpoint {folder} is damaged: the content of {file.Name} is not what was written (its SHA-256 "
+                    + $"differs). {CheckpointFolder.TakeAnother}");
             }
         }
 
@@ -55,7 +64,8 @@ internal static class CheckpointReader
         string path = Path.Combine(folder, CheckpointWriter.OptimizerName);
         if (!File.Exists(path))
         {
-            throw new TrainingFailedException($"{folder} has no {CheckpointWriter.OptimizerName}, without which step {step + 1} would not be what it would have been. {CheckpointFolder.TakeAnother}");
+            throw new TrainingFailedException($"{folder} has no {CheckpointWriter.OptimizerName}, without which step {step + 1} would not be what it would "
+                + $"have been. {CheckpointFolder.TakeAnother}");
         }
 
         using SafetensorsFile file = SafetensorsFile.Open(path);
@@ -83,5 +93,6 @@ internal static class CheckpointReader
     }
 
     private static TrainingFailedException OfAnother(string path, string difference) =>
-        new($"{path} is of another model or another optimizer: {difference}. Resume with the recipe that it was written by: kidogo train --resume FOLDER takes it from the folder.");
+        new($"{path} is of another model or another optimizer: {difference}. Resume with the recipe that it was written by: kidogo train --resume FOLDER "
+            + "takes it from the folder.");
 }

@@ -19,7 +19,8 @@ namespace Kidogo.Training.Checkpoints;
 /// <param name="EosIds">The tokens that end one.</param>
 /// <param name="PadId">The token that fills up; null for none.</param>
 /// <param name="EarlierConfig">config.json of the model gone on from; null for none.</param>
-internal sealed record ModelSurroundings(ModelFamily Family, IReadOnlyDictionary<string, ReadOnlyMemory<byte>> Words, int? BosId, IReadOnlyList<int> EosIds, int? PadId, ReadOnlyMemory<byte>? EarlierConfig)
+internal sealed record ModelSurroundings(ModelFamily Family, IReadOnlyDictionary<string, ReadOnlyMemory<byte>> Words, int? BosId, IReadOnlyList<int> EosIds,
+    int? PadId, ReadOnlyMemory<byte>? EarlierConfig)
 {
     /// <summary>What the model says of itself; null for nothing.</summary>
     public Passport? Passport { get; init; }
@@ -37,14 +38,18 @@ internal static class CheckpointWriter
 
     /// <summary>Writes a checkpoint. Whatever happens, those that were there stay as they are.</summary>
     /// <exception cref="TrainingFailedException">The disk is full.</exception>
-    public static string Write(CheckpointFolder folder, TrainingState state, DecoderConfig config, IReadOnlyList<ModelParameter> parameters, ModelSurroundings surroundings, Optimizer? optimizer)
+    public static string Write(CheckpointFolder folder, TrainingState state, DecoderConfig config, IReadOnlyList<ModelParameter> parameters,
+        ModelSurroundings surroundings, Optimizer? optimizer)
     {
         string path = folder.Of(state.Step);
         try
         {
             Directory.CreateDirectory(folder.Path);
             using NewFolder made = NewFolder.Create(path);
-            WriteModel(made, config, [.. parameters.Select(ToWrite)], surroundings with { Passport = surroundings.Passport is { } begun ? TrainingPassport.At(begun, state.Recipe, state.Step, state.Tokens) : null });
+            WriteModel(made, config, [.. parameters.Select(ToWrite)], surroundings with
+            {
+                Passport = surroundings.Passport is { } begun ? TrainingPassport.At(begun, state.Recipe, state.Step, state.Tokens) : null,
+            });
             if (surroundings.Adapter is { } adapter)
             {
                 AdapterState.Write(made, adapter);
@@ -52,7 +57,8 @@ internal static class CheckpointWriter
 
             if (optimizer is { Steps: > 0 })
             {
-                TensorToWrite[] states = [.. optimizer.State.Select(entry => TensorToWrite.Of(entry.Key, [entry.Value.Rows, entry.Value.Columns], FloatFormats.F32, stream => WriteValues(stream, entry.Value)))];
+                TensorToWrite[] states = [.. optimizer.State.Select(entry =>
+                    TensorToWrite.Of(entry.Key, [entry.Value.Rows, entry.Value.Columns], FloatFormats.F32, stream => WriteValues(stream, entry.Value)))];
                 made.Add(OptimizerName, SafetensorsWriter.FileBytes(states), stream => SafetensorsWriter.Write(stream, states));
             }
 
@@ -68,9 +74,11 @@ internal static class CheckpointWriter
             FolderFlush.Flush(folder.Path);
             return path;
         }
-        catch (IOException failure) when (IsDiskFull(failure))
+        catch (IOException failure) when (NewFile.IsDiskFull(failure))
         {
-            throw new TrainingFailedException($"The disk is full: the checkpoint of step {state.Step} could not be written to {folder.Path}. The checkpoints before it are as they were. Free some space and go on: kidogo train --resume {System.IO.Path.GetDirectoryName(folder.Path)}", failure);
+            string go = state.Step == 0 ? "give the same command again" : $"go on: kidogo train --resume {Path.GetDirectoryName(folder.Path)}";
+            throw new TrainingFailedException($"The disk is full: the checkpoint of step {state.Step} could not be written to {folder.Path}. "
+                + $"The checkpoints before it are as they were. Free some space and {go}", failure);
         }
     }
 
@@ -89,9 +97,10 @@ internal static class CheckpointWriter
             made.Commit();
             FolderFlush.Flush(output);
         }
-        catch (IOException failure) when (IsDiskFull(failure))
+        catch (IOException failure) when (NewFile.IsDiskFull(failure))
         {
-            throw new TrainingFailedException($"The disk is full: the model could not be written to {output}. Its last checkpoint is in {output}/checkpoints. Free some space and run kidogo train --resume {output} again.", failure);
+            throw new TrainingFailedException($"The disk is full: the model could not be written to {output}. Its last checkpoint is in "
+                + $"{output}/checkpoints. Free some space and run kidogo train --resume {output} again.", failure);
         }
     }
 
@@ -129,7 +138,8 @@ internal static class CheckpointWriter
     }
 
     private static ModelTensor ToWrite(ModelParameter parameter) => parameter.IsMatrix
-        ? ModelTensor.Matrix(parameter.Name, parameter.Values.Rows, parameter.Values.Columns, (row, destination) => parameter.Values.Row(row).CopyTo(destination))
+        ? ModelTensor.Matrix(parameter.Name, parameter.Values.Rows, parameter.Values.Columns, (row, destination) =>
+            parameter.Values.Row(row).CopyTo(destination))
         : ModelTensor.Vector(parameter.Name, parameter.Values.Span.ToArray());
 
     private static void WriteValues(Stream stream, Tensor values)
@@ -141,11 +151,4 @@ internal static class CheckpointWriter
     }
 
     private static CheckpointFile Describe(string path) => new(Path.GetFileName(path), new FileInfo(path).Length, Hash(path));
-
-    private static bool IsDiskFull(IOException failure)
-    {
-        const int UnixNoSpace = 28, UnixQuota = 122, WindowsHandleFull = 39, WindowsDiskFull = 112;
-        return (failure.HResult & 0xFFFF) is UnixNoSpace or UnixQuota or WindowsHandleFull or WindowsDiskFull || failure.Message.Contains("No space left", StringComparison.Ordinal)
-            || failure.Message.Contains("disk was full", StringComparison.Ordinal); // so .NET says it where room is asked for beforehand
-    }
 }

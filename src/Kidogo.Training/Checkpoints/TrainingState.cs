@@ -94,7 +94,8 @@ internal sealed record TrainingState
             JsonElement root = json.RootElement;
             if (root.GetProperty("format").GetInt32() != Format)
             {
-                throw new TrainingFailedException($"{path} is of format {root.GetProperty("format").GetInt32()}; this kidogo reads format {Format}. Go on with the version that wrote it.");
+                throw new TrainingFailedException($"{path} is of format {root.GetProperty("format").GetInt32()}; this kidogo reads format {Format}. Go on "
+                    + "with the version that wrote it.");
             }
 
             RecipeNode recipe = RecipeNode.From(root.GetProperty("recipe"), path);
@@ -105,10 +106,12 @@ internal sealed record TrainingState
                 PlannedSteps = root.TryGetProperty("planned_steps", out JsonElement planned) ? planned.GetInt64() : null,
                 Position = root.TryGetProperty("data", out JsonElement data) ? StreamPosition.Read(data) : null,
                 Recipe = RecipeFields.Apply(new Recipe(), recipe as RecipeMap ?? throw new KeyNotFoundException()),
-                Files = [.. root.GetProperty("files").EnumerateObject().Select(entry => new CheckpointFile(entry.Name, entry.Value.GetProperty("bytes").GetInt64(), entry.Value.GetProperty("sha256").GetString() ?? ""))],
+                Files = [.. root.GetProperty("files").EnumerateObject().Select(entry =>
+                    new CheckpointFile(entry.Name, entry.Value.GetProperty("bytes").GetInt64(), entry.Value.GetProperty("sha256").GetString() ?? ""))],
             };
         }
-        catch (Exception failure) when (failure is JsonException or InvalidOperationException or KeyNotFoundException or FormatException or DataFormatException or RecipeException)
+        catch (Exception failure) when (failure is JsonException or InvalidOperationException or KeyNotFoundException or FormatException
+            or DataFormatException or RecipeException)
         {
             throw new TrainingFailedException($"{path} is damaged: {failure.Message.TrimEnd('.')}. {CheckpointFolder.TakeAnother}", failure);
         }

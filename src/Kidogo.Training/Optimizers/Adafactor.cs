@@ -4,7 +4,8 @@ using Kidogo.Tensors.Ops;
 
 namespace Kidogo.Training.Optimizers;
 
-/// <summary>Second moments as an outer product, steps in proportion to the parameter's size (Shazeer and Stern, arXiv 1804.04235, algorithms 4 and 5), without momentum.</summary>
+/// <summary>Second moments as an outer product, steps in proportion to the parameter's size (Shazeer and Stern, arXiv 1804.04235, algorithms 4 and 5), without
+/// momentum.</summary>
 /// <param name="DecayPower">β₂ = 1 - tᵖ with this power p; -1 to below 0.</param>
 /// <param name="Threshold">The root mean square that an update is cut to; above 0.</param>
 public sealed record AdafactorOptions(double DecayPower = -0.8, double Threshold = 1);

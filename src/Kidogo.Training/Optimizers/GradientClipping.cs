@@ -17,7 +17,8 @@ public static class GradientClipping
         double sum = 0;
         foreach (TrainedParameter parameter in parameters)
         {
-            Tensor gradient = parameter.Values.Gradient ?? throw new InvalidOperationException($"{parameter.Name} has no gradient: no pass went back through it.");
+            Tensor gradient = parameter.Values.Gradient ?? throw new InvalidOperationException($"{parameter.Name} has no gradient: no pass went back through "
+                + "it.");
             sum += UpdateOps.SumOfSquares(context, gradient);
         }
 

@@ -17,7 +17,8 @@ public sealed class Muon(MuonOptions options) : UpdateRule
     /// <inheritdoc/>
     public override IReadOnlyList<StateShape> StateOf(TrainedParameter parameter) => parameter.IsMatrix
         ? [StateShape.Like("momentum", parameter)]
-        : throw new ArgumentException($"{parameter.Name} is a vector: Muon changes matrices only. Put vectors into a group of another optimiser.", nameof(parameter));
+        : throw new ArgumentException($"{parameter.Name} is a vector: Muon changes matrices only. Put vectors into a group of another optimiser.",
+            nameof(parameter));
 
     /// <inheritdoc/>
     public override long ScratchBytes(TrainedParameter parameter) =>

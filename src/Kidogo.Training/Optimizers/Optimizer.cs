@@ -10,7 +10,8 @@ namespace Kidogo.Training.Optimizers;
 /// <param name="LearningRate">The highest learning rate; the schedule multiplies it.</param>
 /// <param name="MatrixDecay">Weight decay of matrices.</param>
 /// <param name="VectorDecay">Weight decay of norms and biases.</param>
-public sealed record ParameterGroup(IReadOnlyList<TrainedParameter> Parameters, UpdateRule Rule, double LearningRate, double MatrixDecay, double VectorDecay = 0);
+public sealed record ParameterGroup(IReadOnlyList<TrainedParameter> Parameters, UpdateRule Rule, double LearningRate, double MatrixDecay,
+    double VectorDecay = 0);
 
 /// <summary>Changes all parameters of a model, a step at a time.</summary>
 public sealed class Optimizer

@@ -101,9 +101,11 @@ public sealed record ModelShape
             KvHeads = kvHeads,
             HeadDim = headDim,
             FeedForward = Whole(map, each, "feed_forward", 8, 65_536, Math.Max(8, hidden * 8 / 3 / 32 * 32)),
-            Tied = !fields.TryGetValue("tied", out RecipeNode? tied) || (tied is RecipeText { Text: "true" or "false" } word ? word.Text == "true" : throw RecipeField.Refuse(tied, "shape.tied", "true or false")),
+            Tied = !fields.TryGetValue("tied", out RecipeNode? tied)
+                || (tied is RecipeText { Text: "true" or "false" } word ? word.Text == "true" : throw RecipeField.Refuse(tied, "shape.tied", "true or false")),
             RopeTheta = !fields.TryGetValue("rope_theta", out RecipeNode? theta) ? null
-                : RecipeField.ReadNumber(theta) is { } number and >= 100 and <= 1e9 ? number : throw RecipeField.Refuse(theta, "shape.rope_theta", "100 to 1e9"),
+                : RecipeField.ReadNumber(theta) is { } number and >= 100 and <= 1e9 ? number
+                    : throw RecipeField.Refuse(theta, "shape.rope_theta", "100 to 1e9"),
         };
     }
 
@@ -127,7 +129,8 @@ public sealed record ModelShape
         return new RecipeMap("", fields);
     }
 
-    /// <summary>The number of layers, and what is said of each: a list has one entry a layer, all alike, since the files of the Llama architecture say it once for all.</summary>
+    /// <summary>The number of layers, and what is said of each: a list has one entry a layer, all alike, since the files of the Llama architecture say it once
+    /// for all.</summary>
     private static (int Layers, Dictionary<string, RecipeNode> Each) ReadLayers(RecipeMap map, Dictionary<string, RecipeNode> fields)
     {
         if (!fields.TryGetValue("layers", out RecipeNode? layers) || layers is not RecipeList list)
@@ -139,7 +142,8 @@ public sealed record ModelShape
         Dictionary<string, RecipeNode>? first = null;
         foreach (RecipeNode item in list.Items)
         {
-            Dictionary<string, RecipeNode> each = item is RecipeMap layer ? new(layer.Fields) : throw RecipeField.Refuse(item, "shape.layers", "a number, or a list of {heads, kv_heads, feed_forward}");
+            Dictionary<string, RecipeNode> each = item is RecipeMap layer ? new(layer.Fields) : throw RecipeField.Refuse(item, "shape.layers",
+                "a number, or a list of {heads, kv_heads, feed_forward}");
             if (each.Keys.FirstOrDefault(name => !known.Contains(name)) is { } unknown)
             {
                 throw RecipeFields.Unknown(each[unknown], $"shape.layers.{unknown}", known.Select(name => $"shape.layers.{name}"));
@@ -148,7 +152,8 @@ public sealed record ModelShape
             first ??= each;
             if (known.Any(name => (each.GetValueOrDefault(name) as RecipeText)?.Text != (first.GetValueOrDefault(name) as RecipeText)?.Text))
             {
-                throw item.Refuse("the layers differ, but the files of a Llama model keep one shape for all layers, so that every program opens them. Give all layers the same heads, kv_heads and feed_forward.");
+                throw item.Refuse("the layers differ, but the files of a Llama model keep one shape for all layers, so that every program opens them. Give "
+                    + "all layers the same heads, kv_heads and feed_forward.");
             }
         }
 

@@ -86,7 +86,8 @@ internal static class RecipeCheck
     {
         if (isGiven && !fits)
         {
-            throw new RecipeException($"{field} belongs to optimizer {to}, but the optimizer is {kind.ToString().ToLowerInvariant()}. Leave it out, or take another optimizer.");
+            throw new RecipeException($"{field} belongs to optimizer {to}, but the optimizer is {kind.ToString().ToLowerInvariant()}. Leave it out, or take "
+                + "another optimizer.");
         }
     }
 }

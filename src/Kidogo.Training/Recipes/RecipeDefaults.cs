@@ -22,7 +22,8 @@ public static class RecipeDefaults
     /// <summary>Entries of a tokenizer to train, by the bytes of text; small models get less, so that the embedding leaves room for layers.</summary>
     public static int VocabularyFor(long textBytes, long parameters)
     {
-        int byData = textBytes switch { < 100_000 => 512, < 1_000_000 => 2048, < 10_000_000 => 4096, < 100_000_000 => 8192, < 1_000_000_000 => 16_384, _ => 32_768 };
+        int byData = textBytes switch { < 100_000 => 512, < 1_000_000 => 2048, < 10_000_000 => 4096, < 100_000_000 => 8192,
+            < 1_000_000_000 => 16_384, _ => 32_768 };
         int byModel = parameters switch { < 300_000 => 512, < 1_500_000 => 2048, < Small => 4096, < Medium => 8192, < 300_000_000 => 16_384, _ => 32_768 };
         return Math.Min(byData, byModel);
     }
@@ -48,16 +49,22 @@ public static class RecipeDefaults
         int accumulate = recipe.Batch.Accumulate ?? Accumulate(sequences, context);
         if (sequences % accumulate != 0)
         {
-            throw new RecipeException($"accumulate: {accumulate} does not divide batch: {sequences}. Micro-batches are of one size: take a divisor of the batch.");
+            throw new RecipeException($"accumulate: {accumulate} does not divide batch: {sequences}. Micro-batches are of one size: take a divisor of the "
+                + "batch.");
         }
 
         return recipe with
         {
             Batch = new BatchRecipe { Context = context, Sequences = sequences, Accumulate = accumulate },
             Optimizer = recipe.Adapter is { } adapter
-                ? Resolve(recipe.Optimizer with { WeightDecay = recipe.Optimizer.WeightDecay ?? 0 }, parameters, adapter.Method == Models.Adapters.AdapterMethod.Pissa ? OfPrincipalComponents : 1)
+                ? Resolve(recipe.Optimizer with { WeightDecay = recipe.Optimizer.WeightDecay ?? 0 }, parameters,
+                    adapter.Method == Models.Adapters.AdapterMethod.Pissa ? OfPrincipalComponents : 1)
                 : Resolve(recipe.Optimizer, parameters, recipe.Model.From is null ? 1 : OfContinued),
-            Data = recipe.Data with { Sources = [.. recipe.Data.Sources.Select(Absolute)], Cache = Path.GetFullPath(recipe.Data.Cache ?? Path.Combine(recipe.Output.Folder, "shards")) },
+            Data = recipe.Data with
+            {
+                Sources = [.. recipe.Data.Sources.Select(Absolute)],
+                Cache = Path.GetFullPath(recipe.Data.Cache ?? Path.Combine(recipe.Output.Folder, "shards")),
+            },
             Output = recipe.Output with { Folder = Path.GetFullPath(recipe.Output.Folder) },
         };
     }
@@ -70,15 +77,16 @@ public static class RecipeDefaults
     public static long Steps(Recipe recipe, long parameters, long epochPositions, double secondsPerStep)
     {
         const double TokensPerParameter = 20; // Hoffmann et al., arXiv 2203.15556
-        double rounds = recipe.Adapter is null ? 10 : 3; // Muennighoff et al., arXiv 2305.16264: what is repeated more often teaches little; fine-tuning overfits sooner
+        double rounds = recipe.Adapter is null ? 10 : 3; // Muennighoff et al., arXiv 2305.16264: more often teaches little; fine-tuning overfits sooner
         const double Night = 8 * 3600;
         double tokensOfStep = (double)recipe.Batch.Sequences!.Value * recipe.Batch.Context!.Value;
+        double mostTokens = epochPositions > 0 ? rounds * epochPositions : double.MaxValue;
         double steps = recipe.Stop switch
         {
             { Steps: { } given } => given,
             { Tokens: { } tokens } => Math.Ceiling(tokens / tokensOfStep),
             { Minutes: { } minutes } => Math.Floor(minutes * 60 / secondsPerStep),
-            _ => Math.Min(Math.Min(TokensPerParameter * parameters, epochPositions > 0 ? rounds * epochPositions : double.MaxValue) / tokensOfStep, Night / secondsPerStep),
+            _ => Math.Min(Math.Min(TokensPerParameter * parameters, mostTokens) / tokensOfStep, Night / secondsPerStep),
         };
         return (long)Math.Clamp(steps, 1, 1e9);
     }

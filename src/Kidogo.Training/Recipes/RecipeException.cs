@@ -1,7 +1,8 @@
 // What is wrong with a recipe. Knows no model.
 namespace Kidogo.Training.Recipes;
 
-/// <summary>A recipe that cannot be followed: an unknown field, a value outside its range, fields that contradict each other, or a file that is no YAML.</summary>
+/// <summary>A recipe that cannot be followed: an unknown field, a value outside its range, fields that contradict each other, or a file that is no
+/// YAML.</summary>
 public sealed class RecipeException : Exception
 {
     /// <summary>Says what happened, what was expected and what to do.</summary>

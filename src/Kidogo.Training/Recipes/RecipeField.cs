@@ -47,11 +47,13 @@ public sealed class RecipeField
     /// <summary>The field's value as it may be written; null where it is not set.</summary>
     internal RecipeNode? Get(Recipe recipe) => _get(recipe);
 
-    internal static RecipeField Number(string name, string meaning, double min, double max, string usual, Func<Recipe, double, Recipe> set, Func<Recipe, double?> get, bool openMin = false, bool openMax = false)
+    internal static RecipeField Number(string name, string meaning, double min, double max, string usual, Func<Recipe, double, Recipe> set,
+        Func<Recipe, double?> get, bool openMin = false, bool openMax = false)
     {
         string range = string.Create(CultureInfo.InvariantCulture, $"{(openMin ? "above " : "")}{min} to {(openMax ? "below " : "")}{max}");
         return new RecipeField(name, meaning, range, usual,
-            (recipe, node) => ReadNumber(node) is { } value && (openMin ? value > min : value >= min) && (openMax ? value < max : value <= max) ? set(recipe, value) : throw Refuse(node, name, range),
+            (recipe, node) => ReadNumber(node) is { } value && (openMin ? value > min : value >= min) && (openMax ? value < max : value <= max)
+                ? set(recipe, value) : throw Refuse(node, name, range),
             recipe => get(recipe) is { } value ? Written(value.ToString("R", CultureInfo.InvariantCulture)) : null);
     }
 
@@ -59,7 +61,8 @@ public sealed class RecipeField
     {
         string range = string.Create(CultureInfo.InvariantCulture, $"{min:#,0} to {max:#,0}");
         return new RecipeField(name, meaning, range, usual,
-            (recipe, node) => ReadNumber(node) is { } value && value == Math.Floor(value) && value >= min && value <= max ? set(recipe, (long)value) : throw Refuse(node, name, $"a whole number, {range}"),
+            (recipe, node) => ReadWhole(node) is { } value && value >= min && value <= max ? set(recipe, value)
+                : throw Refuse(node, name, $"a whole number, {range}"),
             recipe => get(recipe) is { } value ? Written(value.ToString(CultureInfo.InvariantCulture)) : null);
     }
 
@@ -72,7 +75,8 @@ public sealed class RecipeField
             IsSwitch = true,
         };
 
-    internal static RecipeField Choice<T>(string name, string meaning, IReadOnlyList<(string Word, T Value)> words, string usual, Func<Recipe, T, Recipe> set, Func<Recipe, T> get)
+    internal static RecipeField Choice<T>(string name, string meaning, IReadOnlyList<(string Word, T Value)> words, string usual, Func<Recipe, T, Recipe> set,
+        Func<Recipe, T> get)
         where T : struct
     {
         string range = string.Join(", ", words.Select(word => word.Word));
@@ -96,6 +100,17 @@ public sealed class RecipeField
         new(name, meaning, range, usual,
             (recipe, node) => node is RecipeText { Text.Length: > 0 } text ? set(recipe, text.Text) : throw Refuse(node, name, range),
             recipe => get(recipe) is { } value ? Written(value) : null);
+
+    /// <summary>As <see cref="ReadNumber"/>, whole and exact: a float64 has 53 bits only.</summary>
+    internal static long? ReadWhole(RecipeNode node)
+    {
+        if (node is RecipeText text && long.TryParse(text.Text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long exact))
+        {
+            return exact;
+        }
+
+        return ReadNumber(node) is { } value && value == Math.Floor(value) && Math.Abs(value) < long.MaxValue ? (long)value : null;
+    }
 
     /// <summary>A number, with <c>k</c>, <c>M</c> or <c>B</c> after it for thousands, millions and billions; null where it is none.</summary>
     internal static double? ReadNumber(RecipeNode node)

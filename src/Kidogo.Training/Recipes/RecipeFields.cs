@@ -12,8 +12,10 @@ public static class RecipeFields
 {
     private const double MostParameters = 2e9;
 
-    private static readonly (string Word, AdapterMethod Value)[] s_methods = [("lora", AdapterMethod.Lora), ("rslora", AdapterMethod.RankStabilized), ("dora", AdapterMethod.Dora), ("pissa", AdapterMethod.Pissa)];
-    private static readonly (string Word, BaseFormat Value)[] s_baseFormats = [("stored", BaseFormat.Stored), ("nf4", BaseFormat.Nf4), ("nf4-double", BaseFormat.Nf4Double)];
+    private static readonly (string Word, AdapterMethod Value)[] s_methods = [("lora", AdapterMethod.Lora), ("rslora", AdapterMethod.RankStabilized),
+        ("dora", AdapterMethod.Dora), ("pissa", AdapterMethod.Pissa)];
+    private static readonly (string Word, BaseFormat Value)[] s_baseFormats = [("stored", BaseFormat.Stored), ("nf4", BaseFormat.Nf4),
+        ("nf4-double", BaseFormat.Nf4Double)];
 
     private static readonly (string Word, ResponseDistance Value)[] s_distances =
     [
@@ -21,13 +23,16 @@ public static class RecipeFields
         ("skewed-reverse", ResponseDistance.SkewedReverse), ("total-variation", ResponseDistance.TotalVariation),
     ];
 
-    private static readonly (string, DocumentBorder)[] s_borders = [("blank", DocumentBorder.Blank), ("line", DocumentBorder.Line), ("file", DocumentBorder.File)];
+    private static readonly (string, DocumentBorder)[] s_borders = [("blank", DocumentBorder.Blank), ("line", DocumentBorder.Line),
+        ("file", DocumentBorder.File)];
 
     /// <summary>The fields, in the order of the documentation.</summary>
     public static IReadOnlyList<RecipeField> All { get; } =
     [
-        new("data", "Texts to train on: files and folders, or a list of {path, weight, field, documents}; `random` draws ids, for benchmarks", "paths, or `random`", "none; it is needed",
-            (r, node) => r with { Data = r.Data with { Sources = StructuredFields.ReadSources(node, r.Data) } }, r => StructuredFields.WriteSources(r.Data)) { IsList = true },
+        new("data", "Texts to train on: files and folders, or a list of {path, weight, field, documents}; `random` draws ids, for benchmarks",
+            "paths, or `random`", "none; it is needed",
+            (r, node) => r with { Data = r.Data with { Sources = StructuredFields.ReadSources(node, r.Data) } },
+            r => StructuredFields.WriteSources(r.Data)) { IsList = true },
         RecipeField.Text("field", "The field of a .jsonl line that holds the text", "a name", "text",
             (r, v) => r with { Data = r.Data with { Field = v } }, r => r.Data.Field),
         RecipeField.Choice("documents", "What ends a document of .txt: a blank line, a line, or the file", s_borders, "blank",
@@ -38,39 +43,48 @@ public static class RecipeFields
             (r, v) => r with { Data = r.Data with { Strict = v } }, r => r.Data.Strict),
         RecipeField.Switch("skip_long_conversations", "Whether conversations longer than the context are left out instead of being an error",
             (r, v) => r with { Data = r.Data with { SkipLongConversations = v } }, r => r.Data.SkipLongConversations),
-        RecipeField.Text("chat_template", "The chat template that makes text of conversations, and that the new model keeps", "a built-in name such as `chatml`, or a Jinja file", "that of `from`; chatml with a tokenizer that is trained on conversations",
+        RecipeField.Text("chat_template", "The chat template that makes text of conversations, and that the new model keeps",
+            "a built-in name such as `chatml`, or a Jinja file", "that of `from`; chatml with a tokenizer that is trained on conversations",
             (r, v) => r with { Data = r.Data with { ChatTemplate = v } }, r => r.Data.ChatTemplate),
         RecipeField.Text("cache", "Folder for the tokenised texts; runs may share it", "a folder", "OUT/shards",
             (r, v) => r with { Data = r.Data with { Cache = v } }, r => r.Data.Cache),
-        new("tokenizer", "A folder, a tokenizer.json or a model with the tokenizer; or {kind, vocabulary} to train one: kind `bpe` or `unigram`", "a path, or {kind, vocabulary: 260 to 1,000,000}", "that of `from`; else a bpe tokenizer is trained, its size by that of the data",
+        new("tokenizer", "A folder, a tokenizer.json or a model with the tokenizer; or {kind, vocabulary} to train one: kind `bpe` or `unigram`",
+            "a path, or {kind, vocabulary: 260 to 1,000,000}", "that of `from`; else a bpe tokenizer is trained, its size by that of the data",
             (r, node) => r with { Tokenizer = StructuredFields.ReadTokenizer(node) }, r => StructuredFields.WriteTokenizer(r.Tokenizer)),
         RecipeField.Text("from", "A model to go on from: a .gguf file, a folder or org/name; a quantised one is decoded to float32", "a model", "none",
             (r, v) => r with { Model = r.Model with { From = v } }, r => r.Model.From),
-        RecipeField.Whole("size", "Parameters of a new model, such as 10M: layers and widths follow (Llama architecture, tied embedding)", 50_000, (long)MostParameters, "by the size of the data",
+        RecipeField.Whole("size", "Parameters of a new model, such as 10M: layers and widths follow (Llama architecture, tied embedding)", 50_000,
+            (long)MostParameters, "by the size of the data",
             (r, v) => r with { Model = r.Model with { Size = v } }, r => r.Model.Size),
-        new("shape", "A new model layer by layer: {hidden, layers, heads, kv_heads, head_dim, feed_forward, tied, rope_theta}; layers is a number, or a list with heads, kv_heads and feed_forward of each", "see below", "by `size`",
+        new("shape", "A new model layer by layer: {hidden, layers, heads, kv_heads, head_dim, feed_forward, tied, rope_theta}; layers is a number, or a list "
+            + "with heads, kv_heads and feed_forward of each", "see below", "by `size`",
             (r, node) => r with { Model = r.Model with { Shape = ModelShape.Read(node) } }, r => r.Model.Shape?.Write()),
         RecipeField.Whole("context", "Tokens of a sequence", 8, 1 << 20, "256 below 5M parameters, 512 below 30M, else 1,024; of `from` at most its own",
             (r, v) => r with { Batch = r.Batch with { Context = (int)v } }, r => r.Batch.Context),
         RecipeField.Whole("batch", "Sequences of a step", 1, 65_536, "4,096 tokens below 5M parameters, 8,192 below 30M, else 16,384",
             (r, v) => r with { Batch = r.Batch with { Sequences = (int)v } }, r => r.Batch.Sequences),
-        RecipeField.Whole("accumulate", "Micro-batches that a step is divided into; it divides `batch`", 1, 65_536, "as many as keep a micro-batch at 4,096 tokens or so",
+        RecipeField.Whole("accumulate", "Micro-batches that a step is divided into; it divides `batch`", 1, 65_536,
+            "as many as keep a micro-batch at 4,096 tokens or so",
             (r, v) => r with { Batch = r.Batch with { Accumulate = (int)v } }, r => r.Batch.Accumulate),
         RecipeField.Whole("steps", "Stop after so many steps", 1, 1_000_000_000, "none",
             (r, v) => r with { Stop = r.Stop with { Steps = v } }, r => r.Stop.Steps),
         RecipeField.Whole("tokens", "Stop after so many tokens, such as 50M", 1, 1_000_000_000_000_000, "none",
             (r, v) => r with { Stop = r.Stop with { Tokens = v } }, r => r.Stop.Tokens),
-        RecipeField.Number("minutes", "Stop after so many minutes: the number of steps is planned once, by the measured speed", 0, 1e7, "none; without any of the three, 20 tokens a parameter, 10 rounds of the data or 8 hours, whichever comes first",
+        RecipeField.Number("minutes", "Stop after so many minutes: the number of steps is planned once, by the measured speed", 0, 1e7,
+            "none; without any of the three, 20 tokens a parameter, 10 rounds of the data or 8 hours, whichever comes first",
             (r, v) => r with { Stop = r.Stop with { Minutes = v } }, r => r.Stop.Minutes, openMin: true),
         RecipeField.Choice("optimizer", "The optimiser; with muon, embedding, norms and head go by adamw",
-            [("adamw", OptimizerKind.AdamW), ("sgd", OptimizerKind.Sgd), ("lion", OptimizerKind.Lion), ("adafactor", OptimizerKind.Adafactor), ("muon", OptimizerKind.Muon)], "adamw",
+            [("adamw", OptimizerKind.AdamW), ("sgd", OptimizerKind.Sgd), ("lion", OptimizerKind.Lion), ("adafactor", OptimizerKind.Adafactor),
+                ("muon", OptimizerKind.Muon)], "adamw",
             (r, v) => r with { Optimizer = r.Optimizer with { Kind = v } }, r => r.Optimizer.Kind),
-        RecipeField.Number("learning_rate", "The highest learning rate", 0, 10, "adamw and muon: 3e-3 to 3M parameters, falling with their power of -0.4, a tenth of it with `from`; lion a fifth of it; sgd 0.1; adafactor 0.02",
+        RecipeField.Number("learning_rate", "The highest learning rate", 0, 10, "adamw and muon: 3e-3 to 3M parameters, falling with their power of -0.4, a "
+            + "tenth of it with `from`; lion a fifth of it; sgd 0.1; adafactor 0.02",
             (r, v) => r with { Optimizer = r.Optimizer with { LearningRate = v } }, r => r.Optimizer.LearningRate, openMin: true),
         RecipeField.Number("matrix_learning_rate", "The highest learning rate of muon's matrices", 0, 10, "0.02; 0.002 with `from`",
             (r, v) => r with { Optimizer = r.Optimizer with { MatrixLearningRate = v } }, r => r.Optimizer.MatrixLearningRate, openMin: true),
         RecipeField.Choice("schedule", "How the learning rate falls after the warm-up; wsd is warm-up-stable-decay",
-            [("cosine", ScheduleKind.Cosine), ("linear", ScheduleKind.Linear), ("constant", ScheduleKind.Constant), ("wsd", ScheduleKind.WarmupStableDecay)], "cosine",
+            [("cosine", ScheduleKind.Cosine), ("linear", ScheduleKind.Linear), ("constant", ScheduleKind.Constant), ("wsd", ScheduleKind.WarmupStableDecay)],
+                "cosine",
             (r, v) => r with { Optimizer = r.Optimizer with { Schedule = v } }, r => r.Optimizer.Schedule),
         RecipeField.Whole("warmup", "Steps in which the learning rate rises", 0, 1_000_000_000, "a fiftieth of the steps, 1,000 at most",
             (r, v) => r with { Optimizer = r.Optimizer with { Warmup = v } }, r => r.Optimizer.Warmup),
@@ -98,15 +112,19 @@ public static class RecipeFields
             (r, v) => r with { Optimizer = r.Optimizer with { LabelSmoothing = v } }, r => r.Optimizer.LabelSmoothing, openMax: true),
         RecipeField.Number("z_loss", "Factor of the mean squared logarithm of the softmax's sum in the loss", 0, 1, "0",
             (r, v) => r with { Optimizer = r.Optimizer with { ZLoss = v } }, r => r.Optimizer.ZLoss),
-        RecipeField.Choice("precision", "How weights and activations are stored in a pass; master weights, sums and optimiser stay float32", [("f32", false), ("bf16", true)], "f32",
+        RecipeField.Choice("precision", "How weights and activations are stored in a pass; master weights, sums and optimiser stay float32",
+            [("f32", false), ("bf16", true)], "f32",
             (r, v) => r with { Precision = r.Precision with { IsBFloat16 = v } }, r => r.Precision.IsBFloat16),
-        RecipeField.Switch("checkpoint_activations", "Whether blocks are computed again for their gradients instead of being kept: less memory, a third more work, the same bits",
+        RecipeField.Switch("checkpoint_activations", "Whether blocks are computed again for their gradients instead of being kept: less memory, a third more "
+            + "work, the same bits",
             (r, v) => r with { Precision = r.Precision with { CheckpointActivations = v } }, r => r.Precision.CheckpointActivations),
-        RecipeField.Whole("checkpoint_every", "Steps from checkpoint to checkpoint", 1, 1_000_000_000, "a twentieth of the steps and at least 10, but at least every quarter of an hour",
+        RecipeField.Whole("checkpoint_every", "Steps from checkpoint to checkpoint", 1, 1_000_000_000,
+            "a twentieth of the steps and at least 10, but at least every quarter of an hour",
             (r, v) => r with { Output = r.Output with { CheckpointEvery = v } }, r => r.Output.CheckpointEvery),
         RecipeField.Whole("keep", "Checkpoints that are kept, the last ones", 1, 10_000, "3",
             (r, v) => r with { Output = r.Output with { Keep = (int)v } }, r => r.Output.Keep),
-        RecipeField.Whole("eval_every", "Steps from evaluation to evaluation on held-out text; 0 for none", 0, 1_000_000_000, "a twentieth of the steps, and at least 10",
+        RecipeField.Whole("eval_every", "Steps from evaluation to evaluation on held-out text; 0 for none", 0, 1_000_000_000,
+            "a twentieth of the steps, and at least 10",
             (r, v) => r with { Output = r.Output with { EvalEvery = v } }, r => r.Output.EvalEvery),
         RecipeField.Whole("eval_tokens", "Held-out tokens that an evaluation reads at most", 1, 1_000_000_000_000, "65,536",
             (r, v) => r with { Output = r.Output with { EvalTokens = v } }, r => r.Output.EvalTokens),
@@ -125,8 +143,10 @@ public static class RecipeFields
     /// <summary>The fields of adapters, which <c>kidogo adapt</c> has beside those of training.</summary>
     public static IReadOnlyList<RecipeField> OfAdapters { get; } =
     [
-        new("method", "The kind of adapter: lora, rslora (rank-stabilised), dora, or pissa (begins at the principal components)", "lora, rslora, dora, pissa", "lora",
-            (r, node) => WithAdapter(r, adapter => adapter with { Method = StructuredFields.ReadWord(node, "method", s_methods) }), r => r.Adapter is null ? null : RecipeField.Written(s_methods.First(word => word.Value == r.Adapter.Method).Word)),
+        new("method", "The kind of adapter: lora, rslora (rank-stabilised), dora, or pissa (begins at the principal components)",
+            "lora, rslora, dora, pissa", "lora",
+            (r, node) => WithAdapter(r, adapter => adapter with { Method = StructuredFields.ReadWord(node, "method", s_methods) }),
+            r => r.Adapter is null ? null : RecipeField.Written(s_methods.First(word => word.Value == r.Adapter.Method).Word)),
         RecipeField.Whole("rank", "Rank of the two thin matrices of each layer", 1, 4096, "8",
             (r, v) => WithAdapter(r, adapter => adapter with { Rank = (int)v }), r => r.Adapter?.Rank),
         RecipeField.Number("alpha", "Their product is scaled by alpha / rank (rslora: alpha / root of the rank)", 0, 1e6, "twice the rank; rslora and pissa the rank",
@@ -134,8 +154,10 @@ public static class RecipeFields
         new("targets", "Linear layers that are adapted: names (q_proj or attn_q), patterns (blk.*.ffn_*), or all (but the head)", "names, patterns, or all", "all",
             (r, node) => WithAdapter(r, adapter => adapter with { Targets = StructuredFields.ReadTexts(node, "targets") }),
             r => r.Adapter is null ? null : new RecipeList("", [.. r.Adapter.Targets.Select(RecipeField.Written)])) { IsList = true },
-        new("base_format", "How the frozen model is kept in memory: as its files have it, or with linear layers in nf4 or nf4-double", "stored, nf4, nf4-double", "stored",
-            (r, node) => WithAdapter(r, adapter => adapter with { BaseFormat = StructuredFields.ReadWord(node, "base_format", s_baseFormats) }), r => r.Adapter is null ? null : RecipeField.Written(s_baseFormats.First(word => word.Value == r.Adapter.BaseFormat).Word)),
+        new("base_format", "How the frozen model is kept in memory: as its files have it, or with linear layers in nf4 or nf4-double",
+            "stored, nf4, nf4-double", "stored",
+            (r, node) => WithAdapter(r, adapter => adapter with { BaseFormat = StructuredFields.ReadWord(node, "base_format", s_baseFormats) }),
+            r => r.Adapter is null ? null : RecipeField.Written(s_baseFormats.First(word => word.Value == r.Adapter.BaseFormat).Word)),
     ];
 
     /// <summary>The fields of distillation, which <c>kidogo distil</c> has beside those of training.</summary>
@@ -162,7 +184,8 @@ public static class RecipeFields
 
     private static Recipe WithTeacher(Recipe recipe, Func<DistillationRecipe, DistillationRecipe> change) => recipe with { Distillation = change(recipe.Distillation ?? new DistillationRecipe()) };
 
-    private static Recipe WithAdapter(Recipe recipe, Func<AdapterRecipe, AdapterRecipe> change) => recipe with { Adapter = change(recipe.Adapter ?? new AdapterRecipe()) };
+    private static Recipe WithAdapter(Recipe recipe, Func<AdapterRecipe, AdapterRecipe> change) =>
+        recipe with { Adapter = change(recipe.Adapter ?? new AdapterRecipe()) };
 
     /// <summary>Sets fields of a recipe.</summary>
     /// <param name="recipe">The recipe.</param>

@@ -40,7 +40,8 @@ public sealed record RecipeText(string Place, string Text) : RecipeNode(Place)
     /// <inheritdoc/>
     public override void WriteTo(Utf8JsonWriter json)
     {
-        if (long.TryParse(Text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long whole) && whole.ToString(CultureInfo.InvariantCulture) == Text)
+        if (long.TryParse(Text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long whole)
+            && whole.ToString(CultureInfo.InvariantCulture) == Text)
         {
             json.WriteNumberValue(whole);
         }
@@ -48,7 +49,8 @@ public sealed record RecipeText(string Place, string Text) : RecipeNode(Place)
         {
             json.WriteBooleanValue(Text == "true");
         }
-        else if (double.TryParse(Text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) && double.IsFinite(number) && number.ToString("R", CultureInfo.InvariantCulture) == Text)
+        else if (double.TryParse(Text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) && double.IsFinite(number)
+            && number.ToString("R", CultureInfo.InvariantCulture) == Text)
         {
             json.WriteNumberValue(number);
         }

@@ -29,7 +29,8 @@ public static class RecipeReader
         foreach ((string name, IReadOnlyList<string> texts) in options)
         {
             string place = $"--{name.Replace('_', '-')}";
-            foreach (string other in s_alternatives.Where(group => group.Contains(name)).SelectMany(group => group).Where(other => !options.Any(option => option.Key == other)))
+            foreach (string other in s_alternatives.Where(group => group.Contains(name)).SelectMany(group => group)
+                .Where(other => !options.Any(option => option.Key == other)))
             {
                 fields.Remove(other); // --steps goes before the file's minutes too
             }

@@ -18,13 +18,16 @@ public static class RecipeYaml
     /// <exception cref="IOException">It is absent or cannot be read.</exception>
     public static RecipeMap ReadFile(string path)
     {
-        FileInfo file = new(path);
-        if (file.Exists && file.Length > MaxCharacters)
+        using StreamReader file = new(path);
+        char[] text = new char[MaxCharacters + 1]; // a device or a pipe has no length to look at
+        int read = file.ReadBlock(text);
+        if (read > MaxCharacters)
         {
-            throw new RecipeException($"{path} has {file.Length} bytes; a recipe has at most {MaxCharacters}. Is it the right file?");
+            throw new RecipeException($"{path} has more than the {MaxCharacters} characters that a recipe may have. Is it the right file?");
         }
 
-        return Read(File.ReadAllText(path), path) is RecipeMap map ? map : throw new RecipeException($"{path}: expected fields such as \"data: texts\", one a line.");
+        return Read(new string(text, 0, read), path) is RecipeMap map ? map : throw new RecipeException($"{path}: expected fields such as \"data: texts\", "
+            + "one a line.");
     }
 
     /// <summary>Reads a text.</summary>

@@ -3,9 +3,10 @@ namespace Kidogo.Training.Recipes;
 
 /// <summary>The rule that finds layers and widths for <c>size: 10M</c>.</summary>
 /// <remarks>
-/// Among all widths that are multiples of a head, the number of layers is what comes nearest to the size, the tied embedding counted; of these the shape is taken that has
-/// nearly the size and a width of nearly 48 times its layers (between the deep small models of today, SmolLM2-135M with 19, and the wide large ones, Llama 3.2 1B with 128: wide matrices are
-/// fast on processors). Heads have 32 values below a width of 256, then 64; keys and values have a half to a quarter as many heads as queries; the feed-forward is 8/3 as wide as the stream.
+/// Among all widths that are multiples of a head, the number of layers is what comes nearest to the size, the tied embedding counted; of these the shape is
+/// taken that has nearly the size and a width of nearly 48 times its layers (between the deep small models of today, SmolLM2-135M with 19, and the wide large
+/// ones, Llama 3.2 1B with 128: wide matrices are fast on processors). Heads have 32 values below a width of 256, then 64; keys and values have a half to a
+/// quarter as many heads as queries; the feed-forward is 8/3 as wide as the stream.
 /// </remarks>
 public static class ShapeRule
 {

@@ -34,7 +34,8 @@ internal static class StructuredFields
             }
 
             fields.Add(KeyValuePair.Create<string, RecipeNode>("field", RecipeField.Written(source.Field)));
-            fields.Add(KeyValuePair.Create<string, RecipeNode>("documents", RecipeField.Written(source.Documents switch { DocumentBorder.Line => "line", DocumentBorder.File => "file", _ => "blank" })));
+            string documents = source.Documents switch { DocumentBorder.Line => "line", DocumentBorder.File => "file", _ => "blank" };
+            fields.Add(KeyValuePair.Create<string, RecipeNode>("documents", RecipeField.Written(documents)));
             return new RecipeMap("", fields);
         })]);
     }
@@ -56,7 +57,8 @@ internal static class StructuredFields
         {
             tokenizer = name switch
             {
-                "kind" => value is RecipeText { Text: "bpe" or "unigram" } kind ? tokenizer with { Kind = kind.Text } : throw RecipeField.Refuse(value, "tokenizer.kind", "bpe or unigram"),
+                "kind" => value is RecipeText { Text: "bpe" or "unigram" } kind ? tokenizer with { Kind = kind.Text }
+                    : throw RecipeField.Refuse(value, "tokenizer.kind", "bpe or unigram"),
                 "vocabulary" => RecipeField.ReadNumber(value) is { } size && size is >= 260 and <= 1_000_000 && size == Math.Floor(size)
                     ? tokenizer with { Vocabulary = (int)size }
                     : throw RecipeField.Refuse(value, "tokenizer.vocabulary", "a whole number, 260 to 1,000,000"),
@@ -131,8 +133,10 @@ internal static class StructuredFields
         {
             source = (name, value) switch
             {
-                ("path", RecipeText { Text.Length: > 0 } path) => Named(path.Text, defaults) with { Weight = source.Weight, Field = source.Field, Documents = source.Documents },
-                ("weight", _) => RecipeField.ReadNumber(value) is { } weight && weight > 0 ? source with { Weight = weight } : throw RecipeField.Refuse(value, "data.weight", "a number above 0"),
+                ("path", RecipeText { Text.Length: > 0 } path) =>
+                    Named(path.Text, defaults) with { Weight = source.Weight, Field = source.Field, Documents = source.Documents },
+                ("weight", _) => RecipeField.ReadNumber(value) is { } weight && weight > 0 ? source with { Weight = weight }
+                    : throw RecipeField.Refuse(value, "data.weight", "a number above 0"),
                 ("field", RecipeText { Text.Length: > 0 } field) => source with { Field = field.Text },
                 ("documents", RecipeText { Text: "blank" }) => source with { Documents = DocumentBorder.Blank },
                 ("documents", RecipeText { Text: "line" }) => source with { Documents = DocumentBorder.Line },

@@ -50,16 +50,17 @@ public sealed class TrainVerbTests
             Task<string> error = process.StandardError.ReadToEndAsync();
             Task<string> text = process.StandardOutput.ReadToEndAsync();
             string log = Path.Combine(output, "log.jsonl");
-            Assert.True(SpinWait.SpinUntil(() => File.Exists(log) && new FileInfo(log).Length > 0, TimeSpan.FromSeconds(60)), "no step was made");
+            Assert.True(SpinWait.SpinUntil(() => File.Exists(log) && new FileInfo(log).Length > 0, KidogoProcess.Patience), "no step was made");
             using (Process kill = Process.Start("kill", ["-INT", $"{process.Id}"]))
             {
                 await kill.WaitForExitAsync();
             }
 
-            using CancellationTokenSource patience = new(TimeSpan.FromSeconds(60));
+            using CancellationTokenSource patience = new(KidogoProcess.Patience);
             await process.WaitForExitAsync(patience.Token);
             await Task.WhenAll(error, text);
             Assert.Equal(130, process.ExitCode);
+            Assert.Contains($"kidogo train --resume {output}", await error, StringComparison.Ordinal);
         }
 
         Assert.Equal(2, Directory.GetDirectories(Path.Combine(output, "checkpoints")).Length);
@@ -87,12 +88,78 @@ public sealed class TrainVerbTests
         Refused(1, Path.Combine("checkpoints", "step-2"), "train", "--resume", output);
         File.WriteAllBytes(weights, good.AsSpan(0, good.Length / 2));
         Refused(1, "where", "train", "--resume", output);
-        File.Delete(Path.Combine(output, "checkpoints", "step-4", "training.json"));
+        string training = Path.Combine(output, "checkpoints", "step-4", "training.json");
+        byte[] state = File.ReadAllBytes(training);
+        foreach (int length in new[] { 0, 1, state.Length / 2, state.Length - 2 })
+        {
+            File.WriteAllBytes(training, state.AsSpan(0, length));
+            Refused(1, "is damaged", "train", "--resume", output);
+        }
+
+        File.WriteAllText(training, System.Text.Encoding.UTF8.GetString(state).Replace("\"batch\": 4,", "", StringComparison.Ordinal));
+        Refused(1, "leaves open", "train", "--resume", output);
+        File.Delete(training);
         Refused(1, "training.json", "train", "--resume", output);
         Outcome earlier = KidogoProcess.Run("train", "--resume", Path.Combine(output, "checkpoints", "step-2"));
         Assert.True(earlier.ExitCode == 0, earlier.Error);
         Assert.Equal(good, File.ReadAllBytes(weights));
         Refused(1, "no run", "train", "--resume", folder.At("texts"));
+    }
+
+    [Fact]
+    public void Train_FromAFinishedRun_KeepsARunOfItsOwn()
+    {
+        using TemporaryFolder folder = new();
+        string first = folder.At("first"), second = folder.At("second");
+        string texts = TrainingTexts.Write(folder);
+        Succeeds(["train", "--data", texts, .. s_small, "--steps", "2", "--eval-every", "0", "--out", first]);
+        File.WriteAllText(Path.Combine(first, "notes.json"), "{}"); // whatever else lies there is no part of a model
+        Succeeds(["train", "--from", first, "--data", texts, "--context", "32", "--batch", "4", "--steps", "3", "--checkpoint-every", "2", "--eval-every", "0", "--out", second]);
+        Assert.Contains("\"from\"", File.ReadAllText(Path.Combine(second, "run.json")), StringComparison.Ordinal);
+        Assert.False(File.Exists(Path.Combine(second, "notes.json")));
+        string checkpoint = Path.Combine(second, "checkpoints", "step-2");
+        Assert.False(File.Exists(Path.Combine(checkpoint, "run.json")));
+        byte[] weights = File.ReadAllBytes(Path.Combine(second, "model.safetensors"));
+        Directory.Delete(Path.Combine(second, "checkpoints", "step-3"), recursive: true);
+        Succeeds(["train", "--resume", checkpoint]);
+        Assert.Equal(weights, File.ReadAllBytes(Path.Combine(second, "model.safetensors")));
+        Assert.False(Directory.Exists(Path.Combine(checkpoint, "checkpoints")));
+    }
+
+    [Fact]
+    public void Train_LossThatIsNoNumber_NamesStepLayerAndTheLastCheckpointFromBefore()
+    {
+        using TemporaryFolder folder = new();
+        string output = folder.At("out");
+        Outcome outcome = KidogoProcess.Run(["train", "--data", TrainingTexts.Write(folder), .. s_small, "--steps", "200", "--checkpoint-every", "1", "--eval-every", "0",
+            "--optimizer", "sgd", "--learning-rate", "10", "--clip", "0", "--warmup", "0", "--schedule", "constant", "--momentum", "0.99", "--out", output]);
+        Assert.True(outcome.ExitCode == 1, $"{outcome.ExitCode}: {outcome.Error}");
+        int logged = File.ReadLines(Path.Combine(output, "log.jsonl")).Count();
+        Assert.Contains($"Step {logged + 1}: the loss is", outcome.Error, StringComparison.Ordinal);
+        Assert.Matches("layer [0-9]+, counted from 0|token_embd|output_norm|the head|too large to add up", outcome.Error);
+        Assert.Contains($"last good checkpoint is {Path.Combine(output, "checkpoints", $"step-{logged - 1}")}.", outcome.Error, StringComparison.Ordinal);
+        Assert.True(Directory.Exists(Path.Combine(output, "checkpoints", $"step-{logged - 1}")));
+    }
+
+    [Fact]
+    public void Resume_AfterAKill_RemovesWhatWasHalfWritten()
+    {
+        using TemporaryFolder folder = new();
+        string output = folder.At("out");
+        Succeeds(["train", "--data", TrainingTexts.Write(folder), .. s_small, "--steps", "2", "--eval-every", "0", "--out", output]);
+        string[] left = [folder.At(".out.4711.tmp"), Path.Combine(output, "checkpoints", ".step-2.4711.tmp")];
+        string mine = folder.At(".out.mine.tmp");
+        foreach (string path in left.Append(mine))
+        {
+            Directory.CreateDirectory(path);
+            File.WriteAllText(Path.Combine(path, "model.safetensors"), "half");
+        }
+
+        File.WriteAllText(Path.Combine(output, ".log.jsonl.4711.tmp"), "half");
+        Succeeds(["train", "--resume", output]);
+        Assert.All(left, path => Assert.False(Directory.Exists(path), path));
+        Assert.True(Directory.Exists(mine)); // not of a process
+        Assert.False(File.Exists(Path.Combine(output, ".log.jsonl.4711.tmp")));
     }
 
     [Theory]
@@ -121,6 +188,12 @@ public sealed class TrainVerbTests
         Refused(1, "", ["train", "--data", TrainingTexts.Write(folder), "--size", "60k", "--context", "32", "--tokenizer", "{vocabulary: 60000}", "--out", folder.At("out")]);
         Refused(1, "memory", ["train", "--data", "random", "--size", "2B", "--tokenizer", "{vocabulary: 60000}", "--context", "65536", "--batch", "64", "--accumulate", "1", "--out", folder.At("out")]);
         Assert.False(Directory.Exists(folder.At("out")));
+    }
+
+    private static void Succeeds(string[] arguments)
+    {
+        Outcome outcome = KidogoProcess.Run(arguments);
+        Assert.True(outcome.ExitCode == 0, outcome.Error);
     }
 
     private static void Refused(int status, string says, params string[] arguments)

@@ -116,6 +116,34 @@ public sealed class ProductWorkTests
         AssertBits.Equal(expected, values, "any bits");
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(7)]
+    [InlineData(16)]
+    [InlineData(1003)]
+    public void Narrow_ValuesThatAreBFloat16_AreWidenedToTheSameBits(int length)
+    {
+        Pseudorandom random = new(10);
+        float[] values = new float[length], wide = new float[length];
+        for (int i = 0; i < length; i++)
+        {
+            values[i] = BitConverter.UInt32BitsToSingle((uint)random.Next() & 0xFFFF0000);
+        }
+
+        ushort[] halves = new ushort[length + 1];
+        Assert.True(BFloat16Rounding.TryNarrow(values, halves));
+        BFloat16Rounding.Widen(halves.AsSpan(0, length), wide);
+        AssertBits.Equal(values, wide, "there and back");
+        Assert.Equal(0, halves[length]); // room that is not asked for stays as it is
+        for (int i = 0; i < length; i++)
+        {
+            float kept = values[i];
+            values[i] = BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(kept) | 1u);
+            Assert.False(BFloat16Rounding.TryNarrow(values, halves), $"value {i} has more bits");
+            values[i] = kept;
+        }
+    }
+
     private static void Multiply(in ProductOperand left, in ProductOperand right, Tensor y, bool onto)
     {
         for (int m = 0; m < y.Rows; m++)

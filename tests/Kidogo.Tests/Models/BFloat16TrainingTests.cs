@@ -1,4 +1,4 @@
-// Training with weights and residuals stored as bfloat16: what is rounded, what it saves, and that recomputation and threads do not show. Knows no optimiser.
+// Training with weights and activations stored as bfloat16: what is rounded, what it saves, and that recomputation and threads do not show. Knows no optimiser.
 using Kidogo.Models;
 using Kidogo.Tensors;
 using Kidogo.Tensors.Kernels;
@@ -38,6 +38,43 @@ public sealed class BFloat16TrainingTests
     }
 
     [Fact]
+    public void Pass_WithoutCheckpointing_KeepsActivationsInHalfTheMemory()
+    {
+        const double MostOfPlain = 0.7; // a half, one of 8 blocks that is wide, its gradients, and statistics
+        using DecoderModel model = RandomModel.Create(s_config, 1);
+        (_, _, long plain) = Pass(model, 2, checkpoints: false, rounds: false);
+        (_, _, long narrow) = Pass(model, 2, checkpoints: false, rounds: true);
+        Assert.InRange(narrow, 1, (long)(MostOfPlain * plain));
+    }
+
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(true, true)]
+    public void Judge_BetweenPasses_GivesTheLossAndTakesNothing(bool checkpoints, bool rounds)
+    {
+        using DecoderModel model = RandomModel.Create(s_config, 4);
+        using ComputeContext context = ComputeContext.Training(2, checkpoints, rounds);
+        using SequenceBatch batch = Batch();
+        int[] targets = [.. Enumerable.Range(0, 60).Select(i => i * 7 % 90)];
+        CrossEntropyResult trained = model.Loss(context, batch, targets);
+        Assert.Throws<InvalidOperationException>(() => context.Judge(() => 0)); // a pass is open
+        context.Backward(trained.Loss);
+        IReadOnlyList<ModelParameter> parameters = ModelParameters.Of(model);
+        float[][] gradients = [.. parameters.Select(parameter => parameter.Values.Gradient!.Span.ToArray())];
+        long bytes = context.TapeBytes;
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.Equal(trained.Value, context.Judge(() => model.Loss(context, batch, targets)).Value);
+        }
+
+        // Where blocks kept their inputs as bfloat16, the wide ones of two blocks in a row are new.
+        Assert.InRange(context.TapeBytes, bytes, bytes + (rounds ? 2 * 60 * 32 * sizeof(float) : 0));
+        Assert.Equal(gradients, parameters.Select(parameter => parameter.Values.Gradient!.Span.ToArray()));
+    }
+
+    [Fact]
     public void Pass_WeightsThatAreBFloat16_IsThatOfTheMaster()
     {
         using DecoderModel master = RandomModel.Create(s_config, 2), rounded = RandomModel.Create(s_config, 2);
@@ -70,6 +107,14 @@ public sealed class BFloat16TrainingTests
         }
     }
 
+    private static SequenceBatch Batch()
+    {
+        SequenceBatch batch = new();
+        batch.Add(null, [.. Enumerable.Range(0, 37).Select(i => i * 31 % 90)], LogitRows.All);
+        batch.Add(null, [.. Enumerable.Range(0, 23).Select(i => i * 17 % 90)], LogitRows.All);
+        return batch;
+    }
+
     private static (double Loss, float[][] Gradients, long Bytes) Pass(DecoderModel model, int threads, bool checkpoints, bool rounds, bool isApart = false)
     {
         IReadOnlyList<ModelParameter> parameters = ModelParameters.Of(model);
@@ -79,9 +124,7 @@ public sealed class BFloat16TrainingTests
         }
 
         using ComputeContext context = ComputeContext.Training(threads, checkpoints, rounds);
-        using SequenceBatch batch = new();
-        batch.Add(null, [.. Enumerable.Range(0, 37).Select(i => i * 31 % 90)], LogitRows.All);
-        batch.Add(null, [.. Enumerable.Range(0, 23).Select(i => i * 17 % 90)], LogitRows.All);
+        using SequenceBatch batch = Batch();
         int[] targets = [.. Enumerable.Range(0, 60).Select(i => i * 7 % 90)];
         CrossEntropyResult loss = isApart ? CrossEntropyOp.Apply(context, model.Forward(context, batch), targets) : model.Loss(context, batch, targets);
         context.Backward(loss.Loss);

@@ -68,6 +68,48 @@ public sealed class RecipeTests
     }
 
     [Theory]
+    [InlineData("9007199254740993", 9_007_199_254_740_993)] // a float64 has no such number
+    [InlineData("9223372036854775807", long.MaxValue)]
+    [InlineData("1e3", 1000)]
+    [InlineData("2k", 2000)]
+    public void Read_WholeNumber_IsExact(string text, long expected) => Assert.Equal((ulong)expected, Options(("data", "x"), ("seed", text)).Output.Seed);
+
+    [Theory]
+    [InlineData("NaN")]
+    [InlineData("1e999")]
+    [InlineData("1e300B")]
+    [InlineData("9223372036854775808")]
+    [InlineData("-1")]
+    [InlineData("0x10")]
+    [InlineData("١٠")]
+    [InlineData("")]
+    public void Read_NumberThatIsNone_IsRefused(string text) => Assert.Throws<RecipeException>(() => Options(("data", "x"), ("seed", text)));
+
+    [Fact]
+    public void Yaml_WithoutEnd_IsRefused()
+    {
+        if (OperatingSystem.IsLinux())
+        {
+            Assert.Contains("1048576", Assert.Throws<RecipeException>(() => RecipeYaml.ReadFile("/dev/zero")).Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void Yaml_MarkAndCarriageReturns_AreReadAsIfNotThere()
+    {
+        string path = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllText(path, "data: x\r\nsteps: 5\r\n", new System.Text.UTF8Encoding(true));
+            Assert.Equal(5, RecipeReader.Read(path, []).Stop.Steps);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    [Theory]
     [InlineData(1_000_000, 2048)]
     [InlineData(3_000_000, 4096)]
     [InlineData(10_000_000, 8192)]

@@ -6,8 +6,9 @@ namespace Kidogo.Text.Tokenizers.Training;
 
 /// <summary>How many tokens a tokenizer makes of some texts: of a file, or of a language.</summary>
 /// <remarks>
-/// A word is a stretch between white space (Unicode's White_Space, and the Ethiopic wordspace ፡) that has at least one letter or number; punctuation that stands alone is none. Tokens are all tokens, those of punctuation and
-/// spaces too, without any that are added round a text. So tokens a word are comparable between tokenizers, and between languages that write spaces; for Thai or Chinese look at bytes a token.
+/// A word is a stretch between white space (Unicode's White_Space, and the Ethiopic wordspace ፡) that has at least one letter or number; punctuation that
+/// stands alone is none. Tokens are all tokens, those of punctuation and spaces too, without any that are added round a text. So tokens a word are comparable
+/// between tokenizers, and between languages that write spaces; for Thai or Chinese look at bytes a token.
 /// </remarks>
 /// <param name="Name">Of what: a file or a language.</param>
 /// <param name="Texts">Texts that are not empty.</param>
@@ -28,7 +29,8 @@ public sealed record Fertility(string Name, long Texts, long Bytes, long Words, 
     /// <param name="texts">Texts as UTF-8, read once.</param>
     /// <param name="progress">Told the bytes that are done.</param>
     /// <param name="cancellation">Ends it.</param>
-    public static Fertility Measure(Tokenizer tokenizer, string name, IEnumerable<ReadOnlyMemory<byte>> texts, IProgress<long>? progress = null, CancellationToken cancellation = default)
+    public static Fertility Measure(Tokenizer tokenizer, string name, IEnumerable<ReadOnlyMemory<byte>> texts, IProgress<long>? progress = null,
+        CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
         ArgumentNullException.ThrowIfNull(texts);
@@ -53,7 +55,8 @@ public sealed record Fertility(string Name, long Texts, long Bytes, long Words, 
         Fertility sum = new(name, 0, 0, 0, 0);
         foreach (Fertility part in parts)
         {
-            sum = sum with { Texts = sum.Texts + part.Texts, Bytes = sum.Bytes + part.Bytes, Words = sum.Words + part.Words, Tokens = sum.Tokens + part.Tokens };
+            (long texts, long bytes) = (sum.Texts + part.Texts, sum.Bytes + part.Bytes);
+            sum = sum with { Texts = texts, Bytes = bytes, Words = sum.Words + part.Words, Tokens = sum.Tokens + part.Tokens };
         }
 
         return sum;

@@ -11,8 +11,8 @@ internal readonly record struct MergedVocabulary(PieceList Pieces, List<(int Lef
 
 /// <summary>Byte-pair encoding's training (Sennrich et al. 2016): counts of pairs are kept up to date word by word, the best pair comes from a queue.</summary>
 /// <remarks>
-/// The best pair is the commonest; of equally common ones that with the lower left id, then the lower right id, as in Hugging Face's trainer. So the outcome depends on the counts of words alone, not on their order.
-/// In a run of one symbol (aaa) every neighbourhood counts, and merging goes from left to right.
+/// The best pair is the commonest; of equally common ones that with the lower left id, then the lower right id, as in Hugging Face's trainer. So the outcome
+/// depends on the counts of words alone, not on their order. In a run of one symbol (aaa) every neighbourhood counts, and merging goes from left to right.
 /// </remarks>
 internal sealed class PairMerger
 {
@@ -123,8 +123,10 @@ internal sealed class PairMerger
     }
 
     private TokenizerTrainingException TooLarge() => new(
-        $"The texts support a vocabulary of at most {_firstByte + _pieces.Count} entries, but {_options.VocabularySize} were asked for: after {_pieces.Count - 256} merges no pair occurs "
-        + $"{(_options.MinFrequency == 1 ? "once" : $"{_options.MinFrequency} times")} any more. Ask for at most {_firstByte + _pieces.Count}, or give more text.");
+        $"The texts support a vocabulary of at most {_firstByte + _pieces.Count} entries, but {_options.VocabularySize} were asked for: after "
+            + $"{_pieces.Count - 256} merges no pair occurs "
+        + $"{(_options.MinFrequency == 1 ? "once" : $"{_options.MinFrequency} times")} any more. Ask for at most {_firstByte + _pieces.Count}, or give more "
+            + "text.");
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void CountPairs(CancellationToken cancellation)

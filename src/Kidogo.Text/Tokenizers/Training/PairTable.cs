@@ -3,7 +3,8 @@ using System.Runtime.CompilerServices;
 
 namespace Kidogo.Text.Tokenizers.Training;
 
-/// <summary>For every pair of symbols how often it occurs, and a list of the words that have (or had) it. Pairs are numbered in the order in which they were first seen.</summary>
+/// <summary>For every pair of symbols how often it occurs, and a list of the words that have (or had) it. Pairs are numbered in the order in which they were
+/// first seen.</summary>
 internal sealed class PairTable
 {
     private const ulong Multiplier = 0x9E3779B97F4A7C15;

@@ -5,8 +5,9 @@ namespace Kidogo.Text.Tokenizers.Training;
 
 /// <summary>All character strings that occur often enough inside units, counted exactly.</summary>
 /// <remarks>
-/// Level by level: strings of n + 1 characters are counted only where those of n were frequent, so memory goes with what is frequent, and counts are exact as from a suffix array.
-/// A string that is always followed by the same character is left out (the longer one says as much), as the inner nodes of a suffix tree do.
+/// Level by level: strings of n + 1 characters are counted only where those of n were frequent, so memory goes with what is frequent, and counts are exact as
+/// from a suffix array. A string that is always followed by the same character is left out (the longer one says as much), as the inner nodes of a suffix tree
+/// do.
 /// </remarks>
 internal sealed class SeedPieces
 {

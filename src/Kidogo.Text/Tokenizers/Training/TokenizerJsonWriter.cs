@@ -92,7 +92,8 @@ internal static class TokenizerJsonWriter
     /// <param name="byteScore">The score of the tokens of bytes.</param>
     /// <param name="options">Settings.</param>
     /// <param name="report">What it was trained on.</param>
-    public static TrainedTokenizer Unigram(IReadOnlyList<string> special, IReadOnlyList<ScoredPiece> pieces, float byteScore, TokenizerTrainingOptions options, TokenizerTrainingReport report)
+    public static TrainedTokenizer Unigram(IReadOnlyList<string> special, IReadOnlyList<ScoredPiece> pieces, float byteScore, TokenizerTrainingOptions options,
+        TokenizerTrainingReport report)
     {
         byte[] file = Write(json =>
         {
@@ -149,7 +150,8 @@ internal static class TokenizerJsonWriter
     private static byte[] Write(Action<Utf8JsonWriter> body)
     {
         ArrayBufferWriter<byte> output = new(1 << 16);
-        using (Utf8JsonWriter json = new(output, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, NewLine = "\n" }))
+        using (Utf8JsonWriter json = new(output,
+            new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, NewLine = "\n" }))
         {
             json.WriteStartObject();
             body(json);

@@ -6,10 +6,13 @@ namespace Kidogo.Text.Tokenizers.Training;
 /// <summary>Trains a tokenizer of the kind that is named.</summary>
 public static class TokenizerTrainer
 {
-    /// <summary>As <see cref="BpeTrainer.Train(IEnumerable{ReadOnlyMemory{byte}}, TokenizerTrainingOptions, IProgress{TokenizerTrainingProgress}?, CancellationToken)"/> or the same of <see cref="UnigramTrainer"/>.</summary>
+    /// <summary>As
+    /// <see cref="BpeTrainer.Train(IEnumerable{ReadOnlyMemory{byte}}, TokenizerTrainingOptions, IProgress{TokenizerTrainingProgress}?, CancellationToken)"/> or
+    /// the same of <see cref="UnigramTrainer"/>.</summary>
     /// <exception cref="TokenizerTrainingException">Settings out of range, texts without a word, or a vocabulary larger than the texts support.</exception>
     public static TrainedTokenizer Train(
-        TokenizerKind kind, IEnumerable<ReadOnlyMemory<byte>> texts, TokenizerTrainingOptions options, IProgress<TokenizerTrainingProgress>? progress = null, CancellationToken cancellation = default) =>
+        TokenizerKind kind, IEnumerable<ReadOnlyMemory<byte>> texts, TokenizerTrainingOptions options, IProgress<TokenizerTrainingProgress>? progress = null,
+            CancellationToken cancellation = default) =>
         kind == TokenizerKind.Bpe ? BpeTrainer.Train(texts, options, progress, cancellation) : UnigramTrainer.Train(texts, options, progress, cancellation);
 
     /// <summary>The kind that recipes and the command line call by this name (<c>bpe</c> or <c>unigram</c>), or null.</summary>

@@ -7,7 +7,8 @@ namespace Kidogo.Text.Tokenizers.Training;
 /// <summary>The two kinds of tokenizer that can be trained.</summary>
 public enum TokenizerKind
 {
-    /// <summary>Byte-level byte-pair encoding (Sennrich et al. 2016; Radford et al. 2019): <c>bpe</c> in recipes. Every byte has a token, so nothing is unknown.</summary>
+    /// <summary>Byte-level byte-pair encoding (Sennrich et al. 2016; Radford et al. 2019): <c>bpe</c> in recipes. Every byte has a token, so nothing is
+    /// unknown.</summary>
     Bpe,
 
     /// <summary>A unigram language model with byte fallback (Kudo 2018): <c>unigram</c> in recipes.</summary>
@@ -32,13 +33,15 @@ public sealed record TokenizerTrainingOptions
     /// <summary>The unknown token of the unigram kind, which has to have one; it never occurs, since bytes stand in for what has no piece.</summary>
     public const string Unknown = "<unk>";
 
-    /// <summary>The special tokens that are there unless others are named: <see cref="EndOfText"/>, <see cref="MessageStart"/>, <see cref="MessageEnd"/>, <see cref="Padding"/>.</summary>
+    /// <summary>The special tokens that are there unless others are named: <see cref="EndOfText"/>, <see cref="MessageStart"/>, <see cref="MessageEnd"/>,
+    /// <see cref="Padding"/>.</summary>
     public static IReadOnlyList<string> DefaultSpecialTokens { get; } = [EndOfText, MessageStart, MessageEnd, Padding];
 
     private const int MaxSpecialTokens = 4096;
     private const int MaxSpecialLength = 256;
 
-    /// <summary>Entries of the vocabulary, special tokens and bytes included. From the number of special tokens and 256 bytes on (for unigram a little more) to 1,000,000.</summary>
+    /// <summary>Entries of the vocabulary, special tokens and bytes included. From the number of special tokens and 256 bytes on (for unigram a little more) to
+    /// 1,000,000.</summary>
     /// <value>8,192</value>
     public int VocabularySize { get; init; } = 8192;
 
@@ -58,7 +61,8 @@ public sealed record TokenizerTrainingOptions
     /// <value><see cref="Padding"/> if it is among the special tokens, else none</value>
     public string? PadToken { get => field ?? Among(Padding); init; }
 
-    /// <summary>Whether a ChatML template is written beside the tokenizer; needs <see cref="MessageStart"/> and <see cref="MessageEnd"/> among the special tokens.</summary>
+    /// <summary>Whether a ChatML template is written beside the tokenizer; needs <see cref="MessageStart"/> and <see cref="MessageEnd"/> among the special
+    /// tokens.</summary>
     /// <value>false</value>
     public bool ChatTemplate { get; init; }
 
@@ -70,7 +74,8 @@ public sealed record TokenizerTrainingOptions
     /// <value>16</value>
     public int MaxPieceCharacters { get; init; } = 16;
 
-    /// <summary>Share of the texts' characters that get a piece of their own in the unigram kind, the commonest first; the others are spelt in bytes. Above 0.9, at most 1.</summary>
+    /// <summary>Share of the texts' characters that get a piece of their own in the unigram kind, the commonest first; the others are spelt in bytes. Above
+    /// 0.9, at most 1.</summary>
     /// <value>0.9995, as SentencePiece recommends for alphabets of moderate size</value>
     public double CharacterCoverage { get; init; } = 0.9995;
 
@@ -100,21 +105,25 @@ public sealed record TokenizerTrainingOptions
         Check(Threads, 1, 1024, "The number of threads");
         if (!(CharacterCoverage is > 0.9 and <= 1))
         {
-            throw new TokenizerTrainingException(string.Create(CultureInfo.InvariantCulture, $"The coverage of characters is {CharacterCoverage}; it has to be above 0.9 and at most 1."));
+            throw new TokenizerTrainingException(string.Create(CultureInfo.InvariantCulture, $"The coverage of characters is {CharacterCoverage}; it has to "
+                + $"be above 0.9 and at most 1."));
         }
 
         CheckSpecialTokens(kind);
-        foreach ((string? token, string what) in (ReadOnlySpan<(string?, string)>)[(BosToken, "start of a text"), (EosToken, "end of a text"), (PadToken, "padding")])
+        foreach ((string? token, string what) in (ReadOnlySpan<(string?, string)>)[(BosToken, "start of a text"), (EosToken, "end of a text"),
+            (PadToken, "padding")])
         {
             if (token is not null && !SpecialTokens.Contains(token))
             {
-                throw new TokenizerTrainingException($"The {what} is to be '{token}', which is not among the special tokens ({string.Join(", ", SpecialTokens)}). Name it there as well.");
+                throw new TokenizerTrainingException($"The {what} is to be '{token}', which is not among the special tokens "
+                    + $"({string.Join(", ", SpecialTokens)}). Name it there as well.");
             }
         }
 
         if (ChatTemplate && !(SpecialTokens.Contains(MessageStart) && SpecialTokens.Contains(MessageEnd)))
         {
-            throw new TokenizerTrainingException($"A ChatML template needs the special tokens {MessageStart} and {MessageEnd}; there are {string.Join(", ", SpecialTokens)}.");
+            throw new TokenizerTrainingException($"A ChatML template needs the special tokens {MessageStart} and {MessageEnd}; there are "
+                + $"{string.Join(", ", SpecialTokens)}.");
         }
     }
 
@@ -136,7 +145,8 @@ public sealed record TokenizerTrainingOptions
         {
             if (token is null || token.Trim().Length == 0 || token.Length > MaxSpecialLength || token.Any(char.IsControl))
             {
-                throw new TokenizerTrainingException($"A special token is '{token}'; it has to have 1 to {MaxSpecialLength} characters that can be seen, such as {MessageStart}.");
+                throw new TokenizerTrainingException($"A special token is '{token}'; it has to have 1 to {MaxSpecialLength} characters that can be seen, "
+                    + $"such as {MessageStart}.");
             }
 
             if (token.EnumerateRunes().Any(rune => rune == Rune.ReplacementChar))
@@ -146,7 +156,8 @@ public sealed record TokenizerTrainingOptions
 
             if (kind == TokenizerKind.Bpe && token.EnumerateRunes().Count() == 1 && ByteAlphabet.ByteOf(token.EnumerateRunes().First().Value) >= 0)
             {
-                throw new TokenizerTrainingException($"The special token '{token}' is spelt like the token of a byte. Name it with more characters, such as <{token}>.");
+                throw new TokenizerTrainingException($"The special token '{token}' is spelt like the token of a byte. Name it with more characters, such as "
+                    + $"<{token}>.");
             }
 
             if (kind == TokenizerKind.Unigram && token.Contains('▁'))
@@ -156,12 +167,14 @@ public sealed record TokenizerTrainingOptions
 
             if (kind == TokenizerKind.Unigram && Vocabulary.ByteOf(Encoding.UTF8.GetBytes(token)) >= 0)
             {
-                throw new TokenizerTrainingException($"The special token '{token}' is spelt like the token of a byte, which a unigram tokenizer has already. Name it otherwise.");
+                throw new TokenizerTrainingException($"The special token '{token}' is spelt like the token of a byte, which a unigram tokenizer has already. "
+                    + "Name it otherwise.");
             }
 
             if (!seen.Add(token))
             {
-                throw new TokenizerTrainingException(token == Unknown ? $"The special token {Unknown} is there already in a unigram tokenizer." : $"The special token '{token}' is named twice.");
+                throw new TokenizerTrainingException(token == Unknown ? $"The special token {Unknown} is there already in a unigram tokenizer."
+                    : $"The special token '{token}' is named twice.");
             }
         }
     }

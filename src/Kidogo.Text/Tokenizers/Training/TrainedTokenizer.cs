@@ -44,7 +44,8 @@ public sealed class TrainedTokenizer
     /// <summary>What it was trained on and how that went.</summary>
     public TokenizerTrainingReport Report { get; }
 
-    /// <summary>Writes the files into a folder, which is made if need be. Each is written beside, flushed to the disk and renamed, and the first rename comes after the last write: a failure leaves what was there.</summary>
+    /// <summary>Writes the files into a folder, which is made if need be. Each is written beside, flushed to the disk and renamed, and the first rename comes
+    /// after the last write: a failure leaves what was there.</summary>
     /// <exception cref="IOException">The folder cannot be written to, or the disk is full.</exception>
     public void WriteTo(string folder)
     {

@@ -38,7 +38,8 @@ internal sealed class UnigramCorpus
 
     public int UnitCount => Counts.Length;
 
-    /// <summary>Sorts the units by their bytes, since sums of floating point depend on their order, and cuts them at characters outside the alphabet, which are left to the tokens of bytes.</summary>
+    /// <summary>Sorts the units by their bytes, since sums of floating point depend on their order, and cuts them at characters outside the alphabet, which are
+    /// left to the tokens of bytes.</summary>
     public static UnigramCorpus Of(WordTable words, TokenizerTrainingOptions options)
     {
         int[] alphabet = ChooseAlphabet(words, options);
@@ -91,7 +92,8 @@ internal sealed class UnigramCorpus
         return text.ToString();
     }
 
-    // The commonest characters that make up the share, and always ▁, what ASCII can print, tab and newline: without them a text could be taken for the name of a byte's token.
+    // The commonest characters that make up the share, and always ▁, what ASCII can print, tab and newline: without them a text could be taken for the name of
+    // a byte's token.
     private static int[] ChooseAlphabet(WordTable words, TokenizerTrainingOptions options)
     {
         Dictionary<int, long> counts = [];

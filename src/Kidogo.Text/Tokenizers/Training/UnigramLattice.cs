@@ -3,10 +3,12 @@ using System.Runtime.CompilerServices;
 
 namespace Kidogo.Text.Tokenizers.Training;
 
-/// <summary>The pieces of one round in a prefix tree, with their probabilities. Immutable once made; each thread brings its own <see cref="Workspace"/>.</summary>
+/// <summary>The pieces of one round in a prefix tree, with their probabilities. Immutable once made; each thread brings its own
+/// <see cref="Workspace"/>.</summary>
 /// <remarks>
-/// Sums run over probabilities, not logarithms. Every piece's is multiplied by e² to the power of its length, about what a character costs: all segmentations of a unit have as many characters, so the factor cancels,
-/// and with units of at most 40 characters nothing leaves the range of a double (a piece has at least e^-17).
+/// Sums run over probabilities, not logarithms. Every piece's is multiplied by e² to the power of its length, about what a character costs: all segmentations
+/// of a unit have as many characters, so the factor cancels, and with units of at most 40 characters nothing leaves the range of a double (a piece has at least
+/// e^-17).
 /// </remarks>
 internal sealed class UnigramLattice
 {
@@ -63,7 +65,8 @@ internal sealed class UnigramLattice
         internal (int Start, int End, int Piece)[] Edges { get; } = new (int, int, int)[UnigramCutter.MaxCharacters * UnigramCutter.MaxCharacters];
     }
 
-    /// <summary>Adds to each piece how often it is expected in a unit that occurs <paramref name="count"/> times, and to the logarithm of the likelihood what the unit gives (forward-backward).</summary>
+    /// <summary>Adds to each piece how often it is expected in a unit that occurs <paramref name="count"/> times, and to the logarithm of the likelihood what
+    /// the unit gives (forward-backward).</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Expect(ReadOnlySpan<int> unit, long count, Workspace work)
     {
@@ -112,7 +115,8 @@ internal sealed class UnigramLattice
         }
     }
 
-    /// <summary>The pieces of the likeliest segmentation, last first, in <see cref="Workspace.Piece"/> by way of <see cref="Workspace.From"/>; <paramref name="without"/> is not used.</summary>
+    /// <summary>The pieces of the likeliest segmentation, last first, in <see cref="Workspace.Piece"/> by way of <see cref="Workspace.From"/>;
+    /// <paramref name="without"/> is not used.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void FindBest(ReadOnlySpan<int> unit, int without, Workspace work)
     {

@@ -107,7 +107,8 @@ internal sealed class UnigramLearner
         return result;
     }
 
-    /// <summary>The derivative of the logarithm of the gamma function, for x above 0: by recurrence up to 6, then by its asymptotic series (Abramowitz and Stegun 6.3.5, 6.3.18).</summary>
+    /// <summary>The derivative of the logarithm of the gamma function, for x above 0: by recurrence up to 6, then by its asymptotic series (Abramowitz and
+    /// Stegun 6.3.5, 6.3.18).</summary>
     internal static double Digamma(double x)
     {
         double result = 0;
@@ -188,7 +189,8 @@ internal sealed class UnigramLearner
     private double[] DropUnexpected(double[] expected)
     {
         int alphabet = _corpus.Alphabet.Length;
-        int[] rare = [.. Enumerable.Range(alphabet, _pieces.Count - alphabet).Where(i => expected[i] < LeastExpected).OrderBy(i => expected[i]).Take(Math.Max(0, _pieces.Count - _wanted))];
+        int[] rare = [.. Enumerable.Range(alphabet, _pieces.Count - alphabet).Where(i => expected[i] < LeastExpected)
+            .OrderBy(i => expected[i]).Take(Math.Max(0, _pieces.Count - _wanted))];
         if (rare.Length == 0)
         {
             return expected;
@@ -247,7 +249,8 @@ internal sealed class UnigramLearner
     private void KeepBest(int keep, double[] values)
     {
         int alphabet = _corpus.Alphabet.Length;
-        int[] chosen = [.. Enumerable.Range(0, alphabet), .. Enumerable.Range(alphabet, _pieces.Count - alphabet).OrderByDescending(i => values[i]).Take(keep - alphabet).Order()];
+        int[] chosen = [.. Enumerable.Range(0, alphabet),
+            .. Enumerable.Range(alphabet, _pieces.Count - alphabet).OrderByDescending(i => values[i]).Take(keep - alphabet).Order()];
         _pieces = [.. chosen.Select(i => _pieces[i])];
         _logs = [.. chosen.Select(i => _logs[i])];
         _pruned = true;

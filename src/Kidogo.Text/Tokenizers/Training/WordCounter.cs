@@ -10,7 +10,8 @@ namespace Kidogo.Text.Tokenizers.Training;
 /// <param name="InvalidSequences">Stretches that were no UTF-8 and became U+FFFD.</param>
 internal readonly record struct TextTotals(long Texts, long Bytes, long InvalidSequences);
 
-/// <summary>Counts words. Blocks are cut by the texts alone and merged in their order, so that results do not depend on the number of threads, not even where rare words have to be dropped.</summary>
+/// <summary>Counts words. Blocks are cut by the texts alone and merged in their order, so that results do not depend on the number of threads, not even where
+/// rare words have to be dropped.</summary>
 internal sealed class WordCounter
 {
     private const int LargestText = 16 << 20; // a larger one is cut, at a line end if there is one
@@ -35,7 +36,8 @@ internal sealed class WordCounter
         _words = new WordTable(_seed);
         for (int i = 0; i < options.SpecialTokens.Count; i++)
         {
-            _special.Add(Encoding.UTF8.GetBytes(options.SpecialTokens[i]), new AddedToken(i, Special: true, SingleWord: false, StripLeft: false, StripRight: false));
+            _special.Add(Encoding.UTF8.GetBytes(options.SpecialTokens[i]),
+                new AddedToken(i, Special: true, SingleWord: false, StripLeft: false, StripRight: false));
         }
 
         _special.Freeze();
@@ -44,14 +46,16 @@ internal sealed class WordCounter
     /// <summary>Counts the words of all texts. Special tokens that are spelt out in a text end a word and are not counted.</summary>
     /// <exception cref="TokenizerTrainingException">Bytes are no UTF-8 and that is forbidden, or there is no text at all.</exception>
     public static WordTable Count(
-        IEnumerable<ReadOnlyMemory<byte>> texts, WordCutter cutter, TokenizerTrainingOptions options, IProgress<TokenizerTrainingProgress>? progress, CancellationToken cancellation, out TextTotals totals)
+        IEnumerable<ReadOnlyMemory<byte>> texts, WordCutter cutter, TokenizerTrainingOptions options, IProgress<TokenizerTrainingProgress>? progress,
+            CancellationToken cancellation, out TextTotals totals)
     {
         WordCounter counter = new(cutter, options, progress, cancellation);
         counter.Read(texts);
         totals = new TextTotals(counter._texts, counter._bytes, counter._invalid);
         return counter._words.Count > 0
             ? counter._words
-            : throw new TokenizerTrainingException($"The texts are empty: {totals.Bytes} bytes in {totals.Texts} texts, and not a word to learn from. Name files with text.");
+            : throw new TokenizerTrainingException($"The texts are empty: {totals.Bytes} bytes in {totals.Texts} texts, and not a word to learn from. Name "
+                + "files with text.");
     }
 
     private sealed class Block(ulong seed)
@@ -117,7 +121,8 @@ internal sealed class WordCounter
         }
         else if (_options.Strict)
         {
-            throw new TokenizerTrainingException($"Text {_texts} has bytes that are no UTF-8. Convert it, or let such bytes be replaced by leaving out --strict.");
+            throw new TokenizerTrainingException($"Text {_texts} has bytes that are no UTF-8. Convert it, or let such bytes be replaced by leaving out "
+                + "--strict.");
         }
         else
         {

@@ -26,8 +26,9 @@ internal abstract class WordCutter
 /// <summary>Words of byte-level byte-pair encoding.</summary>
 /// <remarks>
 /// The pattern is that of Qwen 3.5, which GGUF calls <c>qwen35</c>, so that a vocabulary trained here can be stated in both worlds:
-/// a word is a run of letters <i>and marks</i> with at most one character before it (a space, mostly, or the apostrophe of <c>ng'ombe</c>), English contractions, single digits, runs of punctuation, newlines, white space.
-/// Marks matter: Yoruba's ẹ̀ has no single code point, and patterns without them cut the word there.
+/// a word is a run of letters <i>and marks</i> with at most one character before it (a space, mostly, or the apostrophe of <c>ng'ombe</c>), English
+/// contractions, single digits, runs of punctuation, newlines, white space. Marks matter: Yoruba's ẹ̀ has no single code point, and patterns without them cut
+/// the word there.
 /// </remarks>
 internal sealed class ByteLevelCutter : WordCutter
 {
@@ -35,7 +36,8 @@ internal sealed class ByteLevelCutter : WordCutter
     public const string Pattern =
         "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
-    /// <summary>Longer words, which are no words of any language, are cut for training, so that a file of one letter repeated costs no more than others.</summary>
+    /// <summary>Longer words, which are no words of any language, are cut for training, so that a file of one letter repeated costs no more than
+    /// others.</summary>
     public const int MaxWordBytes = 256;
 
     private readonly ShapePattern _pattern = (ShapePattern)KnownPatterns.Of(Pattern);
@@ -59,10 +61,12 @@ internal sealed class ByteLevelCutter : WordCutter
     }
 }
 
-/// <summary>Units of the unigram kind: finer than the words of the finished tokenizer (which are cut at white space alone), so that no piece mixes letters, digits and punctuation.</summary>
+/// <summary>Units of the unigram kind: finer than the words of the finished tokenizer (which are cut at white space alone), so that no piece mixes letters,
+/// digits and punctuation.</summary>
 /// <remarks>
 /// Since no piece crosses a border of units, the likelihood of a text is the product of its units', in training as in use.
-/// A space becomes <c>▁</c> and begins the run of letters or of other characters after it; digits stand alone; an apostrophe between letters belongs to the word (<c>ng'ombe</c>).
+/// A space becomes <c>▁</c> and begins the run of letters or of other characters after it; digits stand alone; an apostrophe between letters belongs to the
+/// word (<c>ng'ombe</c>).
 /// </remarks>
 internal sealed class UnigramCutter : WordCutter
 {
