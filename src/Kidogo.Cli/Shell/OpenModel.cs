@@ -74,6 +74,7 @@ internal sealed class OpenModel : IDisposable
                     bar.Report(done, total);
                 },
             });
+            session.Models.Add(header.Path);
             return new OpenModel(context, loaded);
         }
         catch

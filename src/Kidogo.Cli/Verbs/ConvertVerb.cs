@@ -25,6 +25,7 @@ internal static class ConvertVerb
     private static int Run(Session session, string model, string output, string? format, int? threads, bool json)
     {
         using ModelHeader header = ModelHeader.Open(ModelChoice.Locate(model));
+        Overwriting.Refuse(output, header);
         Stopwatch clock = Stopwatch.StartNew();
         ConversionReport report;
         using (ProgressBar bar = new(session, "converting", "bytes"))

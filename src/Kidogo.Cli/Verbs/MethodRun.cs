@@ -55,8 +55,7 @@ internal sealed class MethodRun(Session session, string model, string output, st
     {
         using ComputeContext context = ComputeContext.Training(threads ?? MachineInfo.CountPhysicalCores());
         using ModelHeader header = ModelHeader.Open(model);
-        int[] ids = EvalVerb.ReadIds(text.Ids, text.Text, header);
-        ids = ids.Length > text.Tokens ? ids[..text.Tokens] : ids;
+        int[] ids = EvalVerb.ReadIds(text.Ids, text.Text, header, text.Tokens);
         using LoadedModel loaded = ModelLoader.Load(header, context);
         int length = Math.Min(text.Context, loaded.Config.ContextLength);
         using ProgressBar bar = new(session, method == "rtn" ? "smoothing" : method, method == "gptq" ? "steps" : "blocks");

@@ -51,6 +51,7 @@ internal static class QuantizeVerb
         options.Text.Check(options.Method);
         string model = ModelChoice.Locate(options.Model);
         using ModelHeader header = ModelHeader.Open(model);
+        Overwriting.Refuse(options.Output, header, options.Calibration, options.Text.Text, options.Text.Ids);
         ImportanceMatrix? importance = options.Calibration is null ? null : QuantizeText.ReadImportance(options.Calibration, header);
         QuantizeOptions quantize = new() { Mix = mix, Tensors = [.. options.Tensors.Select(TensorFormat)], Importance = importance is null ? null : importance.Find };
         using MethodRun? method = options.Method == "rtn" && options.Text.Smooth is null ? null : new MethodRun(session, model, options.Output, options.Method, options.Text, options.Threads);
