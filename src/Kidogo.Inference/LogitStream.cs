@@ -89,9 +89,9 @@ public sealed class LogitStream : IDisposable
             throw new ArgumentException("There are no tokens to compute; give at least one.");
         }
 
-        if (ids.Length > model.Config.ContextLength)
+        if (ids.Length > model.Config.LongestSequence)
         {
-            throw new ArgumentException($"There are {ids.Length} tokens, but the model's context has {model.Config.ContextLength}. Shorten the text, or compute it in windows.");
+            throw new ArgumentException($"There are {ids.Length} tokens, but the model's context has {model.Config.LongestSequence}. Shorten the text, or compute it in windows.");
         }
 
         int outside = ids.IndexOfAnyExceptInRange(0, model.Config.VocabSize - 1);

@@ -107,6 +107,9 @@ public sealed record DecoderConfig
     /// <summary>Positions that the model was made for.</summary>
     public required int ContextLength { get; init; }
 
+    /// <summary>Positions that a sequence may have: those that the model was made for, or as many as memory holds where its rotation stretches with the sequence (dynamic NTK).</summary>
+    public int LongestSequence => LearnedPositions == 0 && Layers.Any(layer => layer.Rope?.Scaling is { StretchesWithoutEnd: true }) ? int.MaxValue : ContextLength;
+
     /// <summary>The layers, in order.</summary>
     public required IReadOnlyList<LayerConfig> Layers { get; init; }
 

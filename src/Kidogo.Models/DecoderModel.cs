@@ -69,7 +69,7 @@ public sealed class DecoderModel : IDisposable
     /// <param name="batch">The sequences.</param>
     /// <returns>The logits [rows that get logits, V], in the order of the batch, valid until the context is released to a mark from before.</returns>
     /// <exception cref="ArgumentException">The batch is empty, has an id outside the vocabulary, or a sequence would outgrow its context.</exception>
-    /// <exception cref="InvalidOperationException">A key or value for a cache in float16 is infinite or no number: the weights are damaged.</exception>
+    /// <exception cref="DamagedWeightsException">A key or value for a cache in float16 is infinite or no number: the weights are damaged.</exception>
     /// <exception cref="OutOfMemoryException">The system has no room for the caches.</exception>
     /// <remarks>
     /// Whatever it throws, the caches are as they were: a pass that fails in the middle is taken back.

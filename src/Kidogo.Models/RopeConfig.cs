@@ -44,6 +44,9 @@ public abstract record RopeScaling
     /// <summary>Whether the result depends on the length of the sequence.</summary>
     public virtual bool DependsOnLength => false;
 
+    /// <summary>Whether it goes on beyond the context that the model was made for, whatever the length.</summary>
+    public virtual bool StretchesWithoutEnd => false;
+
     /// <summary>Changes the angles.</summary>
     /// <param name="angles">Unscaled angles per position, highest frequency first; may be changed and returned.</param>
     /// <param name="rope">The embedding that is scaled.</param>
@@ -69,6 +72,9 @@ public sealed record FactorScaling(IReadOnlyList<float> Factors, RopeScaling? In
     /// <inheritdoc/>
     public override bool DependsOnLength => Inner is { DependsOnLength: true };
 
+    /// <inheritdoc/>
+    public override bool StretchesWithoutEnd => Inner is { StretchesWithoutEnd: true };
+
     internal override double[] Apply(double[] angles, RopeConfig rope, int length)
     {
         double[] scaled = Inner?.Apply(angles, rope, length) ?? angles;
@@ -88,6 +94,9 @@ public sealed record DynamicNtkScaling(double Factor, int OriginalContext) : Rop
 {
     /// <inheritdoc/>
     public override bool DependsOnLength => true;
+
+    /// <inheritdoc/>
+    public override bool StretchesWithoutEnd => true;
 
     internal override double[] Apply(double[] angles, RopeConfig rope, int length)
     {

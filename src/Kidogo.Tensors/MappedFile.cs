@@ -50,7 +50,7 @@ public sealed unsafe class MappedFile : IDisposable
     public long Length { get; }
 
     /// <summary>Maps <paramref name="path"/>.</summary>
-    /// <exception cref="IOException">The file does not exist, is a folder, or changed its length while it was opened.</exception>
+    /// <exception cref="IOException">The file does not exist, is a folder, a pipe or a device, or changed its length while it was opened.</exception>
     /// <exception cref="UnauthorizedAccessException">The file may not be read.</exception>
     public static MappedFile Open(string path)
     {
@@ -63,7 +63,7 @@ public sealed unsafe class MappedFile : IDisposable
         FileInfo info = new(RealPath.Of(path));
         if (info.Exists && info.Length == 0)
         {
-            return new MappedFile(path, 0, null); // an empty file cannot be mapped, and has nothing to read
+            return RegularFile.IsOther(path) ? throw new IOException(RegularFile.Sentence(path)) : new MappedFile(path, 0, null); // an empty file cannot be mapped, and has nothing to read
         }
 
         SafeFileHandle handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);

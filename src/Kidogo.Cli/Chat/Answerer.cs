@@ -1,9 +1,11 @@
 // Makes one answer and prints it while it comes. Knows no conversation.
 using System.Text;
+using System.Text.Json;
 using Kidogo.Cli.Shell;
 using Kidogo.Cli.Verbs;
 using Kidogo.Inference;
 using Kidogo.Inference.Output;
+using Kidogo.Models;
 
 namespace Kidogo.Cli.Chat;
 
@@ -33,7 +35,11 @@ internal sealed class Answerer : IDisposable
         _generator = new TextGenerator(open.Model, prompting.Text.Tokenizer, open.Context);
         _sequence = new CachedSequence(open.Model, contextLength, options.KvCache);
         _endTokens = open.Loaded.Generation.EndTokens;
+        Model = open.Loaded.Header;
     }
+
+    /// <summary>The files of the model.</summary>
+    public ModelHeader Model { get; }
 
     /// <summary>Tokens that prompt and answer may have together.</summary>
     public int ContextLength => _sequence.ContextLength;
@@ -148,15 +154,21 @@ internal sealed class Answerer : IDisposable
     {
         json.WriteString("text", answer.Text);
         json.WriteNumbers("ids", [.. answer.Details.Ids]);
-        json.WriteString("finish_reason", answer.Details.FinishReason switch
+        WriteEnd(json, answer.Details.FinishReason, answer.Details.PromptTokens, answer.Details.Ids.Count, answer.Details.FirstToken, answer.Details.DecodeTokensPerSecond);
+    });
+
+    /// <summary>What every answer says after its text and ids.</summary>
+    public static void WriteEnd(Utf8JsonWriter json, FinishReason reason, int promptTokens, int completionTokens, TimeSpan firstToken, double tokensPerSecond)
+    {
+        json.WriteString("finish_reason", reason switch
         {
             FinishReason.Length => "length",
             FinishReason.Cancelled => "cancelled",
             _ => "stop",
         });
-        json.WriteNumber("prompt_tokens", answer.Details.PromptTokens);
-        json.WriteNumber("completion_tokens", answer.Details.Ids.Count);
-        json.WriteFinite("first_token_seconds", answer.Details.FirstToken.TotalSeconds);
-        json.WriteFinite("decode_tokens_per_second", answer.Details.DecodeTokensPerSecond);
-    });
+        json.WriteNumber("prompt_tokens", promptTokens);
+        json.WriteNumber("completion_tokens", completionTokens);
+        json.WriteFinite("first_token_seconds", firstToken.TotalSeconds);
+        json.WriteFinite("decode_tokens_per_second", tokensPerSecond);
+    }
 }

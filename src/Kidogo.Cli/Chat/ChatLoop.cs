@@ -3,8 +3,10 @@ using Kidogo.Cli.Shell;
 using Kidogo.Cli.Verbs;
 using Kidogo.Inference;
 using Kidogo.Inference.Output;
+using Kidogo.Inference.Sampling;
 using Kidogo.Models;
 using Kidogo.Models.Files;
+using Kidogo.Tensors;
 using Kidogo.Text.ChatTemplates;
 using Kidogo.Text.Tokenizers;
 
@@ -93,9 +95,25 @@ internal sealed class ChatLoop(Session session, Answerer answerer, Prompting pro
         catch (Exception failure) when (failure is FailureException or UsageException or ChatTemplateException or TokenizerException or ModelFormatException
             or ArgumentException or InvalidOperationException or IOException or UnauthorizedAccessException)
         {
-            string advice = failure is ContextExceededException ? " /clear begins anew; kidogo run --sinks 4 lets a chat go on past its context." : "";
-            session.Error.WriteLine($"kidogo: {Session.OneLine(failure.Message)}{advice}");
+            session.Fail(failure switch
+            {
+                ContextExceededException => $"{failure.Message}{AdviceOnLength()}",
+                DamagedLogitsException or DamagedWeightsException => Application.Damage(session, failure),
+                NoTokenLeftException => SamplingArguments.Impossible(failure),
+                _ => failure.Message,
+            });
         }
+    }
+
+    /// <summary>What helps where a prompt is too long. The message that was too long is not in the conversation any more.</summary>
+    private string AdviceOnLength()
+    {
+        if (_conversation.Count == 0 || options.Sinks is not null)
+        {
+            return $" This message alone{(_conversation.System is null ? "" : ", with the system message,")} is longer than that: send it in parts.";
+        }
+
+        return " /clear begins anew; kidogo run --sinks 4 lets a chat go on past its context.";
     }
 
     private void Handle(string text)
@@ -163,7 +181,12 @@ internal sealed class ChatLoop(Session session, Answerer answerer, Prompting pro
         switch (name)
         {
             case "/help":
-                session.Error.Write(Show.Table(["", ""], s_commands.Select(command => new[] { command.Name, command.Help })).TrimStart('\n'));
+                int names = s_commands.Max(command => command.Name.Length) + 2;
+                foreach ((string command, string help) in s_commands)
+                {
+                    session.Error.WriteLine(WordWrap.Wrap($"{command.Replace(' ', '\u00A0').PadRight(names - 1, '\u00A0')} {help}", Session.Columns, names).Replace('\u00A0', ' '));
+                }
+
                 break;
             case "/system" when rest.Length == 0:
                 session.Tell(_conversation.System ?? "There is no system message.");
@@ -180,7 +203,8 @@ internal sealed class ChatLoop(Session session, Answerer answerer, Prompting pro
                 session.Tell("The conversation is forgotten.");
                 break;
             case "/save":
-                _conversation.Save(session, FileOf(name, rest));
+                Overwriting.Refuse(FileOf(name, rest), answerer.Model, options.ChatTemplate is { } template && File.Exists(template) ? template : null);
+                _conversation.Save(session, rest);
                 session.Tell($"{_conversation.Count} messages are in {rest}.");
                 break;
             case "/load":

@@ -16,6 +16,16 @@ internal sealed class KeyReader(Func<ConsoleKeyInfo> next, Func<bool> isReady)
     private const int LongestPaste = LineBuffer.MaxLength;
     private readonly Queue<ConsoleKeyInfo> _waiting = new();
 
+    /// <summary>Takes in what was typed before anybody read, while a model was loaded or an answer was printed: the terminal gave Enter as a line feed then.</summary>
+    public void TakeTypedAhead()
+    {
+        while (_waiting.Count < LongestPaste && isReady())
+        {
+            ConsoleKeyInfo key = next();
+            _waiting.Enqueue(key.KeyChar == '\n' ? new ConsoleKeyInfo('\r', ConsoleKey.Enter, shift: false, alt: false, control: false) : key);
+        }
+    }
+
     /// <summary>The next key or paste.</summary>
     public KeyEvent Read()
     {

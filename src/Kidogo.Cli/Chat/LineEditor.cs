@@ -35,6 +35,7 @@ internal sealed class LineEditor(TextWriter output, KeyReader keys, Func<(int Wi
         int place = _history.Count;
         string draft = "";
         _rowsAboveCursor = 0;
+        keys.TakeTypedAhead();
         output.Write("\u001b[?2004h"); // pastes come in brackets
         try
         {

@@ -11,16 +11,16 @@ namespace Kidogo.Cli.Chat;
 /// <summary>Builds prompts.</summary>
 internal sealed class Prompting
 {
-    private readonly int _vocabulary;
+    private readonly DecoderConfig _config;
     private readonly bool _special;
     private ChatPrompt? _oneShot;
 
-    private Prompting(ModelText text, ChatPrompter? chat, bool special, int vocabulary)
+    private Prompting(ModelText text, ChatPrompter? chat, bool special, DecoderConfig config)
     {
         Text = text;
         Chat = chat;
         _special = special;
-        _vocabulary = vocabulary;
+        _config = config;
     }
 
     /// <summary>The model's words.</summary>
@@ -34,6 +34,12 @@ internal sealed class Prompting
     {
         ModelText text = ModelText.Of(header);
         ChatTemplate? template = options.Raw || options.IdsFile is not null ? null : ModelChoice.Template(options.ChatTemplate, text);
+        if (template is null && options.ChatTemplate is not null)
+        {
+            ModelChoice.Template(options.ChatTemplate, text); // a name that does not exist is a mistake all the same
+            session.Warn($"--chat-template has no effect with {(options.Raw ? "--raw" : "--ids")}: the prompt is continued as it is.");
+        }
+
         if (template is null && !options.Raw && options.IdsFile is null)
         {
             string advice = $"--chat-template NAME gives it one ({string.Join(", ", ChatTemplate.BuiltInNames)}), --raw says that this is meant.";
@@ -56,7 +62,7 @@ internal sealed class Prompting
             session.Warn("--think has no effect: the chat template has no switch for reasoning.");
         }
 
-        return new Prompting(text, chat, options.Special, header.Config.VocabSize);
+        return new Prompting(text, chat, options.Special, header.Config);
     }
 
     /// <summary>The prompt of a run that answers once.</summary>
@@ -64,7 +70,8 @@ internal sealed class Prompting
     {
         if (_oneShot is null && options.IdsFile is not null)
         {
-            _oneShot = new ChatPrompt(IdFile.Read(options.IdsFile, _vocabulary), null, false);
+            int context = options.Context ?? _config.LongestSequence;
+            _oneShot = new ChatPrompt(IdFile.ReadAll(options.IdsFile, _config.VocabSize, context, "which are all that the context holds. Shorten the prompt."), null, false);
         }
         else if (_oneShot is null)
         {

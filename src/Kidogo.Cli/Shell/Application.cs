@@ -11,6 +11,7 @@ using Kidogo.Inference.Sampling;
 using Kidogo.Models;
 using Kidogo.Models.Export;
 using Kidogo.Models.Files;
+using Kidogo.Tensors;
 using Kidogo.Text.ChatTemplates;
 using Kidogo.Text.Tokenizers;
 using Kidogo.Training;
@@ -196,14 +197,16 @@ internal static class Application
         {
             IOException full when NewFile.IsDiskFull(full) => (ExitCode.Failed, "The disk is full: standard output could not be written. Free some space, or send it elsewhere."),
             UsageException or RecipeException => (ExitCode.WrongUse, failure.Message),
-            FailureException or TrainingFailedException or DamagedLogitsException or ModelFormatException or ModelTensorException or CalibrationException or SizeTargetException or DataFormatException or TokenizerException
+            DamagedLogitsException or DamagedWeightsException => (ExitCode.Failed, Damage(session, failure)),
+            NoTokenLeftException => (ExitCode.Failed, SamplingArguments.Impossible(failure)),
+            FailureException or TrainingFailedException or ModelFormatException or ModelTensorException or CalibrationException or SizeTargetException or DataFormatException or TokenizerException
                 or ChatTemplateException or IOException or NotSupportedException => (ExitCode.Failed, failure.Message),
             UnauthorizedAccessException => (ExitCode.Failed, $"{failure.Message.TrimEnd('.')}. Check the permissions of the file and its folder."),
             ArgumentException argument => (ExitCode.Failed, WithoutParameter(argument)),
             OutOfMemoryException => (ExitCode.Failed, "There is not enough memory. Try a smaller model, a shorter --context or --kv-cache q8_0; kidogo doctor shows what fits."),
             _ => (ExitCode.Failed, $"This is a defect in kidogo, {failure.GetType().Name}: {failure.Message} Run again with --verbose and report what it prints."),
         };
-        session.Error.WriteLine($"kidogo: {Session.OneLine(message)}");
+        session.Fail(message);
         if (session.Verbose)
         {
             session.Error.WriteLine(failure.ToString());
@@ -211,6 +214,9 @@ internal static class Application
 
         return status;
     }
+
+    /// <summary>What shows that weights are damaged, with the model's name.</summary>
+    public static string Damage(Session session, Exception failure) => session.Models.Count == 0 ? failure.Message : $"{string.Join(" or ", session.Models.Distinct())}: {failure.Message}";
 
     private static string WithoutParameter(ArgumentException failure)
     {

@@ -1,5 +1,6 @@
 // A file that is there whole or not at all: written beside, flushed, renamed. Knows not what is in it.
 using Kidogo.Models.Files;
+using Kidogo.Tensors;
 
 namespace Kidogo.Cli.Shell;
 
@@ -15,9 +16,10 @@ internal sealed class AtomicFile : IDisposable
     private AtomicFile(Session session, string path)
     {
         _session = session;
-        path = IsNoRegularFile(path) ? path : TargetOf(path);
+        bool isOther = RegularFile.IsOther(path); // also behind a link such as /dev/stdout: it cannot be replaced by renaming, and is written to as it is
+        path = isOther ? path : TargetOf(path);
         _path = path;
-        if (IsNoRegularFile(path))
+        if (isOther)
         {
             _temporary = path;
             _isDirect = true;
@@ -119,36 +121,6 @@ internal sealed class AtomicFile : IDisposable
         catch (IOException)
         {
             return path; // a link in a circle: opening it says so
-        }
-    }
-
-    /// <summary>Pipes, sockets and devices (also behind a link such as /dev/stdout) cannot be replaced by renaming: they are written to as they are.</summary>
-    private static bool IsNoRegularFile(string path)
-    {
-        if (OperatingSystem.IsWindows() || !File.Exists(path))
-        {
-            return false;
-        }
-
-        string full = Path.GetFullPath(path);
-        if (full.StartsWith("/proc/", StringComparison.Ordinal) || (full.StartsWith("/dev/", StringComparison.Ordinal) && !full.StartsWith("/dev/shm/", StringComparison.Ordinal)))
-        {
-            return true;
-        }
-
-        if (new FileInfo(path).Length > 0)
-        {
-            return false; // pipes have no length
-        }
-
-        try
-        {
-            using FileStream probe = new(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete, 0); // to read and write, so that a pipe does not wait
-            return !probe.CanSeek;
-        }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
-        {
-            return false;
         }
     }
 }

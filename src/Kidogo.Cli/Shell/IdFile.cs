@@ -6,25 +6,40 @@ namespace Kidogo.Cli.Shell;
 /// <summary>Reads files of token ids.</summary>
 internal static class IdFile
 {
-    /// <summary>The ids in a file.</summary>
+    /// <summary>The most ids that are taken from a file where all of them count.</summary>
+    public const int MaxIds = 16 * 1024 * 1024;
+
+    private const long MaxBytes = 256L * 1024 * 1024;
+
+    /// <summary>The first ids in a file.</summary>
     /// <param name="path">The file.</param>
     /// <param name="vocabulary">Ids have to be below it.</param>
+    /// <param name="most">No more are read.</param>
     /// <exception cref="TokenizerException">Something in it is no id of the vocabulary.</exception>
-    public static int[] Read(string path, int vocabulary) => TokenIds.Parse(ReadFile(path), path, vocabulary);
-
-    /// <summary>The bytes of a file that must be a file.</summary>
-    public static byte[] ReadFile(string path)
+    /// <exception cref="FailureException">There is no such file, or it is far too long.</exception>
+    public static int[] ReadFirst(string path, int vocabulary, int most)
     {
-        if (Directory.Exists(path))
+        using FileStream stream = InputFile.Open(path, MaxBytes);
+        return TokenIds.Read(stream, path, vocabulary, most);
+    }
+
+    /// <summary>All ids in a file, which may not be more than <paramref name="most"/>.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="vocabulary">Ids have to be below it.</param>
+    /// <param name="most">The most that can be used.</param>
+    /// <param name="why">What these are, for the message, and what to do.</param>
+    /// <exception cref="TokenizerException">Something in it is no id of the vocabulary.</exception>
+    /// <exception cref="FailureException">There is no such file, or it holds more.</exception>
+    public static int[] ReadAll(string path, int vocabulary, int most, string why)
+    {
+        int[] ids = ReadFirst(path, vocabulary, Math.Min(most, MaxIds) + 1);
+        if (ids.Length <= Math.Min(most, MaxIds))
         {
-            throw new FailureException($"{path} is a folder, where a file was expected.");
+            return ids;
         }
 
-        if (!File.Exists(path))
-        {
-            throw new FailureException($"There is no file {path}.");
-        }
-
-        return File.ReadAllBytes(path);
+        throw new FailureException(most > MaxIds
+            ? $"{path} holds more than {MaxIds} token ids, the most that are taken from a file. Cut it into parts."
+            : $"{path} holds more than {most} token ids, {why}");
     }
 }

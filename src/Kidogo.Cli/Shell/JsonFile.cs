@@ -1,6 +1,7 @@
 // JSON files that people hand over: messages, tools, variables. Knows not what they mean.
 using System.Text.Json;
 using System.Text.Unicode;
+using Kidogo.Text;
 
 namespace Kidogo.Cli.Shell;
 
@@ -12,23 +13,12 @@ internal static class JsonFile
 
     private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
 
-    /// <summary>The path, if there is such a file.</summary>
-    public static string Existing(string path) => File.Exists(path)
-        ? path
-        : throw new FailureException(Directory.Exists(path) ? $"{path} is a folder, where a file was expected." : $"There is no file {path}.");
-
     /// <summary>The value in a file.</summary>
     public static JsonElement Read(string path)
     {
-        if (new FileInfo(Existing(path)).Length > MaxBytes)
-        {
-            throw new FailureException($"{path} has more than {MaxBytes} bytes.");
-        }
-
-        byte[] bytes = [];
+        byte[] bytes = InputFile.ReadAll(path, MaxBytes);
         try
         {
-            bytes = File.ReadAllBytes(path);
             if (!Utf8.IsValid(bytes))
             {
                 throw new FailureException($"{path} is not valid UTF-8. JSON has to be; save the file again as UTF-8.");
@@ -55,9 +45,10 @@ internal static class JsonFile
                 throw new FailureException($"Message {i + 1} of {path} is no JSON object; expected one with role and content.");
             }
 
-            if (!messages[i].TryGetProperty("role", out JsonElement role) || role.ValueKind != JsonValueKind.String)
+            bool hasRole = messages[i].TryGetProperty("role", out JsonElement role);
+            if (!hasRole || role.ValueKind != JsonValueKind.String)
             {
-                throw new FailureException($"Message {i + 1} of {path} has no role; expected a text such as \"user\".");
+                throw new FailureException($"Message {i + 1} of {path} has {(hasRole ? $"a role that is {NameOf(role.ValueKind)}" : "no role")}; expected a text such as \"user\".");
             }
 
             // Calls of tools stand in for a content.
@@ -73,13 +64,6 @@ internal static class JsonFile
     /// <summary>The reader's message with the place as people count it: line and column from 1, the column in characters.</summary>
     private static string Explain(JsonException failure, ReadOnlySpan<byte> bytes)
     {
-        string what = failure.Message;
-        foreach (string tail in (string[])[" LineNumber:", " Path:", " Change the reader options", " when isFinalBlock"])
-        {
-            int at = what.IndexOf(tail, StringComparison.Ordinal);
-            what = at < 0 ? what : what[..at];
-        }
-
         if (bytes.StartsWith(ByteOrderMark))
         {
             bytes = bytes[ByteOrderMark.Length..];
@@ -91,8 +75,18 @@ internal static class JsonFile
         }
 
         int column = System.Text.Encoding.UTF8.GetCharCount(bytes[..(int)Math.Min(failure.BytePositionInLine ?? 0, bytes.Length)]) + 1;
-        return $"line {(failure.LineNumber ?? 0) + 1}, column {column}: {what.TrimEnd('.', ' ')}.";
+        return $"line {(failure.LineNumber ?? 0) + 1}, column {column}: {JsonProblem.Of(failure)}.";
     }
+
+    private static string NameOf(JsonValueKind kind) => kind switch
+    {
+        JsonValueKind.Number => "a number",
+        JsonValueKind.True or JsonValueKind.False => "true or false",
+        JsonValueKind.Array => "an array",
+        JsonValueKind.Object => "an object",
+        JsonValueKind.Null => "null",
+        _ => "no text",
+    };
 
     /// <summary>The elements of the array in a file.</summary>
     public static IReadOnlyList<JsonElement> ReadArray(string path) => Read(path) is { ValueKind: JsonValueKind.Array } array

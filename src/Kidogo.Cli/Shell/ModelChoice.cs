@@ -36,7 +36,7 @@ internal static class ModelChoice
     /// <summary>The template in a Jinja file.</summary>
     public static ChatTemplate ParseFile(string path)
     {
-        FileInfo file = new(path);
+        FileInfo file = new(InputFile.Existing(path));
         if (file.Length > ChatTemplateLimits.MaxTemplateBytes)
         {
             throw new FailureException($"{path} has {file.Length} bytes; a chat template may have {ChatTemplateLimits.MaxTemplateBytes}.");

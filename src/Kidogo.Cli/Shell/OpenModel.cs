@@ -89,6 +89,7 @@ internal sealed class OpenModel : IDisposable
                 throw;
             }
 
+            session.Models.Add(header.Path);
             return new OpenModel(context, loaded);
         }
         catch

@@ -20,7 +20,7 @@ internal static class Opt
 
     /// <summary>A whole number.</summary>
     public static Option<int?> Int(string name, string description, int min, int max = int.MaxValue) => Value<int>(
-        name, description, "N", max == int.MaxValue ? $"a whole number, {min} or more" : $"a whole number from {min} to {max}",
+        name, description, "N", max == int.MaxValue ? $"a whole number, {min} or more (up to {int.MaxValue})" : $"a whole number from {min} to {max}",
         text => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int value) && value >= min && value <= max ? value : null);
 
     /// <summary>A seed.</summary>

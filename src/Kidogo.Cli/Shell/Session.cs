@@ -59,13 +59,35 @@ internal sealed class Session : IDisposable
     }
 
     /// <summary>One warning, in one line, on standard error.</summary>
-    public void Warn(string message) => Error.WriteLine($"kidogo: warning: {OneLine(message)}");
+    public void Warn(string message) => Error.WriteLine(Fit($"kidogo: warning: {OneLine(message)}"));
+
+    /// <summary>What went wrong, in one line, on standard error.</summary>
+    public void Fail(string message) => Error.WriteLine(Fit($"kidogo: {OneLine(message)}"));
 
     /// <summary>A sentence that is no warning, on standard error.</summary>
-    public void Tell(string message) => Error.WriteLine(OneLine(message));
+    public void Tell(string message) => Error.WriteLine(Fit(OneLine(message)));
 
     /// <summary>As <see cref="Tell(string)"/>, between the escape sequences of a style.</summary>
-    public void Tell(string before, string message, string after) => Error.WriteLine($"{before}{OneLine(message)}{after}");
+    public void Tell(string before, string message, string after) => Error.WriteLine($"{before}{Fit(OneLine(message))}{after}");
+
+    /// <summary>Columns of the terminal; 80 where there is none.</summary>
+    public static int Columns
+    {
+        get
+        {
+            try
+            {
+                return Console.WindowWidth > 0 ? Console.WindowWidth : 80;
+            }
+            catch (IOException)
+            {
+                return 80;
+            }
+        }
+    }
+
+    /// <summary>The models that were loaded, for the message where one turns out to be damaged.</summary>
+    public List<string> Models { get; } = [];
 
     /// <summary>What to do when the process must end at once, such as removing a file that is half written. Null: nothing.</summary>
     public void OnAbandon(Action? cleanUp)
@@ -117,6 +139,9 @@ internal sealed class Session : IDisposable
         _signals.ForEach(signal => signal.Dispose());
         _interruption.Dispose();
     }
+
+    /// <summary>A terminal breaks lines in the middle of words; a pipe gets one line, which scripts look for.</summary>
+    private string Fit(string line) => ShowsProgress ? WordWrap.Wrap(line, Columns) : line;
 
     private void OnSignal(PosixSignalContext signal)
     {

@@ -1,5 +1,6 @@
 // What is piped into the program. Knows not what it means.
 using System.Text;
+using Kidogo.Text.Tokenizers;
 
 namespace Kidogo.Cli.Shell;
 
@@ -32,8 +33,19 @@ internal static class StandardInput
     public static string ReadText(Session session)
     {
         ReadOnlySpan<byte> bytes = ReadBytes(session);
+        WarnOfInvalid(session, bytes);
         ReadOnlySpan<byte> mark = [0xEF, 0xBB, 0xBF];
         return Encoding.UTF8.GetString(bytes.StartsWith(mark) ? bytes[mark.Length..] : bytes);
+    }
+
+    /// <summary>Says how many bytes are no UTF-8: what comes back of them is not what was given.</summary>
+    public static void WarnOfInvalid(Session session, ReadOnlySpan<byte> bytes)
+    {
+        int count = Tokenizer.CountInvalid(bytes);
+        if (count > 0)
+        {
+            session.Warn($"{count} {(count == 1 ? "byte" : "bytes")} of standard input {(count == 1 ? "is" : "are")} no valid UTF-8, and each counts as the character U+FFFD. Save the text as UTF-8 to keep it.");
+        }
     }
 
     /// <summary>The text that was piped in, or null where standard input is a terminal or empty.</summary>

@@ -31,8 +31,8 @@ internal static class CalibrateVerb
     private static int Run(Session session, Options options)
     {
         using ModelHeader header = ModelHeader.Open(ModelChoice.Locate(options.Model));
-        int[] ids = EvalVerb.ReadIds(options.Ids, options.Text, header);
-        ids = options.Tokens < ids.Length ? ids[..options.Tokens.Value] : ids;
+        Overwriting.Refuse(options.Out, header, options.Text, options.Ids);
+        int[] ids = EvalVerb.ReadIds(options.Ids, options.Text, header, options.Tokens);
         using ComputeContext context = ComputeContext.Training(options.Threads ?? MachineInfo.CountPhysicalCores());
         using LoadedModel loaded = ModelLoader.Load(header, context);
         ImportanceMatrix matrix;

@@ -27,6 +27,7 @@ internal static class ConvertVerb
     private static int Run(Session session, string model, string output, string? format, string[] measure, int? threads, bool json)
     {
         using ModelHeader header = ModelHeader.Open(ModelChoice.Locate(model));
+        Overwriting.Refuse(output, header);
         Func<ModelWriteOptions, ModelWriteOptions> passport = Provenance.Begin(session, header, new DerivationOptions { Verb = "convert", Options = [("format", format)], Measure = measure }, threads);
         Stopwatch clock = Stopwatch.StartNew();
         ConversionReport report;

@@ -31,6 +31,11 @@ internal static class DoctorVerb
     {
         string? path = options.Model is null ? null : ModelChoice.Locate(options.Model);
         ModelSummary? model = path is null ? null : ModelSummary.Read(path, options.Context, options.KvCache);
+        if (model is { ContextLength: > 0 } && options.Context > model.ContextLength)
+        {
+            session.Warn($"--context {options.Context} is more than the {model.ContextLength} tokens that the model was made for, where kidogo run ends. What fits is counted for --context {options.Context} all the same.");
+        }
+
         MachineInfo machine = MachineInfo.Read();
         MachineMemory memory = MachineMemory.Read();
         double bandwidth = MemoryBandwidth.Measure(options.Threads, memory, s_measuring);

@@ -47,7 +47,7 @@ internal static class EvalDivergenceVerb
         using OpenModel? other = baseHeader is null ? null : OpenModel.Load(session, options.Request with { Adapter = null }, baseHeader, length, format);
         using ProgressBar bar = new(session, "comparing", "tokens");
         DivergenceReport report = other is null
-            ? DivergenceRun.AgainstFile(open.Model, open.Context, JsonFile.Existing(options.Base), ids, (done, total) => bar.Report(done, total), session.Interrupted)
+            ? DivergenceRun.AgainstFile(open.Model, open.Context, InputFile.Existing(options.Base), ids, (done, total) => bar.Report(done, total), session.Interrupted)
             : DivergenceRun.AgainstModel(open.Model, open.Context, other.Model, other.Context, ids, (done, total) => bar.Report(done, total), session.Interrupted);
         bar.Dispose();
         if (options.Json)

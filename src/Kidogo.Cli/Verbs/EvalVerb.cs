@@ -10,7 +10,11 @@ internal static class EvalVerb
     public static Command Create(Session session) => new("eval", "Judge a model: perplexity, divergence") { EvalPerplexityVerb.Create(session), EvalDivergenceVerb.Create(session) };
 
     /// <summary>The ids of <c>--ids</c>, or of the text of <c>--text</c>: exactly one of them, and nothing added.</summary>
-    public static int[] ReadIds(string? ids, string? text, ModelHeader header)
+    /// <param name="ids">The file of ids.</param>
+    /// <param name="text">The file of text.</param>
+    /// <param name="header">The model.</param>
+    /// <param name="first">How many of them are used; null for all, which has a limit.</param>
+    public static int[] ReadIds(string? ids, string? text, ModelHeader header, int? first = null)
     {
         if (ids is null == text is null)
         {
@@ -19,9 +23,10 @@ internal static class EvalVerb
 
         if (ids is not null)
         {
-            return IdFile.Read(ids, header.Config.VocabSize);
+            return first is { } most ? IdFile.ReadFirst(ids, header.Config.VocabSize, most) : IdFile.ReadAll(ids, header.Config.VocabSize, int.MaxValue, "");
         }
 
-        return ModelText.Of(header).Tokenizer.Encode(IdFile.ReadFile(text!));
+        int[] encoded = ModelText.Of(header).Tokenizer.Encode(InputFile.ReadAll(text!, InputFile.MaxTextBytes));
+        return first < encoded.Length ? encoded[..first.Value] : encoded;
     }
 }

@@ -34,20 +34,15 @@ internal static class LogitsVerb
     {
         using ModelHeader header = OpenModel.OpenHeader(options.Request);
         int vocabulary = header.Config.VocabSize;
-        int[] ids = IdFile.Read(options.Ids, vocabulary);
+        Overwriting.Refuse(options.Out, header, options.Ids);
+        int[] ids = IdFile.ReadAll(options.Ids, vocabulary, header.Config.LongestSequence, "which are all that the model's context holds. Cut the file into windows of at most that many.");
         if (ids.Length == 0)
         {
             throw new FailureException($"{options.Ids} holds no token ids; give at least one.");
         }
 
-        if (ids.Length > header.Config.ContextLength)
-        {
-            throw new FailureException($"{options.Ids} holds {ids.Length} token ids, but the model's context has {header.Config.ContextLength}. Cut the file into windows of at most that many.");
-        }
-
         using AtomicFile file = AtomicFile.Create(session, options.Out);
         using OpenModel open = OpenModel.Load(session, options.Request, header, ids.Length, options.Request.Exact ? KvFormat.F32 : KvFormat.F16);
-        bool isFinite = true;
         Stopwatch clock = Stopwatch.StartNew();
         using (ProgressBar bar = new(session, "computing", "tokens"))
         {
@@ -55,7 +50,11 @@ internal static class LogitsVerb
             while (stream.Next() is { } logits)
             {
                 session.Interrupted.ThrowIfCancellationRequested();
-                isFinite = isFinite && float.IsFinite(TensorPrimitives.MaxMagnitude(logits.Span)); // NaN if any is
+                if (!float.IsFinite(TensorPrimitives.MaxMagnitude(logits.Span))) // NaN if any is
+                {
+                    throw new FailureException($"{header.Path}: some logits are NaN or infinite, so the model's weights are damaged; {options.Out} was not written. Get the model's file again.");
+                }
+
                 AtomicFile.Guarded(options.Out, () => file.Stream.Write(MemoryMarshal.AsBytes(logits.Span)));
                 bar.Report(stream.Position, stream.Length);
             }
@@ -63,11 +62,6 @@ internal static class LogitsVerb
 
         double seconds = clock.Elapsed.TotalSeconds;
         AtomicFile.Guarded(options.Out, file.Commit);
-        if (!isFinite)
-        {
-            session.Warn($"Some logits in {options.Out} are NaN or infinite: the model's weights are damaged.");
-        }
-
         if (options.Json)
         {
             JsonOutput.Write(session, json =>

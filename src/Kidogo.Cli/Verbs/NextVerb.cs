@@ -49,7 +49,7 @@ internal static class NextVerb
             throw new FailureException("The text is empty, and the model has no token for the start of a text: nothing can come next. Give a word at least.");
         }
 
-        using OpenModel open = OpenModel.Load(session, options.Request, header, Math.Min(ids.Length, header.Config.ContextLength), options.Request.Exact ? KvFormat.F32 : KvFormat.F16);
+        using OpenModel open = OpenModel.Load(session, options.Request, header, Math.Min(ids.Length, header.Config.LongestSequence), options.Request.Exact ? KvFormat.F32 : KvFormat.F16);
         TokenProbability[] next = TokenProbabilities.TopTokens(LogitStream.Last(open.Model, open.Context, ids, session.Interrupted), options.Top);
         if (options.Json)
         {

@@ -81,6 +81,7 @@ internal static class QuantizeVerb
             [.. options.Tensors.Select(each => TensorFormat(each, s_blockNames, name => WeightFormats.ForName(name) is { CanEncode: true } found ? found : null))];
         string model = ModelChoice.Locate(options.Model);
         using ModelHeader header = ModelHeader.Open(model);
+        Overwriting.Refuse(options.Output, header, options.Calibration, options.Text.Text, options.Text.Ids);
         ImportanceMatrix? importance = options.Calibration is null ? null : QuantizeText.ReadImportance(options.Calibration, header);
         QuantizeOptions quantize = new() { Mix = mix, Tensors = tensors, Importance = importance is null ? null : importance.Find };
         QuantizeText text = options.Text.File is null && options.Report is { } wanted ? options.Text with { Text = wanted.Text, Ids = wanted.Ids } : options.Text;

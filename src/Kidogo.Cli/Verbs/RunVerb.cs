@@ -2,6 +2,7 @@
 using System.CommandLine;
 using Kidogo.Cli.Chat;
 using Kidogo.Cli.Shell;
+using Kidogo.Inference;
 using Kidogo.Inference.Output;
 using Kidogo.Models;
 using Kidogo.Tensors;
@@ -130,6 +131,12 @@ internal static class RunVerb
                 Sampling = sampling.Read(session, parsed, prompting.Text, header.Generation, header.Config.VocabSize),
             };
             using OpenModel open = OpenModel.Load(session, options.Request, header, context, options.KvCache);
+            if (!prompting.Text.HasTokenizer && options.IdsFile is not null)
+            {
+                AnswerOptions how = new() { Generation = generation, Sinks = options.Sinks, EndTokens = open.Loaded.Generation.EndTokens };
+                return IdContinuation.Run(session, open, prompting.OneShot(options).Ids, how, context, options.KvCache, options.Json);
+            }
+
             using Answerer answerer = new(session, open, prompting, options, generation, context);
             return chats ? new ChatLoop(session, answerer, prompting, options).Run() : answerer.OneShot();
         }
@@ -149,13 +156,14 @@ internal static class RunVerb
 
     private static int ContextOf(RunOptions options, DecoderConfig config, int promptTokens)
     {
-        if (options.Context > config.ContextLength)
+        if (options.Context > config.LongestSequence)
         {
-            throw new FailureException($"--context {options.Context} is more than the {config.ContextLength} tokens that the model was made for. Leave it away, or use --sinks 4 to go on past the end.");
+            string advice = options.Sinks is null ? "Leave it away, or use --sinks 4 to go on past the end." : "Leave it away: --sinks goes on past the end.";
+            throw new FailureException($"--context {options.Context} is more than the {config.ContextLength} tokens that the model was made for. {advice}");
         }
 
-        long wanted = Math.Max(UsualContext, (long)promptTokens + (options.MaxTokens ?? 1024));
-        int context = options.Context ?? (int)Math.Min(config.ContextLength, wanted);
+        long needed = (long)promptTokens + (options.MaxTokens ?? 1024);
+        int context = options.Context ?? (int)(promptTokens > config.ContextLength ? Math.Min(config.LongestSequence, needed) : Math.Min(config.ContextLength, Math.Max(UsualContext, needed)));
         return promptTokens <= context
             ? context
             : throw new FailureException($"The prompt has {promptTokens} tokens, but the context holds {context}. Shorten the prompt{(context < config.ContextLength ? $", or give up to --context {config.ContextLength}" : "")}.");

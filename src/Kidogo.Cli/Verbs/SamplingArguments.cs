@@ -70,6 +70,9 @@ internal sealed class SamplingArguments
         return options.DryMultiplier > 0 ? options with { DrySequenceBreakers = Breakers(parsed.GetValue(_dryBreakers), text.Tokenizer) } : options;
     }
 
+    /// <summary>What to say where nothing can be drawn.</summary>
+    public static string Impossible(Exception failure) => $"The sampling options (--logit-bias ID=-inf, penalties, --temperature) leave no token to choose. {failure.Message}";
+
     private static Dictionary<int, float> Biases(string[] given, int vocabulary)
     {
         Dictionary<int, float> biases = [];

@@ -32,7 +32,7 @@ internal static class TemplateVerb
         bool isTemplate = options.Model.EndsWith(".jinja", StringComparison.OrdinalIgnoreCase) && !Directory.Exists(options.Model);
         using ModelText? text = isTemplate ? null : ModelChoice.OpenText(options.Model);
         ChatTemplate template = isTemplate && options.Template is null
-            ? ModelChoice.ParseFile(JsonFile.Existing(options.Model))
+            ? ModelChoice.ParseFile(InputFile.Existing(options.Model))
             : ModelChoice.Template(options.Template, text) ?? throw new FailureException($"{options.Model} has no chat template. Name one: --chat-template NAME|FILE ({string.Join(", ", ChatTemplate.BuiltInNames)}).");
         IReadOnlyList<JsonElement> messages = JsonFile.ReadMessages(options.Messages);
         ChatTemplateInput input = (text?.Input(messages, options.AddGenerationPrompt) ?? new ChatTemplateInput { Messages = messages, AddGenerationPrompt = options.AddGenerationPrompt }) with

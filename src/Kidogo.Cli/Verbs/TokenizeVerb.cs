@@ -28,7 +28,9 @@ internal static class TokenizeVerb
             session.Warn(warning);
         }
 
-        int[] ids = text.Tokenizer.Encode(StandardInput.ReadBytes(session), options.Bos, options.Special);
+        byte[] bytes = StandardInput.ReadBytes(session);
+        StandardInput.WarnOfInvalid(session, bytes);
+        int[] ids = text.Tokenizer.Encode(bytes, options.Bos, options.Special);
         if (options.Json)
         {
             JsonOutput.Write(session, json =>

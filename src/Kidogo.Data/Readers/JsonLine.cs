@@ -1,6 +1,7 @@
 // Finds a field in a line of .jsonl. Knows JSON, not tokens.
 using System.Text;
 using System.Text.Json;
+using Kidogo.Text;
 
 namespace Kidogo.Data.Readers;
 
@@ -47,7 +48,7 @@ internal static class JsonLine
 
     /// <summary>The error for a line that is not JSON.</summary>
     public static DataFormatException Malformed(string file, long number, Exception failure) =>
-        new(file, number, $"the line is not one JSON object ({Short(failure.Message)}); a .jsonl file has one on each line", failure);
+        new(file, number, $"the line is not one JSON object ({Short(failure is JsonException json ? JsonProblem.Of(json) : failure.Message)}); a .jsonl file has one on each line", failure);
 
     private static ReadOnlyMemory<byte> Find(ReadOnlySpan<byte> line, string field, string file, long number)
     {

@@ -115,7 +115,7 @@ internal sealed class CandidateSet(int vocabularySize)
     }
 
     /// <summary>e^(logit - largest) for every token, [Count]: probabilities times <see cref="Total"/>.</summary>
-    /// <exception cref="InvalidOperationException">No token is left, or biases and penalties drove a logit to infinity.</exception>
+    /// <exception cref="NoTokenLeftException">No token is left, or biases and penalties drove a logit to infinity.</exception>
     public ReadOnlySpan<float> Weigh()
     {
         Span<float> weights = _weights.AsSpan(0, Count);
@@ -124,7 +124,7 @@ internal sealed class CandidateSet(int vocabularySize)
             Largest = TensorPrimitives.Max<float>(Logits);
             if (!float.IsFinite(Largest))
             {
-                throw new InvalidOperationException(float.IsNegativeInfinity(Largest)
+                throw new NoTokenLeftException(float.IsNegativeInfinity(Largest)
                     ? $"None of {vocabularySize} tokens is left to choose from: every logit is negative infinity. Remove logit biases of negative infinity."
                     : $"A logit became {Largest} by biases, penalties or temperature. Use smaller ones.");
             }

@@ -55,7 +55,9 @@ internal static class HuggingFaceRope
             case "yarn":
                 return new YarnScaling
                 {
-                    Factor = scaling.TryFloat("factor", 1, ConfigLimits.Factor) ?? (double)context / (original ?? context),
+                    Factor = scaling.TryFloat("factor", 1, ConfigLimits.Factor) ?? (original is { } before
+                        ? (double)context / before
+                        : throw scaling.Refuse("factor", "is absent, and so is original_max_position_embeddings, from which it could be told; expected how many times longer yarn makes the context.")),
                     OriginalContext = original ?? context,
                     BetaFast = scaling.GetFloat("beta_fast", 1e-6, ConfigLimits.Factor, 32),
                     BetaSlow = scaling.GetFloat("beta_slow", 1e-6, ConfigLimits.Factor, 1),

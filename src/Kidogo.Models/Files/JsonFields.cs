@@ -1,6 +1,7 @@
 // A JSON object of settings with typed, range-checked fields. Knows no setting by name.
 using System.Globalization;
 using System.Text.Json;
+using Kidogo.Text;
 
 namespace Kidogo.Models.Files;
 
@@ -72,7 +73,7 @@ public sealed class JsonFields
         }
         catch (JsonException e)
         {
-            throw new ModelFormatException(path, SmallFile.OffsetOf(bytes, e), $"This is not the JSON that was expected: {e.Message}", e);
+            throw new ModelFormatException(path, SmallFile.OffsetOf(bytes, e), $"This is not the JSON that was expected: {JsonProblem.Of(e)}.", e);
         }
         catch (InvalidOperationException e) // names are compared to find those that occur twice
         {

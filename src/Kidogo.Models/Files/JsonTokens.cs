@@ -2,6 +2,7 @@
 using System.Text.Json;
 using System.Text.Unicode;
 using Kidogo.Tensors;
+using Kidogo.Text;
 
 namespace Kidogo.Models.Files;
 
@@ -58,7 +59,7 @@ internal ref struct JsonTokens
         }
         catch (JsonException e)
         {
-            throw new ModelFormatException(_file.Path, _bufferStart + _reader.BytesConsumed, $"This is not the JSON that was expected: {Explain(e)}", e);
+            throw new ModelFormatException(_file.Path, _bufferStart + _reader.BytesConsumed, $"This is not the JSON that was expected: {JsonProblem.Of(e)}.", e);
         }
 
         // The reader passes over bytes in strings that are no UTF-8.
@@ -125,13 +126,6 @@ internal ref struct JsonTokens
     }
 
     public readonly ModelFormatException Refuse(string problem) => new(_file.Path, Position, problem);
-
-    // Without the reader's line and position, which count from the start of a buffer.
-    private static string Explain(JsonException e)
-    {
-        int cut = e.Message.IndexOf(" LineNumber:", StringComparison.Ordinal);
-        return cut < 0 ? e.Message : e.Message[..cut];
-    }
 
     private readonly string Found() => Type switch
     {

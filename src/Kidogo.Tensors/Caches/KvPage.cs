@@ -61,7 +61,7 @@ internal sealed class KvPage : IDisposable
     /// <param name="head">The head.</param>
     /// <param name="keys">[E]</param>
     /// <param name="values">[E]</param>
-    /// <exception cref="InvalidOperationException">In F16, a value is infinite or no number.</exception>
+    /// <exception cref="DamagedWeightsException">In F16, a value is infinite or no number.</exception>
     public void Write(int position, int head, ReadOnlySpan<float> keys, ReadOnlySpan<float> values)
     {
         switch (_format)
@@ -233,7 +233,7 @@ internal sealed class KvPage : IDisposable
         {
             if (!float.IsFinite(source[i])) // kernels would read it as 65,536, and damage would not show
             {
-                throw new InvalidOperationException($"A key or value is {source[i]}; they have to be finite. The model's weights are damaged.");
+                throw new DamagedWeightsException($"A key or value is {source[i]}; they have to be finite. The model's weights are damaged.");
             }
         }
     }

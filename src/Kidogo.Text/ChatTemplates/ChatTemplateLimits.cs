@@ -18,8 +18,8 @@ public sealed record ChatTemplateLimits
     /// one for each 16 characters of the messages.
     /// </summary>
     /// <remarks>
-    /// This is the limit that stops hostile templates, and always at the same place: the default takes about a second at most. It grows with the messages,
-    /// so that a conversation is not refused for being long.
+    /// This is the limit that stops hostile templates, and always at the same place, whatever else the machine does: the default takes about a second at most.
+    /// It grows with the messages, so that a conversation is not refused for being long.
     /// </remarks>
     public long MaxSteps { get; init; } = 1_000_000;
 
@@ -27,8 +27,8 @@ public sealed record ChatTemplateLimits
     public int MaxOutputBytes { get; init; } = 4 * 1024 * 1024;
 
     /// <summary>
-    /// Characters that all texts and (at 16 each) list and dictionary elements made while rendering may have together, beside 32 times the size of the
-    /// messages. Default 16 Mi.
+    /// Characters that all texts (and 40 more for each) and list and dictionary elements (at 24 each) made while rendering may have together, beside 64 times
+    /// the size of the messages. Default 16 Mi, which is 32 MiB.
     /// </summary>
     public long MaxAllocation { get; init; } = 16L * 1024 * 1024;
 
@@ -38,13 +38,6 @@ public sealed record ChatTemplateLimits
     /// <summary>The longest <c>range</c>. Default 10,000.</summary>
     public int MaxRange { get; init; } = 10_000;
 
-    /// <summary>The longest time by the clock, looked at every few thousand steps. Default 5 seconds.</summary>
-    /// <remarks>
-    /// The last resort behind <see cref="MaxSteps"/>. What the clock shows depends on what else the machine does: a limit near the time that a template takes
-    /// refuses long conversations on a busy machine and renders them on an idle one, so this one is far above.
-    /// </remarks>
-    public TimeSpan MaxTime { get; init; } = TimeSpan.FromSeconds(5);
-
-    /// <summary>The clock for <see cref="MaxTime"/> and, where the input has no time, for <c>strftime_now</c>.</summary>
+    /// <summary>The clock for <c>strftime_now</c> where the input has no time. No limit goes by it.</summary>
     public TimeProvider Clock { get; init; } = TimeProvider.System;
 }

@@ -52,6 +52,9 @@ internal sealed class ByteBuffer
 
     public int Count { get; private set; }
 
+    /// <summary>How many bytes it may come to hold; more is a <see cref="TokenizerException"/>. Looked at when it grows.</summary>
+    public int Limit { get; set; } = Array.MaxLength;
+
     public ReadOnlySpan<byte> Span => _items.AsSpan(0, Count);
 
     public ReadOnlyMemory<byte> Memory => _items.AsMemory(0, Count);
@@ -62,9 +65,9 @@ internal sealed class ByteBuffer
 
     public void Add(byte value)
     {
-        if (Count == _items.Length)
+        if (Count >= Math.Min(_items.Length, Limit))
         {
-            Array.Resize(ref _items, Count * 2);
+            Grow(1);
         }
 
         _items[Count++] = value;
@@ -86,12 +89,26 @@ internal sealed class ByteBuffer
     /// <summary>At least <paramref name="length"/> bytes after the end, to be written and then taken in with <see cref="Advance"/>.</summary>
     public Span<byte> Reserve(int length)
     {
-        if (length > _items.Length - Count)
+        if (length > Math.Min(_items.Length, Limit) - Count)
         {
-            Array.Resize(ref _items, checked((int)Math.Max((long)Count + length, Math.Min(Array.MaxLength, (long)Count * 2))));
+            Grow(length);
         }
 
         return _items.AsSpan(Count);
+    }
+
+    private void Grow(int length)
+    {
+        long needed = (long)Count + length;
+        if (needed > Limit)
+        {
+            throw TextGrowth.Exceeded();
+        }
+
+        if (needed > _items.Length)
+        {
+            Array.Resize(ref _items, (int)Math.Max(needed, Math.Min(Limit, Math.Max((long)Count * 2, _items.Length))));
+        }
     }
 
     public void Advance(int length) => Count += length;
@@ -102,6 +119,26 @@ internal sealed class ByteBuffer
         _items.AsSpan(length, Count - length).CopyTo(_items);
         Count -= length;
     }
+}
+
+/// <summary>How much longer than itself a tokenizer's steps may make a text. Descriptions come from strangers: twelve replacements can make a letter into more bytes than there are.</summary>
+internal static class TextGrowth
+{
+    private const int Factor = 32; // the longest compatibility decomposition makes 3 bytes into 33, and spelling bytes doubles; a whole text of such characters is not written
+    private const int Spare = 1024 * 1024;
+
+    /// <summary>Bytes that a text of <paramref name="length"/> may become on its way to words, all steps and stretches together.</summary>
+    public static long LimitFor(int length) => ((long)Factor * length) + Spare;
+
+    /// <summary>A limit on bytes as a limit on a buffer.</summary>
+    public static int LimitOfBuffer(long bytes) => (int)Math.Min(Array.MaxLength, bytes);
+
+    /// <summary>Bytes that a token of <paramref name="length"/> may become in decoding: less to spare, since an answer has many tokens.</summary>
+    public static int LimitForPiece(int length) => (int)Math.Min(Array.MaxLength, ((long)Factor * length) + 4096);
+
+    /// <summary>What is thrown where the limit is passed.</summary>
+    public static TokenizerException Exceeded() => new(
+        $"The tokenizer makes a text more than {Factor} times as long as it is: a step of its description, such as Replace, Prepend or Metaspace, grows it without end. Get the tokenizer's files again from where the model is published.");
 }
 
 /// <summary>Stretches of a text, in order and disjoint.</summary>

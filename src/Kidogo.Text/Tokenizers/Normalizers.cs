@@ -7,13 +7,14 @@ namespace Kidogo.Text.Tokenizers;
 /// <summary>A change of text that precedes pre-tokenisation. Immutable.</summary>
 internal abstract class Normalizer
 {
-    /// <summary>Appends the changed <paramref name="text"/> (valid UTF-8) to <paramref name="output"/>.</summary>
+    /// <summary>Appends the changed <paramref name="text"/> (valid UTF-8) to <paramref name="output"/>, whose limit holds for everything on the way there too.</summary>
     public abstract void Apply(ReadOnlySpan<byte> text, ByteBuffer output);
 
     /// <summary>The changed text in a buffer of its own.</summary>
+    /// <exception cref="TokenizerException">It is far longer than the text.</exception>
     public byte[] Apply(ReadOnlySpan<byte> text)
     {
-        ByteBuffer output = new();
+        ByteBuffer output = new() { Limit = TextGrowth.LimitOfBuffer(TextGrowth.LimitFor(text.Length)) };
         Apply(text, output);
         return output.Span.ToArray();
     }
@@ -24,8 +25,9 @@ internal sealed class SequenceNormalizer(IReadOnlyList<Normalizer> steps) : Norm
 {
     public override void Apply(ReadOnlySpan<byte> text, ByteBuffer output)
     {
-        ByteBuffer from = new(), to = new();
+        ByteBuffer from = new(), to = new() { Limit = output.Limit };
         from.Add(text);
+        from.Limit = output.Limit;
         foreach (Normalizer step in steps)
         {
             to.Clear();
@@ -175,7 +177,7 @@ internal sealed class BertNormalizer(bool cleanText, bool spaceIdeographs, bool 
 {
     public override void Apply(ReadOnlySpan<byte> text, ByteBuffer output)
     {
-        ByteBuffer clean = new();
+        ByteBuffer clean = new() { Limit = output.Limit };
         for (int at = 0; at < text.Length;)
         {
             int codePoint = CodePoints.Decode(text, at, out int length);
@@ -196,7 +198,7 @@ internal sealed class BertNormalizer(bool cleanText, bool spaceIdeographs, bool 
 
         if (stripAccents)
         {
-            ByteBuffer decomposed = new();
+            ByteBuffer decomposed = new() { Limit = output.Limit };
             Normalization.Normalize(clean.Span, compatibility: false, compose: false, decomposed);
             clean.Clear();
             new DropNormalizer(static codePoint => codePoint >= 0x300

@@ -187,7 +187,7 @@ internal sealed class ChainDecoder(IReadOnlyList<DecoderStep> steps) : PieceDeco
 {
     public override void Append(int id, ReadOnlySpan<byte> piece, TokenKind kind, ref DecodeState state, ByteBuffer output)
     {
-        ByteBuffer token = new();
+        ByteBuffer token = new() { Limit = TextGrowth.LimitForPiece(piece.Length) };
         token.Add(piece);
         bool fused = false, first = !state.NotFirst;
         foreach (DecoderStep step in steps)
@@ -220,7 +220,7 @@ internal sealed class ChainDecoder(IReadOnlyList<DecoderStep> steps) : PieceDeco
 
     private static ByteBuffer Apply(DecoderStep step, ByteBuffer token, TokenKind kind, bool fused, bool first, ref DecodeState state)
     {
-        ByteBuffer result = new();
+        ByteBuffer result = new() { Limit = token.Limit };
         switch (step)
         {
             case DecoderStep.ByteLevel:

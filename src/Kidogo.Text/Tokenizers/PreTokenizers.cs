@@ -18,8 +18,14 @@ internal sealed class PreTokenizedText
     private ByteBuffer _otherText = new();
     private RangeList _otherRanges = new();
 
-    public void Reset(ReadOnlySpan<byte> text, bool atStart)
+    /// <summary>Begins anew.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="atStart">Whether it begins where the whole input begins.</param>
+    /// <param name="limit">How many bytes the steps may make of it.</param>
+    public void Reset(ReadOnlySpan<byte> text, bool atStart, int limit)
     {
+        Text.Limit = limit;
+        _otherText.Limit = limit;
         Text.Clear();
         Text.Add(text);
         Ranges.Clear();

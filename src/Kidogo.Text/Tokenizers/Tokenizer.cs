@@ -90,7 +90,7 @@ public sealed class Tokenizer
     /// <param name="text">Any characters.</param>
     /// <param name="addSpecial">Whether the tokens that the model wants around a text are added (its start token, BERT's [CLS] and [SEP], …).</param>
     /// <param name="parseSpecial">Whether control tokens that are spelt out in the text count as such. Never for text from users.</param>
-    /// <exception cref="TokenizerException">The pre-tokenizer's pattern takes too long on this text.</exception>
+    /// <exception cref="TokenizerException">The pre-tokenizer's pattern takes too long on this text, or the steps before it make it far longer than it is.</exception>
     public int[] Encode(string text, bool addSpecial = false, bool parseSpecial = false)
     {
         ArgumentNullException.ThrowIfNull(text);
@@ -115,6 +115,19 @@ public sealed class Tokenizer
         }
 
         return Finish(utf8, addSpecial, state);
+    }
+
+    /// <summary>How many bytes of a text are no UTF-8; each counts as U+FFFD when it is encoded.</summary>
+    public static int CountInvalid(ReadOnlySpan<byte> utf8)
+    {
+        int count = 0;
+        for (bool isValid = Utf8.IsValid(utf8); !isValid && !utf8.IsEmpty;)
+        {
+            count += Rune.DecodeFromUtf8(utf8, out _, out int length) == System.Buffers.OperationStatus.Done ? 0 : length;
+            utf8 = utf8[length..];
+        }
+
+        return count;
     }
 
     /// <summary>The ids of the texts one after the other, as those of one text, but that control tokens are recognised only where every character allows it.</summary>
@@ -304,6 +317,7 @@ public sealed class Tokenizer
             ids.Add(_parts.Prefix);
         }
 
+        state.GrowthLeft = TextGrowth.LimitFor(text.Length);
         state.Fragments.Clear();
         ReadOnlySpan<Fragment> untrusted = System.Runtime.InteropServices.CollectionsMarshal.AsSpan(state.Untrusted);
         _parts.Added.Cut(text, untrusted, state.Fragments);
@@ -335,8 +349,10 @@ public sealed class Tokenizer
         if (_parts.Normalizer is not null)
         {
             state.Normalized.Clear();
+            state.Normalized.Limit = TextGrowth.LimitOfBuffer(state.GrowthLeft);
             _parts.Normalizer.Apply(piece, state.Normalized);
             piece = state.Normalized.Span;
+            state.GrowthLeft -= piece.Length;
         }
 
         bool atStart = fragment.Start == 0;
@@ -378,9 +394,10 @@ public sealed class Tokenizer
             return;
         }
 
-        state.Words.Reset(piece, atStart);
+        state.Words.Reset(piece, atStart, TextGrowth.LimitOfBuffer(state.GrowthLeft));
         _parts.PreTokenizer.Apply(state.Words);
         ReadOnlySpan<byte> text = state.Words.Text.Span;
+        state.GrowthLeft -= text.Length;
         foreach ((int start, int end) in state.Words.Ranges.Span)
         {
             EncodeRange(text[start..end], model, state, ids);

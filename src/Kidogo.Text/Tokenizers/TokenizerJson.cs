@@ -21,7 +21,7 @@ internal static class TokenizerJson
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
         {
-            throw new TokenizerFormatException($"The tokenizer's description is not valid JSON: {e.Message}", e);
+            throw new TokenizerFormatException($"The tokenizer's description is not valid JSON: {(e is JsonException json ? $"{JsonProblem.Of(json)}." : e.Message)}", e);
         }
     }
 

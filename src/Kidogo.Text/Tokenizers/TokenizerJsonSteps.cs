@@ -54,6 +54,7 @@ internal static class TokenizerJsonSteps
     /// <summary>Puts what a post-processor adds round a text around <paramref name="prefix"/> and <paramref name="suffix"/>; false if it adds nothing at all by its nature.</summary>
     public static bool AddSurroundings(JsonElement json, Vocabulary vocabulary, List<int> prefix, List<int> suffix)
     {
+        CheckCount(prefix.Count + suffix.Count);
         switch (Type(json))
         {
             case "Sequence":

@@ -58,6 +58,9 @@ internal sealed class EncodeState
 
     public ByteBuffer Normalized { get; } = new();
 
+    /// <summary>Bytes that normalising and pre-tokenising may still make.</summary>
+    public long GrowthLeft { get; set; }
+
     public List<Fragment> Fragments { get; } = [];
 
     public List<Fragment> InnerFragments { get; } = [];

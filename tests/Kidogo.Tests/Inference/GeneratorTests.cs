@@ -194,7 +194,7 @@ public sealed class GeneratorTests : IDisposable
         using CachedSequence sequence = _scripted.Sequence();
         Sampler hopeless = new(new SamplerOptions { LogitBias = Enumerable.Range(0, 50).ToDictionary(id => id, _ => float.NegativeInfinity) }, 50, 64);
         int mark = _scripted.Context.Mark();
-        Assert.Throws<InvalidOperationException>(() => _generator.Generate(sequence, [1, 2], hopeless, new GeneratorOptions()).ToArray());
+        Assert.Throws<NoTokenLeftException>(() => _generator.Generate(sequence, [1, 2], hopeless, new GeneratorOptions()).ToArray());
         Assert.Equal(mark, _scripted.Context.Mark());
         Assert.Equal([3, 4], Run(sequence, [1, 2], new GeneratorOptions { MaxTokens = 2 }));
     }

@@ -51,7 +51,7 @@ public sealed class SamplerTests
         Assert.Throws<DamagedLogitsException>(() => new Sampler(Plain, 2, ContextLength).Sample(logits));
         Assert.Throws<DamagedLogitsException>(() => new Sampler(SamplerOptions.Greedy, 2, ContextLength).Sample(logits));
         Dictionary<int, float> all = new() { [0] = float.NegativeInfinity, [1] = float.NegativeInfinity };
-        InvalidOperationException error = Assert.Throws<InvalidOperationException>(() => new Sampler(Plain with { LogitBias = all }, 2, ContextLength).Sample([1f, 2f]));
+        NoTokenLeftException error = Assert.Throws<NoTokenLeftException>(() => new Sampler(Plain with { LogitBias = all }, 2, ContextLength).Sample([1f, 2f]));
         Assert.Contains("negative infinity", error.Message, StringComparison.Ordinal);
     }
 

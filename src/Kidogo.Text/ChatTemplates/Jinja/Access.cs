@@ -91,7 +91,7 @@ internal static class Access
                 state.Work(text.Length);
                 int first = text.IndexOfCodePoint((int)from);
                 int last = text.IndexOfCodePoint((int)Math.Max(from, to));
-                state.AllocateText(last - first);
+                state.AllocateNewText(last - first);
                 return Value.Of(text.Slice(first, last - first));
             }
 

@@ -283,7 +283,16 @@ internal sealed class MarkedText
             }
         }
 
-        public MarkedText Build() => _text.Length == 0 ? Empty : new(_text.ToString(), _ranges.Count == 0 ? null : [.. _ranges]);
+        public MarkedText Build()
+        {
+            if (_text.Length == 0)
+            {
+                return Empty;
+            }
+
+            state.AllocateNewText(0); // the characters were counted as they came
+            return new(_text.ToString(), _ranges.Count == 0 ? null : [.. _ranges]);
+        }
 
         private void Reserve(int length)
         {
@@ -303,6 +312,7 @@ internal sealed class MarkedText
             }
             else
             {
+                state.AllocateElements(1);
                 _ranges.Add(start);
                 _ranges.Add(end);
                 _ranges.Add(author);

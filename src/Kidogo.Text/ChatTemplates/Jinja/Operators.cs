@@ -9,6 +9,8 @@ internal static class Operators
     /// <summary>How deep values may be nested where one is compared, hashed or printed.</summary>
     public const int MaxValueDepth = 200;
 
+    private const int WorkPerComparison = 16; // comparing two values takes as long as reading so many characters
+
     /// <summary>Equality of dictionary keys.</summary>
     public static IEqualityComparer<Value> KeyComparer { get; } = new KeyEquality();
 
@@ -165,7 +167,7 @@ internal static class Operators
                 return value.AsMapping.Keys();
             case ValueKind.Text:
                 MarkedText text = value.AsText;
-                state.AllocateElements(2L * text.Length);
+                state.AllocateElements(3L * text.Length); // the list, and a text for each
                 List<Value> characters = new(text.Length);
                 for (int i = 0; i < text.Length;)
                 {
@@ -239,7 +241,7 @@ internal static class Operators
 
     private static bool AreEqual(RenderState state, Value left, Value right, int depth)
     {
-        state.Work(1);
+        state.Work(WorkPerComparison);
         if (left.IsNumber && right.IsNumber)
         {
             return left.IsIntegral && right.IsIntegral ? left.AsInteger == right.AsInteger : left.AsFloat == right.AsFloat;

@@ -6,26 +6,24 @@ namespace Kidogo.Text.ChatTemplates.Jinja;
 /// <summary>Counts what one rendering costs and stops it at its limits.</summary>
 internal sealed class RenderState
 {
-    private const long StepsBetweenClockReads = 4096;
     private const int WorkPerStep = 256;
-    private const int UnitsPerElement = 16;
+    private const int UnitsPerElement = 24; // a value has 24 bytes, and a list that grows holds as many again
+    private const int UnitsPerText = 40; // a text is two objects, 40 and 22 bytes beside its characters, rounded up with their place in a list
     private const int InputCharactersPerStep = 16; // sixteen times what one reading of the messages costs
+    private const int UnitsPerInputCharacter = 64;
 
     private readonly ChatTemplateLimits _limits;
-    private readonly long _start;
     private readonly long _maxSteps;
     private long _steps;
     private long _work;
-    private long _nextClockRead = StepsBetweenClockReads;
     private long _allocationLeft;
     private int _recursion;
 
     public RenderState(ChatTemplateLimits limits, long inputCharacters, DateTimeOffset now)
     {
         _limits = limits;
-        _start = limits.Clock.GetTimestamp();
         _maxSteps = Math.Min(limits.MaxSteps, long.MaxValue / 2) + (inputCharacters / InputCharactersPerStep);
-        _allocationLeft = limits.MaxAllocation + (32 * inputCharacters);
+        _allocationLeft = limits.MaxAllocation + (UnitsPerInputCharacter * inputCharacters);
         Now = now;
     }
 
@@ -46,9 +44,9 @@ internal sealed class RenderState
     {
         Line = node.Line;
         Column = node.Column;
-        if (++_steps >= _nextClockRead)
+        if (++_steps > _maxSteps)
         {
-            CheckSteps();
+            throw TooManySteps();
         }
     }
 
@@ -67,9 +65,9 @@ internal sealed class RenderState
         {
             _steps += _work / WorkPerStep;
             _work %= WorkPerStep;
-            if (_steps >= _nextClockRead)
+            if (_steps > _maxSteps)
             {
-                CheckSteps();
+                throw TooManySteps();
             }
         }
     }
@@ -83,6 +81,13 @@ internal sealed class RenderState
         }
 
         Allocate(characters);
+    }
+
+    /// <summary>Counts a text of its own about to be made, which is more than its characters: a million empty ones are no small thing.</summary>
+    public void AllocateNewText(long characters)
+    {
+        AllocateText(characters);
+        Allocate(UnitsPerText);
     }
 
     /// <summary>Counts elements of a list or dictionary about to be made.</summary>
@@ -118,20 +123,5 @@ internal sealed class RenderState
         }
     }
 
-    private void CheckSteps()
-    {
-        if (_steps > _maxSteps)
-        {
-            throw Fail($"the template takes more than {_maxSteps} steps");
-        }
-
-        TimeSpan elapsed = _limits.Clock.GetElapsedTime(_start);
-        if (elapsed > _limits.MaxTime)
-        {
-            throw Fail($"the template takes longer than {_limits.MaxTime.TotalMilliseconds:0} ms ({_steps} steps so far)");
-        }
-
-        _nextClockRead = Math.Min(_steps + StepsBetweenClockReads, _maxSteps + 1);
-        _nextClockRead = Math.Max(_nextClockRead, _steps + 1);
-    }
+    private ChatTemplateException TooManySteps() => Fail($"the template takes more than {_maxSteps} steps");
 }

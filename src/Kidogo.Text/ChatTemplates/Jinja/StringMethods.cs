@@ -118,7 +118,7 @@ internal static class StringMethods
         }
 
         state.Work(self.Length);
-        state.AllocateText(end - start);
+        state.AllocateNewText(end - start);
         return self.Slice(start, end - start);
     }
 
@@ -195,7 +195,7 @@ internal static class StringMethods
     /// <summary>Another character for each character; the function also gets the one before.</summary>
     public static MarkedText Map(RenderState state, MarkedText self, Func<char, char, char> map)
     {
-        state.AllocateText(self.Length);
+        state.AllocateNewText(self.Length);
         char[] text = new char[self.Length];
         char before = '\0';
         for (int i = 0; i < text.Length; i++)
@@ -297,7 +297,7 @@ internal static class StringMethods
 
     private static MarkedText Whole(RenderState state, MarkedText self, string text)
     {
-        state.AllocateText(text.Length);
+        state.AllocateNewText(text.Length);
         return self.WithText(text);
     }
 
@@ -306,7 +306,7 @@ internal static class StringMethods
     private static void Add(RenderState state, List<Value> pieces, MarkedText self, int start, int length)
     {
         state.AllocateElements(1);
-        state.AllocateText(length);
+        state.AllocateNewText(length);
         pieces.Add(Value.Of(self.Slice(start, length)));
     }
 
@@ -412,7 +412,7 @@ internal static class StringMethods
         int at = last ? self.Text.LastIndexOf(separator.Text, StringComparison.Ordinal) : self.Text.IndexOf(separator.Text, StringComparison.Ordinal);
         Value empty = Value.Of(MarkedText.Empty);
         state.AllocateElements(3);
-        state.AllocateText(self.Length);
+        state.AllocateNewText(self.Length);
         if (at < 0)
         {
             return last ? Value.Tuple(empty, empty, Value.Of(self)) : Value.Tuple(Value.Of(self), empty, empty);

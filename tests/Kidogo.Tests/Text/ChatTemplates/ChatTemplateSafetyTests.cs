@@ -12,8 +12,7 @@ public sealed class ChatTemplateSafetyTests
     // No template here needs a second of processor time; loaded machines get ten, which still tells a hang.
     private const double HangSeconds = 10;
 
-    // Attacks end by counting, which is the same on every machine; the clock is the last resort.
-    private static readonly ChatTemplateLimits s_withoutClock = new() { MaxTime = TimeSpan.MaxValue };
+    private static readonly ChatTemplateLimits s_limits = ChatTemplateLimits.Default;
 
     public static TheoryData<string> Attacks() =>
     [
@@ -78,7 +77,7 @@ public sealed class ChatTemplateSafetyTests
     {
         Stopwatch watch = Stopwatch.StartNew();
         long before = GC.GetAllocatedBytesForCurrentThread();
-        ChatTemplateException error = Assert.Throws<ChatTemplateException>(() => ChatTemplate.Parse(source).Render(Input(), s_withoutClock));
+        ChatTemplateException error = Assert.Throws<ChatTemplateException>(() => ChatTemplate.Parse(source).Render(Input(), s_limits));
         Assert.NotEmpty(error.Problem);
         Assert.True(error.Problem.Length < 400, error.Problem);
         Assert.InRange(watch.Elapsed.TotalSeconds, 0, HangSeconds);
@@ -106,13 +105,28 @@ public sealed class ChatTemplateSafetyTests
         Assert.Equal(2001, ChatTemplate.Parse("{{ 'a'" + string.Concat(Enumerable.Repeat(" ~ 'b'", 2000)) + " }}").Render(Input()).Text.Length);
     }
 
-    [Fact]
-    public void Time_PastTheLimit_Stops()
+    [Theory]
+    [InlineData("{{ ('a '*1000000).split()|length }}")]
+    [InlineData("{{ ('a'*2000000)|list|length }}")]
+    [InlineData("{% set ns=namespace(a=['xxxxxxxxxx']) %}{% for i in range(60) %}{% set ns.a=[ns.a,ns.a] %}{% endfor %}{{ ns.a|tojson }}")]
+    [InlineData("{% set ns=namespace(a=['x']) %}{% for i in range(60) %}{% set ns.a=[ns.a,ns.a] %}{% endfor %}{{ ns.a|string|length }}")]
+    public void ManySmallValues_AreCountedWithWhatTheyTake(string source)
     {
-        ChatTemplateLimits limits = new() { MaxTime = TimeSpan.Zero };
-        ChatTemplate template = ChatTemplate.Parse("{% for i in range(9000) %}{{ i }}{% endfor %}");
-        Assert.Contains("longer than", Assert.Throws<ChatTemplateException>(() => template.Render(Input(), limits)).Problem, StringComparison.Ordinal);
-        Assert.NotEmpty(ChatTemplate.Parse("{% for i in range(100) %}{{ i }}{% endfor %}").Render(Input(), limits).Text);
+        const long MostBytes = 96L << 20; // all that was ever allocated: 32 MiB that are counted, and the doublings on the way
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Assert.Throws<ChatTemplateException>(() => ChatTemplate.Parse(source).Render(Input()));
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, MostBytes);
+    }
+
+    [Fact]
+    public void Limits_ByStepsAlone_StopAtTheSamePlaceEveryTime()
+    {
+        // Comparing what holds itself sixty times over takes for ever: it is stopped by steps, not by the clock.
+        const string Source = "{% set ns=namespace(a=[1],b=[1]) %}{% for i in range(40) %}{% set ns.a=[ns.a,ns.a] %}{% set ns.b=[ns.b,ns.b] %}{% endfor %}{{ ns.a==ns.b }}";
+        ChatTemplate template = ChatTemplate.Parse(Source);
+        string[] problems = [.. Enumerable.Range(0, 2).Select(_ => Assert.Throws<ChatTemplateException>(() => template.Render(Input())).Message)];
+        Assert.Contains("steps", problems[0], StringComparison.Ordinal);
+        Assert.Equal(problems[0], problems[1]);
     }
 
     [Fact]
@@ -127,7 +141,7 @@ public sealed class ChatTemplateSafetyTests
     {
         string words = string.Join(' ', Enumerable.Repeat("habari", 200));
         ChatMessage[] messages = [.. Enumerable.Range(0, 1000).Select(i => new ChatMessage(i % 2 == 0 ? "user" : "assistant", words))];
-        ChatTemplateLimits half = s_withoutClock with { MaxSteps = s_withoutClock.MaxSteps / 2 };
+        ChatTemplateLimits half = s_limits with { MaxSteps = s_limits.MaxSteps / 2 };
         foreach (string name in ChatTemplate.BuiltInNames)
         {
             Assert.True(ChatTemplate.BuiltIn(name)!.Render(ChatTemplateInput.FromMessages(messages), half).Text.Length > 1_390_000, name);
@@ -136,7 +150,7 @@ public sealed class ChatTemplateSafetyTests
 
     [Fact]
     public void Steps_AtTheLargestLimit_DoNotOverflow() =>
-        Assert.NotEmpty(ChatTemplate.Parse("{% for i in range(9000) %}{{ i }}{% endfor %}").Render(Input(), s_withoutClock with { MaxSteps = long.MaxValue }).Text);
+        Assert.NotEmpty(ChatTemplate.Parse("{% for i in range(9000) %}{{ i }}{% endfor %}").Render(Input(), s_limits with { MaxSteps = long.MaxValue }).Text);
 
     [Fact]
     public async Task Template_RenderedByManyThreads_GivesOneText()

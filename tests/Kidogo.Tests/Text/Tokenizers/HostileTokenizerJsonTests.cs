@@ -20,6 +20,37 @@ public sealed class HostileTokenizerJsonTests
         Assert.Contains(9, tokenizer.Encode("a<s>b", parseSpecial: true));
     }
 
+    [Theory]
+    [InlineData("normalizer", """{"type":"Sequence","normalizers":[STEPS]}""", """{"type":"Replace","pattern":{"String":"a"},"content":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}""")]
+    [InlineData("normalizer", """{"type":"Sequence","normalizers":[STEPS]}""", """{"type":"Replace","pattern":{"Regex":"a"},"content":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}""")]
+    [InlineData("pre_tokenizer", """{"type":"Sequence","pretokenizers":[STEPS]}""", """{"type":"Metaspace","replacement":"      ","prepend_scheme":"always","split":true}""")]
+    [InlineData("decoder", """{"type":"Sequence","decoders":[STEPS]}""", """{"type":"Replace","pattern":{"String":"a"},"content":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}""")]
+    public void Steps_ThatGrowATextWithoutEnd_AreStoppedSoon(string part, string sequence, string step)
+    {
+        const long MostBytes = 64L << 20; // a mebibyte of text to spare, a range for each byte of it, and their doublings
+        string steps = sequence.Replace("STEPS", string.Join(',', Enumerable.Repeat(step, 12)), StringComparison.Ordinal);
+        Tokenizer tokenizer = Load($$$"""{"{{{part}}}":{{{steps}}},"model":{"type":"BPE","vocab":{"a":0,"b":1," ":2},"merges":[]}}""");
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        TokenizerException error = Assert.Throws<TokenizerException>(() => part == "decoder" ? tokenizer.Decode([0, 1]).Length : tokenizer.Encode("a b a b aaaa a").Length);
+        Assert.Contains("grows it without end", error.Message, StringComparison.Ordinal);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, MostBytes);
+    }
+
+    [Fact]
+    public void Steps_ThatPrependAFewWords_AreNoGrowthWithoutEnd()
+    {
+        Tokenizer tokenizer = Load("""{"normalizer":{"type":"Prepend","prepend":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},"model":{"type":"BPE","vocab":{"a":0,"b":1},"merges":[]}}""");
+        Assert.Equal(65, tokenizer.Encode("b").Length);
+    }
+
+    [Fact]
+    public void FromJson_PostProcessorsWithoutEnd_AreRefused()
+    {
+        string one = """{"type":"BertProcessing","cls":["a",0],"sep":["b",1]}""";
+        string many = string.Join(',', Enumerable.Repeat(one, 10_000));
+        Assert.Throws<TokenizerFormatException>(() => Load($$$"""{"post_processor":{"type":"Sequence","processors":[{{{many}}}]},"model":{"type":"BPE","vocab":{"a":0,"b":1},"merges":[]}}"""));
+    }
+
     [Fact]
     public void FromJson_CutAnywhere_ThrowsTheOneException()
     {
