@@ -70,22 +70,6 @@ internal sealed class Session : IDisposable
     /// <summary>As <see cref="Tell(string)"/>, between the escape sequences of a style.</summary>
     public void Tell(string before, string message, string after) => Error.WriteLine($"{before}{Fit(OneLine(message))}{after}");
 
-    /// <summary>Columns of the terminal; 80 where there is none.</summary>
-    public static int Columns
-    {
-        get
-        {
-            try
-            {
-                return Console.WindowWidth > 0 ? Console.WindowWidth : 80;
-            }
-            catch (IOException)
-            {
-                return 80;
-            }
-        }
-    }
-
     /// <summary>The models that were loaded, for the message where one turns out to be damaged.</summary>
     public List<string> Models { get; } = [];
 
