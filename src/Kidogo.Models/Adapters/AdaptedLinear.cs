@@ -53,7 +53,9 @@ internal sealed class AdaptedLinear : Linear
     {
         if (context.IsTraining)
         {
-            return Find(_set.DefaultNumber) is { } trained ? ForwardRecorded(context, x, trained.Of, isHead: true) : LinearOp.ApplyRefined(context, x, Weight, Bias);
+            return Find(_set.DefaultNumber) is { } trained
+                ? ForwardRecorded(context, x, trained.Of, isHead: true)
+                : LinearOp.ApplyRefined(context, x, Weight, Bias);
         }
 
         return ForwardRows(context, x, isHead: true);

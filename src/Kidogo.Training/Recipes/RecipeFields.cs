@@ -149,9 +149,11 @@ public static class RecipeFields
             r => r.Adapter is null ? null : RecipeField.Written(s_methods.First(word => word.Value == r.Adapter.Method).Word)),
         RecipeField.Whole("rank", "Rank of the two thin matrices of each layer", 1, 4096, "8",
             (r, v) => WithAdapter(r, adapter => adapter with { Rank = (int)v }), r => r.Adapter?.Rank),
-        RecipeField.Number("alpha", "Their product is scaled by alpha / rank (rslora: alpha / root of the rank)", 0, 1e6, "twice the rank; rslora and pissa the rank",
+        RecipeField.Number("alpha", "Their product is scaled by alpha / rank (rslora: alpha / root of the rank)", 0, 1e6,
+            "twice the rank; rslora and pissa the rank",
             (r, v) => WithAdapter(r, adapter => adapter with { Alpha = v }), r => r.Adapter?.Alpha, openMin: true),
-        new("targets", "Linear layers that are adapted: names (q_proj or attn_q), patterns (blk.*.ffn_*), or all (but the head)", "names, patterns, or all", "all",
+        new("targets", "Linear layers that are adapted: names (q_proj or attn_q), patterns (blk.*.ffn_*), or all (but the head)",
+            "names, patterns, or all", "all",
             (r, node) => WithAdapter(r, adapter => adapter with { Targets = StructuredFields.ReadTexts(node, "targets") }),
             r => r.Adapter is null ? null : new RecipeList("", [.. r.Adapter.Targets.Select(RecipeField.Written)])) { IsList = true },
         new("base_format", "How the frozen model is kept in memory: as its files have it, or with linear layers in nf4 or nf4-double",
@@ -195,7 +197,8 @@ public static class RecipeFields
     {
         foreach ((string name, RecipeNode value) in fields.Fields.OrderBy(field => field.Key == "data")) // what holds for all sources comes before them
         {
-            RecipeField field = Every.FirstOrDefault(candidate => candidate.Name == name) ?? throw Unknown(value, name, Every.Select(candidate => candidate.Name));
+            RecipeField field = Every.FirstOrDefault(candidate => candidate.Name == name)
+                ?? throw Unknown(value, name, Every.Select(candidate => candidate.Name));
             recipe = field.Set(recipe, value);
         }
 

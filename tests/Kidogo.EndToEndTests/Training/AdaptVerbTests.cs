@@ -7,6 +7,9 @@ namespace Kidogo.EndToEndTests.Training;
 public sealed class AdaptVerbTests
 {
     private static readonly string[] s_model = ["--size", "60k", "--tokenizer", "{kind: bpe, vocabulary: 300}", "--context", "32", "--batch", "4", "--steps", "8", "--eval-every", "0", "--sample-every", "0"];
+    /// <summary>Nats a token: a tenth of what the twelve steps give. Words that a model so young finds likeliest may stay the same.</summary>
+    private const double LeastLearned = 0.005;
+
     private static readonly string[] s_adapter = ["--context", "32", "--batch", "8", "--accumulate", "2", "--rank", "4", "--learning-rate", "0.01"];
 
     [Fact]
@@ -28,13 +31,13 @@ public sealed class AdaptVerbTests
         }
 
         string[] how = ["--raw", "mto", "--max-tokens", "8", "--temperature", "0", "--json"];
-        string bare = Succeed("run", [gguf, .. how]).Json().GetProperty("text").GetString()!;
         string with = Succeed("run", [gguf, .. how, "--adapter", output]).Json().GetProperty("text").GetString()!;
         Assert.Equal(with, Succeed("run", [gguf, .. how, "--adapter", Path.Combine(output, "checkpoints", "step-12")]).Json().GetProperty("text").GetString());
-        Assert.NotEqual(bare, with);
         Succeed("next", [gguf, "mto", "--adapter", output]);
         Succeed("bench", [gguf, "--adapter", output, "--prompt", "8", "--generate", "4", "--repeat", "1"]);
-        Assert.True(double.IsFinite(Succeed("eval", ["perplexity", gguf, "--adapter", output, "--text", Path.Combine(texts, "a.txt"), "--context", "32", "--json"]).Json().GetProperty("nll").GetDouble()));
+        string[] judged = ["perplexity", gguf, "--text", Path.Combine(texts, "a.txt"), "--context", "32", "--json"];
+        double bare = Succeed("eval", judged).Json().GetProperty("nll").GetDouble();
+        Assert.InRange(Succeed("eval", [.. judged, "--adapter", output]).Json().GetProperty("nll").GetDouble(), 0, bare - LeastLearned);
         JsonElement merged = Succeed("merge", [gguf, output, folder.At("merged.gguf"), "--json"]).Json();
         Assert.InRange(merged.GetProperty("kl_divergence").GetDouble(), 0, 0.1); // eight bits a weight
         Assert.True(merged.GetProperty("bytes").GetInt64() > 0);
@@ -53,15 +56,16 @@ public sealed class AdaptVerbTests
     public void Adapt_KilledAndResumed_EndsAsIfNeverStopped(string method)
     {
         using TemporaryFolder folder = new();
-        string texts = TrainingTexts.Write(folder), model = folder.At("model"), killed = folder.At("killed");
+        string texts = TrainingTexts.Write(folder), model = folder.At("model");
+        string whole = Path.Combine(folder.At("whole"), "adapter"), killed = Path.Combine(folder.At("killed"), "adapter"); // which gives adapters their name
         Succeed("train", ["--data", texts, .. s_model, "--out", model]);
         string[] recipe = [model, "--data", texts, .. s_adapter, "--steps", "60", "--checkpoint-every", "5", "--eval-every", "0", "--sample-every", "0", "--method", method, "--seed", "3"];
-        Succeed("adapt", [.. recipe, "--out", folder.At("whole"), "--threads", "2"]);
+        Succeed("adapt", [.. recipe, "--out", whole, "--threads", "2"]);
         KillOnce(["adapt", .. recipe, "--out", killed, "--threads", "1"], Path.Combine(killed, "checkpoints", "step-5"));
         Succeed("adapt", ["--resume", killed, "--threads", "2"]);
         foreach (string file in (string[])["adapter_model.safetensors", "adapter_config.json", "checkpoints/step-60/optimizer.safetensors", "checkpoints/step-60/adapter_state.safetensors"])
         {
-            Assert.True(File.ReadAllBytes(Path.Combine(folder.At("whole"), file)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(killed, file))), $"{file} differs");
+            Assert.True(File.ReadAllBytes(Path.Combine(whole, file)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(killed, file))), $"{file} differs");
         }
     }
 
