@@ -27,12 +27,17 @@ public sealed class CommandLineTests
     public void Help_ListsTheVerbsThatExistAndNoOthers()
     {
         string help = KidogoProcess.Run("--help").Output;
-        foreach (string verb in (string[])["run", "next", "inspect", "tokenize", "detokenize", "template", "logits", "bench", "eval", "convert", "quantize", "tokenizer", "train", "serve", "key", "doctor"])
+        string[] verbs =
+        [
+            "run", "next", "inspect", "tokenize", "detokenize", "template", "logits", "embed", "bench", "eval", "convert", "calibrate", "quantize", "trim-vocabulary", "verify", "tokenizer", "train",
+            "adapt", "merge", "distil", "serve", "key", "doctor",
+        ];
+        foreach (string verb in verbs)
         {
             Assert.Contains($"  {verb} ", help, StringComparison.Ordinal);
         }
 
-        foreach (string verb in (string[])["prune", "distil", "embed", "pull"])
+        foreach (string verb in (string[])["prune", "demo", "advise", "pull"])
         {
             Assert.DoesNotContain($"  {verb} ", help, StringComparison.Ordinal);
         }

@@ -38,7 +38,7 @@ public sealed class DistilVerbTests
         using TemporaryFolder folder = new();
         string texts = TrainingTexts.Write(folder);
         Succeed("train", ["--data", texts, .. s_teacher, "--out", folder.At("teacher")]);
-        Succeed("train", ["--data", texts, .. s_teacher, "--tokenizer", "{kind: bpe, vocabulary: 310}", "--out", folder.At("other")]);
+        Succeed("train", ["--data", texts, .. s_teacher.Select(word => word.Replace("300", "310", StringComparison.Ordinal)), "--out", folder.At("other")]);
         (string[] Arguments, string Said)[] wrong =
         [
             (["--data", texts, "--student", "60k"], "needs a teacher"),

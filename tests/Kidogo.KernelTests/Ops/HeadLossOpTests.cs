@@ -30,7 +30,7 @@ public sealed class HeadLossOpTests
             CrossEntropyResult loss;
             if (way == 0)
             {
-                Tensor logits = LinearOp.Apply(context, x, weight, bias);
+                Tensor logits = LinearOp.ApplyRefined(context, x, weight, bias); // as models multiply by a head: logits are never rounded
                 logits = scale == 1 ? logits : ScaleOp.Apply(context, logits, scale);
                 loss = CrossEntropyOp.Apply(context, softcap == 0 ? logits : SoftcapOp.Apply(context, logits, softcap), targets, options);
             }
