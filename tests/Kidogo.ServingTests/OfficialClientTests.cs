@@ -111,17 +111,24 @@ public sealed class OfficialClientTests
     [Fact]
     public async Task Cancellation_InTheMiddle_FreesThePlace()
     {
+        const int MostAttempts = 20; // the tiny model may end its whole answer before the client's word arrives
         await using TestServer server = await TestServer.StartAsync();
-        using CancellationTokenSource stop = new();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
-        {
-            await foreach (StreamingChatCompletionUpdate update in Client(server).CompleteChatStreamingAsync([new UserChatMessage("Habari?")], cancellationToken: stop.Token))
-            {
-                await stop.CancelAsync();
-            }
-        });
         SchedulerStatus status = await server.IdleAsync();
-        Assert.Equal((1, 0), (status.Cancelled, status.Finished));
+        for (int attempt = 1; status.Cancelled == 0 && attempt <= MostAttempts; attempt++)
+        {
+            using CancellationTokenSource stop = new();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+            {
+                await foreach (StreamingChatCompletionUpdate update in Client(server).CompleteChatStreamingAsync([new UserChatMessage("Habari?")], cancellationToken: stop.Token))
+                {
+                    await stop.CancelAsync();
+                }
+            });
+            status = await server.IdleAsync();
+            Assert.Equal(attempt, status.Cancelled + status.Finished);
+        }
+
+        Assert.Equal(1, status.Cancelled);
     }
 
     [Theory]
@@ -166,5 +173,9 @@ public sealed class OfficialClientTests
 
     private static ChatClient Client(TestServer server) => new("tiny", new ApiKeyCredential("any"), Options(server));
 
-    private static OpenAIClientOptions Options(TestServer server) => new() { Endpoint = new Uri(server.Address, "v1"), RetryPolicy = new ClientRetryPolicy(0) };
+    private static OpenAIClientOptions Options(TestServer server) => new()
+    {
+        Endpoint = new Uri(server.Address, "v1"), RetryPolicy = new ClientRetryPolicy(0),
+        Transport = new HttpClientPipelineTransport(new HttpClient(new SocketsHttpHandler { MaxResponseDrainSize = 0 })), // else what was cancelled is read to its end, for 2 seconds
+    };
 }
