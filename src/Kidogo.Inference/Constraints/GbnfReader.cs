@@ -1,5 +1,4 @@
 // Grammars as llama.cpp writes them (GBNF). Knows no tokens.
-using System.Globalization;
 using System.Text;
 
 namespace Kidogo.Inference.Constraints;
@@ -200,13 +199,7 @@ public sealed class GbnfReader
 
         if (_text[_at] != '\\')
         {
-            if (!Rune.TryGetRuneAt(_text, _at, out Rune rune))
-            {
-                throw Wrong("half a surrogate pair is no character");
-            }
-
-            _at += rune.Utf16SequenceLength;
-            return rune.Value;
+            return CharacterScan.Character(_text, ref _at) ?? throw Wrong("half a surrogate pair is no character");
         }
 
         char escape = _at + 1 < _text.Length ? _text[_at + 1] : throw Wrong("expected a character after \\");
@@ -224,30 +217,9 @@ public sealed class GbnfReader
         };
     }
 
-    private int Hex(int digits)
-    {
-        bool isNumber = _at + digits <= _text.Length & int.TryParse(_text.AsSpan(_at, Math.Min(digits, _text.Length - _at)), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int value);
-        if (!isNumber || !Rune.IsValid(value))
-        {
-            throw Wrong($"expected {digits} hexadecimal digits of a character");
-        }
+    private int Hex(int digits) => CharacterScan.Hex(_text, ref _at, digits) ?? throw Wrong($"expected {digits} hexadecimal digits of a character");
 
-        _at += digits;
-        return value;
-    }
-
-    private int? Number()
-    {
-        int start = _at;
-        while (_at < _text.Length && char.IsAsciiDigit(_text[_at]))
-        {
-            _at++;
-        }
-
-        return _at == start ? null
-            : int.TryParse(_text.AsSpan(start, _at - start), NumberStyles.None, CultureInfo.InvariantCulture, out int value) ? value
-            : throw Wrong("a number of repetitions is too large");
-    }
+    private int? Number() => CharacterScan.TryNumber(_text, ref _at, out int? number) ? number : throw Wrong("a number of repetitions is too large");
 
     private string? Name()
     {

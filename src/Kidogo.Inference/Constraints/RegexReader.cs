@@ -1,7 +1,4 @@
 // Regular expressions as expressions of a grammar: the part that says what a text is, without looking around. Knows no tokens.
-using System.Globalization;
-using System.Text;
-
 namespace Kidogo.Inference.Constraints;
 
 /// <summary>Reads the regular expressions that ECMA-262, Python and .NET share: classes, groups, alternatives, repetitions, <c>\d \w \s</c>, anchors at both ends.</summary>
@@ -244,41 +241,11 @@ public sealed class RegexReader
 
     private static CharacterSet Single(int character) => CharacterSet.Of((character, character));
 
-    private int Character()
-    {
-        if (!Rune.TryGetRuneAt(_pattern, _at, out Rune rune))
-        {
-            throw Wrong("half a surrogate pair is no character");
-        }
+    private int Character() => CharacterScan.Character(_pattern, ref _at) ?? throw Wrong("half a surrogate pair is no character");
 
-        _at += rune.Utf16SequenceLength;
-        return rune.Value;
-    }
+    private int Hex(int digits) => CharacterScan.Hex(_pattern, ref _at, digits) ?? throw Wrong($"expected {digits} hexadecimal digits of a character");
 
-    private int Hex(int digits)
-    {
-        bool isNumber = _at + digits <= _pattern.Length & int.TryParse(_pattern.AsSpan(_at, Math.Min(digits, _pattern.Length - _at)), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int value);
-        if (!isNumber || !Rune.IsValid(value))
-        {
-            throw Wrong($"expected {digits} hexadecimal digits of a character");
-        }
-
-        _at += digits;
-        return value;
-    }
-
-    private int? Number()
-    {
-        int start = _at;
-        while (_at < _pattern.Length && char.IsAsciiDigit(_pattern[_at]))
-        {
-            _at++;
-        }
-
-        return _at == start ? null
-            : int.TryParse(_pattern.AsSpan(start, _at - start), NumberStyles.None, CultureInfo.InvariantCulture, out int value) ? value
-            : throw Wrong("a number of repetitions is too large");
-    }
+    private int? Number() => CharacterScan.TryNumber(_pattern, ref _at, out int? number) ? number : throw Wrong("a number of repetitions is too large");
 
     private bool Take(char expected)
     {
