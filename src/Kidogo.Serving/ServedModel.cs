@@ -2,7 +2,7 @@
 using Kidogo.Inference;
 using Kidogo.Inference.Sampling;
 using Kidogo.Models;
-using Kidogo.Serving.Scheduling;
+using Kidogo.Inference.Scheduling;
 using Kidogo.Serving.Tools;
 using Kidogo.Tensors;
 using Kidogo.Text.ChatTemplates;

@@ -3,7 +3,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using Kidogo.Serving;
 using Kidogo.Serving.Access;
-using Kidogo.Serving.Scheduling;
+using Kidogo.Inference.Scheduling;
 using Kidogo.Tests.Models.Files;
 
 namespace Kidogo.ServingTests;

@@ -1,7 +1,7 @@
 // Chat completions and completions over a socket: shapes, order, and the same words as without a server.
 using System.Text;
 using System.Text.Json;
-using Kidogo.Serving.Scheduling;
+using Kidogo.Inference.Scheduling;
 
 namespace Kidogo.ServingTests;
 

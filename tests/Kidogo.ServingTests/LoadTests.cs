@@ -3,7 +3,7 @@ using System.Collections.Concurrent;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
-using Kidogo.Serving.Scheduling;
+using Kidogo.Inference.Scheduling;
 
 namespace Kidogo.ServingTests;
 

@@ -2,7 +2,7 @@
 using System.ClientModel;
 using System.ClientModel.Primitives;
 using Kidogo.Serving;
-using Kidogo.Serving.Scheduling;
+using Kidogo.Inference.Scheduling;
 using Kidogo.Tests.Inference;
 using OpenAI;
 using OpenAI.Chat;

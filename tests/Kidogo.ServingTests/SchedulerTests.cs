@@ -3,7 +3,7 @@ using Kidogo.Inference;
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Sampling;
 using Kidogo.Serving;
-using Kidogo.Serving.Scheduling;
+using Kidogo.Inference.Scheduling;
 using Kidogo.Tests.Models.Files;
 
 namespace Kidogo.ServingTests;

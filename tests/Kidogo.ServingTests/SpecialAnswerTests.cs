@@ -2,7 +2,7 @@
 using System.Text.Json;
 using Kidogo.Serving;
 using Kidogo.Serving.Api;
-using Kidogo.Serving.Scheduling;
+using Kidogo.Inference.Scheduling;
 using Kidogo.TestSupport;
 using Kidogo.Tests.Inference;
 using Kidogo.Text.ChatTemplates;

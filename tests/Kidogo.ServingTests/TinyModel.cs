@@ -8,7 +8,7 @@ using Kidogo.Inference.Output;
 using Kidogo.Inference.Sampling;
 using Kidogo.Models;
 using Kidogo.Serving;
-using Kidogo.Serving.Scheduling;
+using Kidogo.Inference.Scheduling;
 using Kidogo.Tensors;
 using Kidogo.Tests.Models.Files;
 using Kidogo.Text.ChatTemplates;

@@ -6,7 +6,7 @@ using Kidogo.Cli.Shell;
 using Kidogo.Models;
 using Kidogo.Serving;
 using Kidogo.Serving.Access;
-using Kidogo.Serving.Scheduling;
+using Kidogo.Inference.Scheduling;
 using Kidogo.Tensors;
 
 namespace Kidogo.Cli.Verbs;

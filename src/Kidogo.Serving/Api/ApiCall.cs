@@ -3,7 +3,7 @@ using System.Text.Json;
 using Kidogo.Inference;
 using Kidogo.Models;
 using Kidogo.Serving.Access;
-using Kidogo.Serving.Scheduling;
+using Kidogo.Inference.Scheduling;
 using Microsoft.AspNetCore.Http;
 
 namespace Kidogo.Serving.Api;

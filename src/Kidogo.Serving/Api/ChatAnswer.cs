@@ -1,7 +1,7 @@
 // POST /v1/chat/completions: the choices of an answer in OpenAI's shapes, whole and as chunks. Knows no sampling.
 using System.Text.Json;
 using Kidogo.Inference.Output;
-using Kidogo.Serving.Scheduling;
+using Kidogo.Inference.Scheduling;
 
 namespace Kidogo.Serving.Api;
 

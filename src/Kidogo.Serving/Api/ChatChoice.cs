@@ -1,7 +1,7 @@
 // One choice of a chat completion: from the scheduler's steps to what a client is shown. Knows no JSON.
 using System.Text;
 using Kidogo.Inference.Output;
-using Kidogo.Serving.Scheduling;
+using Kidogo.Inference.Scheduling;
 using Kidogo.Serving.Tools;
 
 namespace Kidogo.Serving.Api;

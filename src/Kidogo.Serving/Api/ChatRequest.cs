@@ -4,7 +4,7 @@ using Kidogo.Inference;
 using Kidogo.Inference.Constraints;
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Sampling;
-using Kidogo.Serving.Scheduling;
+using Kidogo.Inference.Scheduling;
 using Kidogo.Serving.Tools;
 using Kidogo.Text.ChatTemplates;
 

@@ -3,7 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Sampling;
-using Kidogo.Serving.Scheduling;
+using Kidogo.Inference.Scheduling;
 using Kidogo.Text.Tokenizers;
 
 namespace Kidogo.Serving.Api;

@@ -2,7 +2,7 @@
 using System.Text.Json;
 using Kidogo.Inference.Constraints;
 using Kidogo.Inference.Output;
-using Kidogo.Serving.Scheduling;
+using Kidogo.Inference.Scheduling;
 using Kidogo.Text.Tokenizers;
 
 namespace Kidogo.Serving.Api;

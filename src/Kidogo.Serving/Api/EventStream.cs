@@ -1,7 +1,7 @@
 // Server-sent events: one JSON value an event, comments while there is nothing to say. Knows no shapes.
 using System.Text.Json;
 using System.Threading.Channels;
-using Kidogo.Serving.Scheduling;
+using Kidogo.Inference.Scheduling;
 using Microsoft.AspNetCore.Http;
 
 namespace Kidogo.Serving.Api;

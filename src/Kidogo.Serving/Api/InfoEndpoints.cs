@@ -1,6 +1,6 @@
 // What is served and how it does: models, health, properties, places, tokens, templates. Knows no answers.
 using System.Text.Json;
-using Kidogo.Serving.Scheduling;
+using Kidogo.Inference.Scheduling;
 using Kidogo.Text.ChatTemplates;
 using Kidogo.Text.Tokenizers;
 

@@ -1,7 +1,7 @@
 // GET /metrics: the schedulers' numbers as Prometheus reads them. Knows no contents and no clients.
 using System.Globalization;
 using System.Text;
-using Kidogo.Serving.Scheduling;
+using Kidogo.Inference.Scheduling;
 
 namespace Kidogo.Serving.Api;
 

@@ -1,6 +1,6 @@
 // What both kinds of completion share: how a request is run, how its answer streams, and what stands around its choices. Knows no choice's shape.
 using System.Text.Json;
-using Kidogo.Serving.Scheduling;
+using Kidogo.Inference.Scheduling;
 
 namespace Kidogo.Serving.Api;
 

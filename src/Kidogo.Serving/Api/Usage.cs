@@ -1,6 +1,6 @@
 // What a request has used, in OpenAI's and in llama.cpp's words. Counts nothing itself.
 using System.Text.Json;
-using Kidogo.Serving.Scheduling;
+using Kidogo.Inference.Scheduling;
 using Kidogo.Text.Tokenizers;
 
 namespace Kidogo.Serving.Api;

@@ -1,5 +1,5 @@
 // What a scheduler has done and is doing, in numbers. Knows no contents.
-namespace Kidogo.Serving.Scheduling;
+namespace Kidogo.Inference.Scheduling;
 
 /// <summary>A scheduler's numbers at one moment; totals count from its start.</summary>
 public sealed record SchedulerStatus

@@ -1,11 +1,10 @@
 // The sequences of one request while they are generated, and the channel they report on. Knows no model.
 using System.Diagnostics;
 using System.Threading.Channels;
-using Kidogo.Inference;
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Sampling;
 
-namespace Kidogo.Serving.Scheduling;
+namespace Kidogo.Inference.Scheduling;
 
 /// <summary>What one request asked to be generated. Disposing it cancels what still runs.</summary>
 public sealed class GenerationGroup : IDisposable
@@ -115,12 +114,12 @@ public sealed class GeneratedChoice
     /// <summary>From the first token to the last.</summary>
     public TimeSpan DecodeTime { get; internal set; }
 
+    /// <summary>Another choice of the same prompt that computes it for both; null where there is none.</summary>
+    public GeneratedChoice? Leader { get; }
+
     internal GenerationGroup Group { get; }
 
     internal int Index { get; }
-
-    /// <summary>Another choice of the same prompt that computes it for both; null where there is none.</summary>
-    internal GeneratedChoice? Leader { get; }
 
     internal Sampler Sampler { get; }
 

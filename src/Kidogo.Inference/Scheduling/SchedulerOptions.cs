@@ -1,7 +1,7 @@
 // How many sequences a model computes side by side, and with what memory. Knows no requests.
 using Kidogo.Tensors;
 
-namespace Kidogo.Serving.Scheduling;
+namespace Kidogo.Inference.Scheduling;
 
 /// <summary>How a <see cref="Scheduler"/> shares one model.</summary>
 public sealed record SchedulerOptions

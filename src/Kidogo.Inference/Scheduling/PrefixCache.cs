@@ -1,8 +1,7 @@
 // The sequences that nobody is generating now, kept because a later prompt may begin alike. Knows tokens and bytes, no requests.
-using Kidogo.Inference;
 using Kidogo.Models;
 
-namespace Kidogo.Serving.Scheduling;
+namespace Kidogo.Inference.Scheduling;
 
 /// <summary>Idle sequences by owner, the longest unused let go of first. For the scheduler's thread alone.</summary>
 /// <param name="model">The model.</param>

@@ -3,7 +3,7 @@ using Kidogo.Inference.Output;
 using Kidogo.Inference.Sampling;
 using Kidogo.Text.ChatTemplates;
 
-namespace Kidogo.Serving.Scheduling;
+namespace Kidogo.Inference.Scheduling;
 
 /// <summary>One sequence to generate.</summary>
 public sealed record GenerationRequest

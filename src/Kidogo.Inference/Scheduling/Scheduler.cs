@@ -1,12 +1,11 @@
 // Many sequences through one model at once: who has a place, who waits, and the thread that computes. What a step computes is in SchedulerStep.
-using Kidogo.Inference;
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Sampling;
 using Kidogo.Models;
 using Kidogo.Tensors;
 using Kidogo.Text.Tokenizers;
 
-namespace Kidogo.Serving.Scheduling;
+namespace Kidogo.Inference.Scheduling;
 
 /// <summary>Continuous batching: sequences join and leave between steps, and every step computes the next token of all that have a place, and a piece of the prompts that are not done.</summary>
 /// <remarks>

@@ -5,7 +5,7 @@ using Kidogo.Inference.Sampling;
 using Kidogo.Models;
 using Kidogo.Tensors;
 
-namespace Kidogo.Serving.Scheduling;
+namespace Kidogo.Inference.Scheduling;
 
 /// <summary>Computes steps. For the scheduler's thread alone, but for the numbers.</summary>
 /// <param name="model">The model.</param>
