@@ -14,11 +14,13 @@ internal sealed class FreeStorage
     private readonly List<int> _rooms = []; // in order; none without a storage
     private readonly Dictionary<int, Stack<float[]>> _storages = [];
 
-    /// <summary>The smallest storage with so much room, if it is not much larger.</summary>
-    public float[]? Take(int room)
+    /// <summary>The smallest storage with so much room.</summary>
+    /// <param name="room">Values that it has to hold.</param>
+    /// <param name="ofAnySize">Whether one that is much larger will do.</param>
+    public float[]? Take(int room, bool ofAnySize)
     {
         int at = FirstFrom(room);
-        return at < _rooms.Count && _rooms[at] - room <= room / Share ? Pop(at) : null;
+        return at < _rooms.Count && (ofAnySize || _rooms[at] - room <= room / Share) ? Pop(at) : null;
     }
 
     /// <summary>Takes out a storage that is a little too small, for good; null where there is none.</summary>

@@ -28,7 +28,7 @@ internal sealed class GradientTape(bool checkpoints, bool storesBFloat16)
     {
         int room = Math.Max(1, checked(rows * columns));
         Tensor tensor;
-        if (_free.Take(room) is { } storage)
+        if (_free.Take(room, ofAnySize: _isJudging) is { } storage) // judging needs little of what the steps left, often for fewer rows
         {
             tensor = Tensor.InStorage(storage, rows, columns);
         }

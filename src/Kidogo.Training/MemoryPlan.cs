@@ -16,7 +16,7 @@ namespace Kidogo.Training;
 /// <param name="ProgramBytes">The program itself and its buffers.</param>
 public sealed record MemoryPlan(long WeightBytes, long GradientBytes, long OptimizerBytes, long ActivationBytes, long ProgramBytes)
 {
-    private const long Program = 88L << 20; // the runtime, compiled code, tokenizer and batches: measured
+    private const long Program = 100L << 20; // the runtime, compiled code, tokenizer and batches: measured
     private const double MiB = 1024 * 1024;
 
     /// <summary>All together.</summary>
@@ -31,10 +31,11 @@ public sealed record MemoryPlan(long WeightBytes, long GradientBytes, long Optim
         long hidden = config.Layers.Sum(layer => (config.HiddenSize * ((2L * layer.QuerySize) + (2L * layer.KvSize)))
             + ((layer.Gated ? 3L : 2L) * config.HiddenSize * layer.IntermediateSize));
         long tokens = TokensOfPass(recipe);
+        long directions = recipe.Optimizer.Kind == OptimizerKind.Muon ? 4 * config.Layers.Max(layer => Iterated(config.HiddenSize, layer)) : 0;
         return new MemoryPlan(
             4 * parameters,
             4 * parameters,
-            OptimizerBytesFor(recipe.Optimizer, parameters, hidden),
+            OptimizerBytesFor(recipe.Optimizer, parameters, hidden) + directions,
             Activations(config, tokens, recipe.Precision),
             Program + Packed(config, tokens));
     }
@@ -61,6 +62,16 @@ public sealed record MemoryPlan(long WeightBytes, long GradientBytes, long Optim
         OptimizerKind.Muon => (8 * parameters) - (4 * hidden),
         _ => 8 * parameters,
     };
+
+    /// <summary>Values that Muon works with beside its state: a direction for each shape of a matrix, an iterate as large as the largest, two squares.</summary>
+    private static long Iterated(long hidden, LayerConfig layer)
+    {
+        long widest = Math.Max(layer.QuerySize, layer.IntermediateSize);
+        long shapes = (hidden * layer.QuerySize * (layer.QuerySize == hidden ? 1 : 2)) + (layer.KvSize == layer.QuerySize ? 0 : hidden * layer.KvSize)
+            + (2 * hidden * layer.IntermediateSize);
+        long square = Math.Min(hidden, widest);
+        return shapes + (hidden * widest) + (2 * square * square);
+    }
 
     /// <summary>Why a run would not fit, with numbers and what to do; null where it fits.</summary>
     /// <param name="memory">What the machine has.</param>

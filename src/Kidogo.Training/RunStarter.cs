@@ -51,6 +51,7 @@ public static class RunStarter
         try
         {
             Prepare(kept, observer, cancellation);
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true); // what texts and tokenizers left is given back before the steps take theirs
         }
         catch when (new CheckpointFolder(output).Steps().Count == 0)
         {

@@ -55,6 +55,9 @@ public sealed class PassportVerbTests
         Assert.Contains("or more", tooSmall.Error, StringComparison.Ordinal);
         Outcome absent = KidogoProcess.Run("trim-vocabulary", TinyModel, folder.At("u.gguf"), "--text", folder.At("absent.txt"));
         Assert.Equal(1, absent.ExitCode);
+        Outcome over = KidogoProcess.Run("trim-vocabulary", TinyModel, text, "--text", text);
+        Assert.Equal(1, over.ExitCode);
+        Assert.Contains("what is read", over.Error, StringComparison.Ordinal);
         Assert.Equal(["t.gguf", "text.txt"], Directory.EnumerateFileSystemEntries(folder.Path).Select(Path.GetFileName).Order());
         Assert.Equal(2, KidogoProcess.Run("trim-vocabulary", TinyModel, output).ExitCode);
     }

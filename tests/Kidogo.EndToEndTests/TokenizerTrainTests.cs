@@ -77,6 +77,8 @@ public sealed class TokenizerTrainTests
         Outcome replaced = KidogoProcess.Run("tokenizer", "train", invalid, "--out", output, "--vocabulary", "300");
         Assert.Equal(0, replaced.ExitCode);
         Assert.Contains("2 bytes", replaced.Error);
+        File.WriteAllText(Path.Combine(output, "config.json"), "{}");
+        AssertFails("holds a model", "train", good, "--out", output, "--vocabulary", "300");
         Assert.Equal(2, KidogoProcess.Run("tokenizer", "train", good).ExitCode);
         Assert.Equal(2, KidogoProcess.Run("tokenizer", "train", good, "--out", output, "--kind", "word").ExitCode);
         Assert.Equal(2, KidogoProcess.Run("tokenizer").ExitCode);

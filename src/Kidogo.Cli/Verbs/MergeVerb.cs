@@ -49,6 +49,7 @@ internal static class MergeVerb
 
         ModelRequest request = new(options.Model, options.Threads, options.Exact) { Adapter = options.Adapter };
         using ModelHeader header = OpenModel.OpenHeader(request);
+        Overwriting.Refuse(options.Output, header, options.Adapter, options.Text, options.Ids);
         int[] given = options.Text is null && options.Ids is null ? [] : EvalVerb.ReadIds(options.Ids, options.Text, header);
         using OpenModel adapted = OpenModel.Load(session, request, header, OwnTokens, options.Exact ? KvFormat.F32 : KvFormat.F16);
         int[] ids = given.Length > 0 ? given[..Math.Min(given.Length, MostTokens)] : Written(adapted, session.Interrupted);

@@ -50,6 +50,11 @@ internal static class TokenizerTrainVerb
     private static int Run(Session session, Options options)
     {
         OutFolder.CheckWritable(options.Out);
+        if (File.Exists(Path.Combine(options.Out, "config.json")))
+        {
+            throw new FailureException($"{options.Out} holds a model, whose tokenizer would be written over, and the model would no longer know its own tokens. Name another --out.");
+        }
+
         using StageBars bars = new(session);
         TokenizerOfSources result = TokenizerFromSources.Train(options.Sources, options.Kind, options.Training, measure: true, bars, session.Interrupted);
         AtomicFile.Guarded(options.Out, () => result.Trained.WriteTo(options.Out));

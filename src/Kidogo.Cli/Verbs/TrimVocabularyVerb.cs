@@ -36,6 +36,7 @@ internal static class TrimVocabularyVerb
     private static int Run(Session session, Options options)
     {
         using ModelHeader header = ModelHeader.Open(ModelChoice.Locate(options.Model));
+        Overwriting.Refuse(options.Output, header, [.. options.Request.Texts]);
         VocabularyTrimReport report;
         using (StageBar stages = new(session))
         using (ProgressBar bar = new(session, "writing", "bytes"))

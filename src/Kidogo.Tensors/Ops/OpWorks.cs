@@ -30,6 +30,8 @@ internal sealed class OpWorks
 
     public ProductWork Products { get; } = new();
 
+    public IterationBuffers Iteration { get; } = new();
+
     public FlashWork Flash { get; } = new();
 
     public TileWork Tiles { get; } = new();

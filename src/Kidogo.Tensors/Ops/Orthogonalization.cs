@@ -11,15 +11,6 @@ public static class Orthogonalization
     private const float A = 3.4445f, B = -4.775f, C = 2.0315f;
     private const double LeastNorm = 1e-7;
 
-    /// <summary>Values of scratch that <see cref="Apply"/> allocates for a matrix.</summary>
-    /// <param name="rows">R.</param>
-    /// <param name="columns">C.</param>
-    public static long ScratchValues(int rows, int columns)
-    {
-        long small = Math.Min(rows, columns);
-        return ((long)rows * columns) + (2 * small * small);
-    }
-
     /// <summary>Replaces a matrix by the nearly orthogonal one.</summary>
     /// <param name="context">Lends its threads.</param>
     /// <param name="matrix">[R, C]</param>
@@ -28,9 +19,7 @@ public static class Orthogonalization
         bool isTall = matrix.Rows > matrix.Columns;
         int small = Math.Min(matrix.Rows, matrix.Columns);
         Tensor x = matrix;
-        Tensor next = new(matrix.Rows, matrix.Columns);
-        Tensor square = new(small, small);
-        Tensor polynomial = new(small, small);
+        (Tensor next, Tensor square, Tensor polynomial) = context.Works.Iteration.For(matrix.Rows, matrix.Columns);
         float factor = (float)(1 / Math.Max(LeastNorm, Math.Sqrt(UpdateOps.SumOfSquares(context, matrix))));
         TensorPrimitives.Multiply(x.Span, factor, x.Span);
         ProductWork products = context.Works.Products;
@@ -56,5 +45,21 @@ public static class Orthogonalization
         {
             x.Span.CopyTo(matrix.Span);
         }
+    }
+}
+
+/// <summary>Matrices that the iteration works with, used again for the next parameter.</summary>
+internal sealed class IterationBuffers
+{
+    private readonly Tensor _next = new(), _square = new(), _polynomial = new();
+
+    /// <summary>Undefined content: the next iterate [R, C], its square and the polynomial of that [min(R, C), the same].</summary>
+    public (Tensor Next, Tensor Square, Tensor Polynomial) For(int rows, int columns)
+    {
+        int small = Math.Min(rows, columns);
+        _next.Reshape(rows, columns);
+        _square.Reshape(small, small);
+        _polynomial.Reshape(small, small);
+        return (_next, _square, _polynomial);
     }
 }

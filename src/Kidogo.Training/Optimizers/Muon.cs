@@ -12,7 +12,7 @@ public sealed record MuonOptions(double Momentum = 0.95);
 /// <param name="options">The constants.</param>
 public sealed class Muon(MuonOptions options) : UpdateRule
 {
-    private Tensor? _direction;
+    private readonly Dictionary<(int Rows, int Columns), Tensor> _directions = []; // blocks are alike: a few shapes
 
     /// <inheritdoc/>
     public override IReadOnlyList<StateShape> StateOf(TrainedParameter parameter) => parameter.IsMatrix
@@ -21,21 +21,17 @@ public sealed class Muon(MuonOptions options) : UpdateRule
             nameof(parameter));
 
     /// <inheritdoc/>
-    public override long ScratchBytes(TrainedParameter parameter) =>
-        sizeof(float) * (parameter.Values.Length + Orthogonalization.ScratchValues(parameter.Values.Rows, parameter.Values.Columns));
-
-    /// <inheritdoc/>
     public override void Update(ComputeContext context, TrainedParameter parameter, IReadOnlyList<Tensor> state, UpdateStep step)
     {
         Tensor w = parameter.Values;
-        if (_direction is null || _direction.Rows != w.Rows || _direction.Columns != w.Columns)
+        if (!_directions.TryGetValue((w.Rows, w.Columns), out Tensor? direction))
         {
-            _direction = new Tensor(w.Rows, w.Columns);
+            _directions.Add((w.Rows, w.Columns), direction = new Tensor(w.Rows, w.Columns));
         }
 
-        UpdateOps.Blend(context, w, state[0], _direction, step, options.Momentum);
-        Orthogonalization.Apply(context, _direction);
+        UpdateOps.Blend(context, w, state[0], direction, step, options.Momentum);
+        Orthogonalization.Apply(context, direction);
         double shape = Math.Sqrt(Math.Max(1, (double)w.Rows / w.Columns));
-        UpdateOps.Follow(context, w, 1 - (step.LearningRate * step.Decay), step.LearningRate * shape, _direction);
+        UpdateOps.Follow(context, w, 1 - (step.LearningRate * step.Decay), step.LearningRate * shape, direction);
     }
 }

@@ -17,10 +17,6 @@ public abstract class UpdateRule
     /// <param name="state">What is remembered of it, in the order of <see cref="StateOf"/>; zeros at first.</param>
     /// <param name="step">The numbers of this step.</param>
     public abstract void Update(ComputeContext context, TrainedParameter parameter, IReadOnlyList<Tensor> state, UpdateStep step);
-
-    /// <summary>Bytes that <see cref="Update"/> allocates beside the state.</summary>
-    /// <param name="parameter">The parameter.</param>
-    public virtual long ScratchBytes(TrainedParameter parameter) => 0;
 }
 
 /// <summary>A tensor that is remembered of a parameter.</summary>

@@ -43,6 +43,10 @@ public sealed class AdaptVerbTests
         Assert.True(merged.GetProperty("bytes").GetInt64() > 0);
         Assert.InRange(Succeed("merge", [model, output, folder.At("merged"), "--json"]).Json().GetProperty("kl_divergence").GetDouble(), 0, 1e-3);
 
+        Outcome over = KidogoProcess.Run(["merge", gguf, output, gguf]);
+        Assert.Equal(1, over.ExitCode);
+        Assert.Contains("what is read", over.Error, StringComparison.Ordinal);
+
         Succeed("train", ["--data", texts, .. s_model, "--seed", "9", "--out", folder.At("other")]);
         Outcome refused = KidogoProcess.Run(["run", folder.At("other"), .. how, "--adapter", output]);
         Assert.Equal(1, refused.ExitCode);

@@ -113,6 +113,8 @@ public sealed class ConfigReadingTests
     [InlineData("rope_scaling", "{\"type\": \"linear\", \"factor\": 0}")]
     [InlineData("rope_scaling", "{\"type\": \"longrope\", \"short_factor\": [1], \"long_factor\": [1]}")]
     [InlineData("rope_scaling", "{\"type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 4, \"high_freq_factor\": 4, \"original_max_position_embeddings\": 64}")]
+    [InlineData("rope_scaling", "{\"type\": \"yarn\"}")]
+    [InlineData("rope_scaling", "{\"type\": \"yarn\", \"factor\": 0.5}")]
     [InlineData("rope_scaling", "7")]
     [InlineData("partial_rotary_factor", "0.01")]
     public void Config_WithAValueOutOfRange_IsRefusedByName(string field, string value)
