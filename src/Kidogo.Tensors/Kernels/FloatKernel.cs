@@ -283,6 +283,7 @@ internal static class FloatKernel
         Vector512<float> b = onto ? Vector512.LoadUnsafe(ref y, 16) : default;
         for (int c = 0; c < columns; c++)
         {
+            CacheLines.AskAhead(ref Unsafe.As<float, byte>(ref w), PanelRows * sizeof(float));
             Vector512<float> value = Vector512.Create(Unsafe.Add(ref x, c));
             a = Vector512.FusedMultiplyAdd(value, Vector512.LoadUnsafe(ref w), a);
             b = Vector512.FusedMultiplyAdd(value, Vector512.LoadUnsafe(ref w, 16), b);
@@ -349,6 +350,7 @@ internal static class FloatKernel
         Vector256<float> b = onto ? Vector256.LoadUnsafe(ref y, 8) : default;
         for (int c = 0; c < columns; c++)
         {
+            CacheLines.AskAhead(ref Unsafe.As<float, byte>(ref w), PanelRows / 2 * sizeof(float));
             Vector256<float> value = Vector256.Create(Unsafe.Add(ref x, c));
             a = Vector256.FusedMultiplyAdd(value, Vector256.LoadUnsafe(ref w), a);
             b = Vector256.FusedMultiplyAdd(value, Vector256.LoadUnsafe(ref w, 8), b);

@@ -135,6 +135,7 @@ internal static class HalfKernel
             Vector512<float> factors = Vector512.Create(factor);
             for (nuint i = 0; i < (nuint)panel.Length; i += 32)
             {
+                CacheLines.AskAhead(ref Unsafe.As<ushort, byte>(ref Unsafe.Add(ref source, i)), 32 * sizeof(ushort));
                 (Vector512<uint> low, Vector512<uint> high) = Vector512.Widen(Vector512.LoadUnsafe(ref source, i)); // lanes 0-15 and 16-31
                 TForm.Widen(low, factors).StoreUnsafe(ref target, i);
                 TForm.Widen(high, factors).StoreUnsafe(ref target, i + 16);
@@ -145,6 +146,7 @@ internal static class HalfKernel
             Vector256<float> factors = Vector256.Create(factor);
             for (nuint i = 0; i < (nuint)panel.Length; i += 16)
             {
+                CacheLines.AskAhead(ref Unsafe.As<ushort, byte>(ref Unsafe.Add(ref source, i)), 16 * sizeof(ushort));
                 (Vector256<uint> low, Vector256<uint> high) = Vector256.Widen(Vector256.LoadUnsafe(ref source, i));
                 TForm.Widen(low, factors).StoreUnsafe(ref target, i);
                 TForm.Widen(high, factors).StoreUnsafe(ref target, i + 8);
@@ -215,6 +217,7 @@ internal static class HalfKernel
         Vector512<float> a = default, b = default;
         for (int c = 0; c < columns; c++)
         {
+            CacheLines.AskAhead(ref Unsafe.As<ushort, byte>(ref w), PanelRows * sizeof(ushort));
             Vector512<float> value = Vector512.Create(Unsafe.Add(ref x, c));
             (Vector512<uint> low, Vector512<uint> high) = Vector512.Widen(Vector512.LoadUnsafe(ref w));
             a = Vector512.FusedMultiplyAdd(value, TForm.Widen(low, factors), a);
@@ -234,6 +237,7 @@ internal static class HalfKernel
         Vector256<float> a = default, b = default;
         for (int c = 0; c < columns; c++)
         {
+            CacheLines.AskAhead(ref Unsafe.As<ushort, byte>(ref w), sizeof(ushort)); // the other half of the rows comes with it
             Vector256<float> value = Vector256.Create(Unsafe.Add(ref x, c));
             (Vector256<uint> low, Vector256<uint> high) = Vector256.Widen(Vector256.LoadUnsafe(ref w));
             a = Vector256.FusedMultiplyAdd(value, TForm.Widen(low, factors), a);

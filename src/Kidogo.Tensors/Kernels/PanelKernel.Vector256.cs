@@ -140,6 +140,11 @@ internal static partial class PanelKernel<TCodes, TScales>
             ref byte block = ref Unsafe.Add(ref w, HeaderBytes);
             for (int b = 0; b < TScales.SuperBlocks; b++)
             {
+                if (row == 0 && tokens <= CacheLines.FewTokens) // the other rows come with these
+                {
+                    CacheLines.AskAhead(ref block, BlockBytes);
+                }
+
                 ref byte parts = ref Unsafe.Add(ref block, row);
                 ref byte codes = ref Unsafe.Add(ref block, PartsBytes + (4 * row));
                 Vector256<float> scale = TScales.Scale256(ref header, ref parts);

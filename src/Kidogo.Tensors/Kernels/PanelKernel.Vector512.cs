@@ -156,6 +156,11 @@ internal static partial class PanelKernel<TCodes, TScales>
             ref byte parts = ref Unsafe.Add(ref w, HeaderBytes);
             for (int b = 0; b < TScales.SuperBlocks; b++)
             {
+                if (TTile.Tokens <= CacheLines.FewTokens)
+                {
+                    CacheLines.AskAhead(ref parts, BlockBytes);
+                }
+
                 ref byte codes = ref Unsafe.Add(ref parts, PartsBytes);
                 Vector512<float> scale = TScales.Scale512(ref header, ref parts);
                 Vector512<float> minimum = TScales.HasMinimum ? TScales.Minimum512(ref header, ref parts) : TScales.HasTwoScales ? TScales.SecondScale512(ref header, ref parts) : default;
@@ -250,6 +255,11 @@ internal static partial class PanelKernel<TCodes, TScales>
             ref byte parts = ref Unsafe.Add(ref w, HeaderBytes);
             for (int b = 0; b < TScales.SuperBlocks; b++)
             {
+                if (tokens <= CacheLines.FewTokens)
+                {
+                    CacheLines.AskAhead(ref parts, BlockBytes);
+                }
+
                 ref byte codes = ref Unsafe.Add(ref parts, PartsBytes);
                 Vector512<short> l0 = default, l1 = default, l2 = default, l3 = default;
                 Vector512<short> h0 = default, h1 = default, h2 = default, h3 = default;

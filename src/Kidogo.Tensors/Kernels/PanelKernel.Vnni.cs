@@ -49,6 +49,11 @@ internal static partial class PanelKernel<TCodes, TScales>
             ref byte parts = ref Unsafe.Add(ref w, HeaderBytes);
             for (int b = 0; b < TScales.SuperBlocks; b++)
             {
+                if (tokens <= CacheLines.FewTokens)
+                {
+                    CacheLines.AskAhead(ref parts, BlockBytes);
+                }
+
                 ref byte codes = ref Unsafe.Add(ref parts, PartsBytes);
                 Vector256<int> i0 = Vector256.Create(Unsafe.Add(ref x, 9)), i1 = default, i2 = default, i3 = default;
                 if (TTile.Tokens > 1)
