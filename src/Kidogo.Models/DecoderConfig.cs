@@ -143,6 +143,10 @@ public sealed record DecoderConfig
     /// <summary>Number of layers.</summary>
     public int NumLayers => Layers.Count;
 
+    /// <summary>Whether all layers have the same numbers of heads and the same width.</summary>
+    public bool HasEqualLayers => Layers.All(layer => (layer.NumHeads, layer.NumKvHeads, layer.HeadDim, layer.IntermediateSize)
+        == (Layers[0].NumHeads, Layers[0].NumKvHeads, Layers[0].HeadDim, Layers[0].IntermediateSize));
+
     /// <summary>Weights of the model, a tied head counted once.</summary>
     /// <remarks>
     /// V·D embeddings, positions·D, (V·D + bias) for an untied head, a final norm, and for each layer

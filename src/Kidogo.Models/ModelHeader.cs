@@ -75,6 +75,9 @@ public sealed class ModelHeader : IDisposable
     /// <summary>What becomes of each tensor for whoever writes the model elsewhere; null where they stay as the files have them.</summary>
     internal Func<ModelTensor, ModelTensor>? Change { get; set; }
 
+    /// <summary>The part of the model that is written elsewhere, after <see cref="Change"/>; null for all of it.</summary>
+    internal ModelReshape? Reshape { get; set; }
+
     /// <summary>A model that lies in memory as a GGUF file, with its matrices written when they are opened.</summary>
     /// <param name="original">What it is made of; the result owns it.</param>
     /// <param name="gguf">The file in memory; the result owns it.</param>

@@ -141,6 +141,12 @@ public static class RunStarter
             throw new TrainingFailedException(refusal);
         }
 
+        if (resolved.Optimizer.KeepZeros is null && first.Header is { } pruned && SparseModel.IsOne(pruned))
+        {
+            resolved = resolved with { Optimizer = resolved.Optimizer with { KeepZeros = true } };
+            observer.Say($"{recipe.Model.From} was pruned: its zeros stay zeros (keep_zeros)");
+        }
+
         cancellation.ThrowIfCancellationRequested();
         using DecoderModel model = first.Make(config, resolved);
         TrainingState state = new() { Step = 0, Tokens = 0, Recipe = resolved };

@@ -185,7 +185,8 @@ public sealed class TrainingRun : IDisposable
         ResponseTeacher? teacher = Recipe.Distillation is { } taught ? Own(ResponseTeacher.Open(taught, Model, Tokenizer, Recipe.Batch.Context!.Value, Threads))
             : null;
         Step = Own(new TrainingStep(
-            Model, Context, Optimizer, new StepOptions(Recipe.Optimizer.LabelSmoothing, Recipe.Optimizer.ZLoss, Recipe.Optimizer.Clip), teacher));
+            Model, Context, Optimizer, new StepOptions(Recipe.Optimizer.LabelSmoothing, Recipe.Optimizer.ZLoss, Recipe.Optimizer.Clip), teacher,
+            Recipe.Optimizer.KeepZeros == true && Recipe.Adapter is null ? new KeptZeros(Parameters) : null));
         BatchRecipe batch = Recipe.Batch;
         int rows = batch.Sequences!.Value / batch.Accumulate!.Value;
         Batches = [.. Enumerable.Range(0, batch.Accumulate.Value).Select(_ => new TokenBatch(rows, batch.Context!.Value))];

@@ -40,6 +40,7 @@ public sealed class TrainingStep : IDisposable
     private readonly SequenceBatch _sequences = new();
     private readonly List<int> _targets = [];
     private readonly ResponseTeacher? _teacher;
+    private readonly KeptZeros? _zeros;
 
     /// <summary>Prepares steps; all gradients begin at zero.</summary>
     /// <param name="model">A model whose parameters are those of the optimiser.</param>
@@ -51,10 +52,11 @@ public sealed class TrainingStep : IDisposable
     {
     }
 
-    /// <summary>Prepares steps that also learn from a teacher, which stays the caller's.</summary>
-    internal TrainingStep(DecoderModel model, ComputeContext context, Optimizer optimizer, StepOptions options, ResponseTeacher? teacher)
+    /// <summary>Prepares steps that also learn from a teacher, which stays the caller's, or leave zeros as they are.</summary>
+    internal TrainingStep(DecoderModel model, ComputeContext context, Optimizer optimizer, StepOptions options, ResponseTeacher? teacher, KeptZeros? zeros = null)
     {
         _teacher = teacher;
+        _zeros = zeros;
         _model = model;
         _context = context;
         _optimizer = optimizer;
@@ -78,6 +80,7 @@ public sealed class TrainingStep : IDisposable
         }
 
         _optimizer.Step(_context, factor, GradientClipping.Scale(outcome.GradientNorm, _options.Clip));
+        _zeros?.ClearValues();
         return outcome;
     }
 
@@ -107,6 +110,7 @@ public sealed class TrainingStep : IDisposable
             _context.Backward(result.Loss);
         }
 
+        _zeros?.ClearGradients();
         return new StepOutcome(loss, crossEntropy, GradientClipping.Norm(_context, _optimizer.Parameters), targets) { TeacherLoss = _teacher is null ? null : taught };
     }
 

@@ -30,14 +30,14 @@ public sealed class CommandLineTests
         string[] verbs =
         [
             "run", "next", "inspect", "tokenize", "detokenize", "template", "logits", "embed", "bench", "eval", "convert", "calibrate", "quantize", "trim-vocabulary", "verify", "tokenizer", "train",
-            "adapt", "merge", "distil", "serve", "key", "doctor",
+            "adapt", "merge", "distil", "prune", "serve", "key", "doctor",
         ];
         foreach (string verb in verbs)
         {
             Assert.Contains($"  {verb} ", help, StringComparison.Ordinal);
         }
 
-        foreach (string verb in (string[])["prune", "demo", "advise", "pull"])
+        foreach (string verb in (string[])["demo", "advise", "pull"])
         {
             Assert.DoesNotContain($"  {verb} ", help, StringComparison.Ordinal);
         }

@@ -5,6 +5,7 @@ using System.CommandLine.Parsing;
 using System.Reflection;
 using Kidogo.Cli.Verbs;
 using Kidogo.Compression.Calibration;
+using Kidogo.Compression.Pruning;
 using Kidogo.Compression.Search;
 using Kidogo.Data;
 using Kidogo.Inference.Sampling;
@@ -97,6 +98,7 @@ internal static class Application
         CalibrateVerb.Create(session),
         QuantizeVerb.Create(session),
         TrimVocabularyVerb.Create(session),
+        PruneVerb.Create(session),
         VerifyVerb.Create(session),
         ServeVerb.Create(session),
         KeyVerb.Create(session),
@@ -199,7 +201,7 @@ internal static class Application
             UsageException or RecipeException => (ExitCode.WrongUse, failure.Message),
             DamagedLogitsException or DamagedWeightsException => (ExitCode.Failed, Damage(session, failure)),
             NoTokenLeftException => (ExitCode.Failed, SamplingArguments.Impossible(failure)),
-            FailureException or TrainingFailedException or ModelFormatException or ModelTensorException or CalibrationException or SizeTargetException or DataFormatException or TokenizerException
+            FailureException or TrainingFailedException or ModelFormatException or ModelTensorException or CalibrationException or SizeTargetException or PruningException or DataFormatException or TokenizerException
                 or ChatTemplateException or IOException or NotSupportedException => (ExitCode.Failed, failure.Message),
             UnauthorizedAccessException => (ExitCode.Failed, $"{failure.Message.TrimEnd('.')}. Check the permissions of the file and its folder."),
             ArgumentException argument => (ExitCode.Failed, WithoutParameter(argument)),

@@ -8,6 +8,7 @@ using Kidogo.Inference.Sampling;
 using Kidogo.Models;
 using Kidogo.Models.Adapters;
 using Kidogo.Models.Export;
+using Kidogo.Models.Passports;
 using Kidogo.Tensors;
 using Kidogo.Tensors.Formats;
 
@@ -18,7 +19,7 @@ internal static class MergeVerb
     private const int OwnTokens = 512; // that the adapted model writes, where no text is given
     private const int MostTokens = 4096;
 
-    private sealed record Options(string Model, string Adapter, string Output, string? Format, string? Text, string? Ids, int? Threads, bool Exact, bool Json);
+    private sealed record Options(string Model, string Adapter, string Output, string? Format, string? Text, string? Ids, bool FillZeros, int? Threads, bool Exact, bool Json);
 
     public static Command Create(Session session)
     {
@@ -28,13 +29,14 @@ internal static class MergeVerb
         Option<string?> format = Opt.Choice("--format", "How weights are stored (default: as the base's are; in a folder quantised ones become F32)", [.. WeightFormats.All.Where(each => each.CanEncode).Select(each => each.Name)]);
         Option<string?> text = Opt.Text("--text", "FILE", "A text to measure the divergence on (default: what the adapted model itself writes)");
         Option<string?> ids = Opt.Text("--ids", "FILE", "The text as token ids");
+        Option<bool> fill = Opt.Flag("--fill-zeros", "Let the adapter fill the zeros of a base that was pruned (default: they stay zeros, which costs some of what the adapter learned)");
         Option<int?> threads = Opt.Threads();
         Option<bool> exact = Opt.Exact();
         Option<bool> json = Opt.Json();
-        Command command = new("merge", "Merge an adapter into its base, and measure what rounding the sum costs") { model, adapter, output, format, text, ids, threads, exact, json };
+        Command command = new("merge", "Merge an adapter into its base, and measure what rounding the sum costs") { model, adapter, output, format, text, ids, fill, threads, exact, json };
         command.SetAction(parsed => Run(session, new Options(
             parsed.GetRequiredValue(model), parsed.GetRequiredValue(adapter), parsed.GetRequiredValue(output), parsed.GetValue(format), parsed.GetValue(text), parsed.GetValue(ids),
-            parsed.GetValue(threads), parsed.GetValue(exact), parsed.GetValue(json))));
+            parsed.GetValue(fill), parsed.GetValue(threads), parsed.GetValue(exact), parsed.GetValue(json))));
         return command;
     }
 
@@ -57,7 +59,12 @@ internal static class MergeVerb
         using (ProgressBar bar = new(session, "merging", "bytes"))
         {
             using ModelHeader files = ModelHeader.Open(ModelChoice.Locate(options.Model));
-            report = ModelOutput.Guarded(session, options.Output, write => AdapterMerge.Write(files, adapted.Model.Adapters.Default!, options.Output, format, write), bar, options.Threads);
+            bool keepsZeros = !options.FillZeros && SparseModel.IsOne(files);
+            report = ModelOutput.Guarded(session, options.Output, write => AdapterMerge.Write(files, adapted.Model.Adapters.Default!, options.Output, format, write, keepsZeros), bar, options.Threads);
+            if (keepsZeros)
+            {
+                session.Tell("the base was pruned: its zeros stay zeros, whatever the adapter adds to them (--fill-zeros lets it)");
+            }
         }
 
         foreach (string warning in report.Warnings)

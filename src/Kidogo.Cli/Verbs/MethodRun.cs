@@ -6,6 +6,7 @@ using Kidogo.Compression.Search;
 using Kidogo.Evaluation.Machine;
 using Kidogo.Models;
 using Kidogo.Models.Export;
+using Kidogo.Models.Passports;
 using Kidogo.Tensors;
 
 namespace Kidogo.Cli.Verbs;
@@ -136,7 +137,7 @@ internal sealed class MethodRun : IDisposable
             return (content.With(scaled.Scales.Fold), scaled.WithImportance(choices));
         }
 
-        ModelGptqOptions gptq = new() { WorkFolder = Work, SequenceTokens = _length, Progress = bar.Report };
+        ModelGptqOptions gptq = new() { WorkFolder = Work, SequenceTokens = _length, KeepsZeros = SparseModel.IsOne(_loaded.Header), Progress = bar.Report };
         gptq = Costs is null ? gptq : gptq with { HeadRidge = Costs.HeadRidge };
         _rows = ModelGptq.Run(_loaded.Model, _context, _ids, slot => QuantizedRows.FormatOf(choices, slot), gptq, _session.Interrupted);
         return (content, _rows.Encoders(choices));

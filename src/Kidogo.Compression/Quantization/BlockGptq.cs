@@ -215,7 +215,7 @@ internal sealed class BlockGptq(DecoderModel model, BlockWalk walk, ComputeConte
     private byte[][] Propagated(string slot, Tensor weights, WeightFormat[] formats, Tensor sums)
     {
         IStoredGrid[] grids = Array.ConvertAll(formats, format => GridOf(format, weights.Columns));
-        Named(slot, () => Gptq.Quantize(weights, sums.Span, grids, GptqOptions.ForBlocks(options.Damping, context.Team.Threads)));
+        Named(slot, () => Gptq.Quantize(weights, sums.Span, grids, GptqOptions.ForBlocks(options.Damping, context.Team.Threads) with { KeepsZeros = options.KeepsZeros }));
         return Array.ConvertAll(grids, grid => grid.Bytes.ToArray());
     }
 

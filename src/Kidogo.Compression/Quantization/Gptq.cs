@@ -25,6 +25,9 @@ public sealed record GptqOptions
     /// </summary>
     public int Sweeps { get; init; }
 
+    /// <summary>Whether weights that are 0 stay 0 where the grid has a 0, and take over no errors: for models that were pruned. Single weights only, no units of several. Default false.</summary>
+    public bool KeepsZeros { get; init; }
+
     /// <summary>Threads. Default: one per processor.</summary>
     public int Threads { get; init; } = Environment.ProcessorCount;
 
@@ -163,6 +166,7 @@ public static class Gptq
         private readonly float[] _block; // [C of a block]: the row's weights with the corrections of its own block
         private readonly float[] _errors; // [rows, C of a block]
         private readonly float[] _originals; // [rows, C]: the rows as they were, where columns are gone over again
+        private readonly bool[] _isZero; // [rows, C]: weights that stay 0, where any do
 
         public RowTile(Tensor target, int first, int rows, IReadOnlyList<IRowGrid> grids, int[] order, bool[] isDead, float[] cost, GptqOptions options)
         {
@@ -174,6 +178,7 @@ public static class Gptq
             _block = new float[options.BlockColumns];
             _errors = new float[rows * options.BlockColumns];
             _originals = options.Sweeps > 0 ? new float[rows * _columns] : [];
+            _isZero = options.KeepsZeros ? new bool[rows * _columns] : [];
             for (int r = 0; r < rows; r++)
             {
                 Span<float> row = target.Row(first + r);
@@ -185,6 +190,10 @@ public static class Gptq
                 for (int c = 0; c < _columns; c++)
                 {
                     row[c] = isDead[c] ? 0 : row[c];
+                    if (_isZero.Length > 0)
+                    {
+                        _isZero[(r * _columns) + c] = row[c] == 0;
+                    }
                 }
 
                 if (_originals.Length > 0)
@@ -250,9 +259,9 @@ public static class Gptq
                 foreach (int c in _order)
                 {
                     ReadOnlySpan<float> hessian = curvature.Rows.AsSpan(c * _columns, _columns);
-                    if (hessian[c] == 0)
+                    if (hessian[c] == 0 || (_isZero.Length > 0 && _isZero[(r * _columns) + c]))
                     {
-                        continue; // an input that is never there
+                        continue; // an input that is never there, or a weight that is gone
                     }
 
                     float rounded = _grids[_first + r].Round(c / _group, c, row[c] - (slope[c] / (hessian[c] + curvature.Ridge)));
@@ -295,6 +304,11 @@ public static class Gptq
                 }
 
                 int column = _order[position];
+                if (unit == 1 && _isZero.Length > 0 && _isZero[(r * _columns) + column])
+                {
+                    block[i] = 0; // what others could not make good is left, as in SparseGPT it is of weights that are gone
+                }
+
                 grid.RoundUnit((isOwn ? position : column) / _group, column, block.Slice(i, unit), within, rounded);
                 for (int j = 0; j < unit; j++)
                 {

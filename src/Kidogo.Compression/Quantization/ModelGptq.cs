@@ -30,6 +30,9 @@ public sealed record ModelGptqOptions
     /// </summary>
     public double HeadRidge { get; init; } = 0.1;
 
+    /// <summary>As <see cref="GptqOptions.KeepsZeros"/>: for models that were pruned. Default false.</summary>
+    public bool KeepsZeros { get; init; }
+
     /// <summary>Called with the steps done and all; may be null.</summary>
     public Action<long, long>? Progress { get; init; }
 }
@@ -142,7 +145,7 @@ public static class ModelGptq
     private static byte[] FirstKey(DecoderModel model, ReadOnlyMemory<int> ids, ModelGptqOptions options)
     {
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"gptq 2 {options.Damping:R} {options.SequenceTokens}")));
+        hash.AppendData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"gptq 2 {options.Damping:R} {options.SequenceTokens}{(options.KeepsZeros ? " zeros" : "")}")));
         hash.AppendData(MemoryMarshal.AsBytes(ids.Span));
         foreach (TokenEmbedding embedding in model.Slots().OfType<TokenEmbedding>())
         {

@@ -1,6 +1,9 @@
 // From a model to a smaller file of it. Knows which tensor gets which format; how weights are rounded is the method's.
+using Kidogo.Compression.Calibration;
+using Kidogo.Compression.Pruning;
 using Kidogo.Models;
 using Kidogo.Models.Export;
+using Kidogo.Models.Passports;
 using Kidogo.Tensors.Formats;
 
 namespace Kidogo.Compression.Quantization;
@@ -115,6 +118,11 @@ public static class Quantizer
             remarks.Add($"{names.Count} tensors have rows that are no whole {wanted} blocks of {WeightFormats.ForName(wanted)!.BlockSize} and get {format} instead: {names[0]}{(names.Count > 1 ? " and others" : "")}.");
         }
 
+        if (SparseModel.IsOne(header) && Filling(choices) is { Length: > 0 } filling)
+        {
+            remarks.Add($"The model was pruned, but {string.Join(" and ", filling)} has no zero: its zeros become small weights. Q4_0, Q8_0, Q3_K_S with --pure and Q6_K keep them.");
+        }
+
         if (requantised > 0)
         {
             remarks.Add($"{requantised} tensors were quantised already and are rounded a second time: the errors below are only what this adds. Quantise the original model for less loss.");
@@ -122,6 +130,10 @@ public static class Quantizer
 
         return choices;
     }
+
+    /// <summary>The formats among those of the layers' matrices in which zeros come back as small weights.</summary>
+    private static string[] Filling(Dictionary<string, TensorChoice> choices) =>
+        [.. choices.Where(choice => SlotInputs.TryFind(choice.Key, out _, out _)).Select(choice => choice.Value.Format).Distinct().Where(format => !ZeroKeeping.Holds(format)).Select(format => format.Name)];
 
     private static void RefuseMissing(ModelTensor tensor, WeightFormat format, float[] importance, bool methodHasOwn)
     {

@@ -1,7 +1,6 @@
 // An adapter added into the weights that it changes. Knows no files but the open ones of the base.
 using System.Runtime.InteropServices;
 using Kidogo.Models.Export;
-using Kidogo.Models.Families;
 using Kidogo.Tensors;
 using Kidogo.Tensors.Formats;
 using Kidogo.Tensors.Ops;
@@ -18,41 +17,22 @@ public static class AdapterMerge
     /// <param name="path">What is written: a name that ends in .gguf is a GGUF file, any other a folder.</param>
     /// <param name="format">How weights are stored; null for each as in the base (in a folder block formats become F32).</param>
     /// <param name="options">How it is written.</param>
+    /// <param name="keepsZeros">Whether weights of the base that are 0 stay 0, whatever the adapter adds to them.</param>
     /// <exception cref="ModelTensorException">A weight cannot be stored as was asked.</exception>
     /// <exception cref="NotSupportedException">The kind of file cannot say what the model does.</exception>
     /// <exception cref="IOException">It cannot be written.</exception>
-    public static ConversionReport Write(ModelHeader header, Adapter adapter, string path, WeightFormat? format = null, ModelWriteOptions? options = null)
-    {
-        Dictionary<string, WeightFormat> formats = new(StringComparer.Ordinal);
-        bool isGguf = path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase);
-        foreach (ModelTensor tensor in isGguf ? GgufContent.Of(header).Tensors : StoredModelTensors.Of(header))
-        {
-            formats[tensor.Name] = tensor.Format;
-        }
-
-        header.Change = tensor => Merged(tensor, header.Config, adapter);
-        if (!isGguf)
-        {
-            WeightFormat usual = formats.Values.GroupBy(each => each).MaxBy(group => group.Count())!.Key;
-            return ModelConverter.Convert(header, path, format ?? (FloatFormats.IsPlain(usual) ? usual : FloatFormats.F32), options);
-        }
-
-        GgufContent content = GgufContent.Of(header);
-        TensorChoice? Choose(ModelTensor tensor) => tensor.IsVector || tensor.Name == "position_embd.weight" ? null : new TensorChoice(format ?? formats[tensor.Name]);
-        (long bytes, _) = GgufModelWriter.Write(path, header, content, Choose, options);
-        return new ConversionReport(bytes, content.Warnings);
-    }
+    public static ConversionReport Write(ModelHeader header, Adapter adapter, string path, WeightFormat? format = null, ModelWriteOptions? options = null, bool keepsZeros = false) =>
+        ChangedModel.Write(header, path, new ChangedModelOptions { Format = format, Change = tensor => Merged(tensor, header.Config, adapter, keepsZeros) }, options).Report;
 
     /// <summary>A tensor of the base with what the adapter adds to it; itself where that is nothing.</summary>
-    private static ModelTensor Merged(ModelTensor tensor, DecoderConfig config, Adapter adapter)
+    private static ModelTensor Merged(ModelTensor tensor, DecoderConfig config, Adapter adapter, bool keepsZeros)
     {
-        const string End = ".weight";
-        if (tensor.IsVector || !tensor.Name.EndsWith(End, StringComparison.Ordinal))
+        if (tensor.IsVector || !tensor.Name.EndsWith(".weight", StringComparison.Ordinal))
         {
             return tensor;
         }
 
-        (SlotChange? Change, int Rows)[] parts = Parts(tensor, tensor.Name[..^End.Length], config, adapter);
+        (SlotChange? Change, int Rows)[] parts = [.. TensorSlots.Of(tensor, config).Select(part => (adapter.Changes.GetValueOrDefault(part.Slot), part.Rows))];
         if (Array.TrueForAll(parts, part => part.Change is null))
         {
             return tensor;
@@ -63,6 +43,7 @@ public static class AdapterMerge
         {
             decoded.Read(first, count, destination);
             Span<float> values = MemoryMarshal.Cast<byte, float>(destination);
+            float[] before = keepsZeros ? values[..(count * tensor.Columns)].ToArray() : [];
             for (int i = 0; i < count; i++)
             {
                 (int part, int row) = (0, first + i);
@@ -76,28 +57,12 @@ public static class AdapterMerge
                     Add(change, row, values.Slice(i * tensor.Columns, tensor.Columns));
                 }
             }
+
+            for (int i = 0; i < before.Length; i++)
+            {
+                values[i] = before[i] == 0 ? 0 : values[i];
+            }
         });
-    }
-
-    private static (SlotChange? Change, int Rows)[] Parts(ModelTensor tensor, string slot, DecoderConfig config, Adapter adapter)
-    {
-        SlotChange? Of(string name) => adapter.Changes.GetValueOrDefault(name);
-        if (CanonicalNames.TrySplitLayer($"{slot}.", out int index, out string rest) && index < config.NumLayers)
-        {
-            LayerConfig layer = config.Layers[index];
-            string In(string name) => CanonicalNames.InLayer(index, name);
-            if (rest == "attn_qkv.")
-            {
-                return [(Of(In("attn_q")), layer.QuerySize), (Of(In("attn_k")), layer.KvSize), (Of(In("attn_v")), layer.KvSize)];
-            }
-
-            if (rest == "ffn_up." && layer.Gated && tensor.Rows == 2L * layer.IntermediateSize)
-            {
-                return [(Of(In("ffn_gate")), layer.IntermediateSize), (Of(In("ffn_up")), layer.IntermediateSize)];
-            }
-        }
-
-        return [(Of(slot), tensor.Rows)];
     }
 
     private static void Add(SlotChange change, int row, Span<float> values)

@@ -55,7 +55,9 @@ public sealed class GgufContent
     /// <summary>Of a model that is open: a GGUF file as it is, a folder in the conventions of GGUF.</summary>
     /// <exception cref="NotSupportedException">A GGUF file cannot say what the model does.</exception>
     /// <exception cref="ModelFormatException">A file of the model is not what it should be.</exception>
-    public static GgufContent Of(ModelHeader header)
+    public static GgufContent Of(ModelHeader header) => header.Reshape is { } reshape ? Of(header, reshape) : OfWhole(header);
+
+    private static GgufContent OfWhole(ModelHeader header)
     {
         if (header.Gguf is null)
         {
@@ -64,6 +66,42 @@ public sealed class GgufContent
 
         GgufContent content = OfGguf(header.Config, header.Gguf);
         return header.Change is null ? content : content.With(header.Change);
+    }
+
+    /// <summary>Of the part of a model that stays.</summary>
+    private static GgufContent Of(ModelHeader header, ModelReshape reshape)
+    {
+        GgufContent whole = OfWhole(header);
+        GgufMetadata metadata = whole.Metadata;
+        using GgufFile said = GgufFile.InMemory(metadata);
+        string before = said.Metadata.GetString("general.architecture");
+        string after = header.Family.GgufArchitectureFor(reshape.Config);
+        RemoveStale(metadata, said.Metadata);
+        if (after != before)
+        {
+            metadata.Set("general.architecture", after);
+            foreach (string key in metadata.Keys.Where(key => key.StartsWith($"{before}.", StringComparison.Ordinal)).ToArray())
+            {
+                metadata.Rename(key, after + key[before.Length..]);
+            }
+        }
+
+        header.Family.WriteGguf(reshape.Config, metadata);
+        return new GgufContent(reshape.Config, metadata, [.. whole.Tensors.Select(reshape.Apply).OfType<ModelTensor>()], [], [.. whole.Warnings]);
+    }
+
+    /// <summary>Takes away what was said of each layer, and what each norm lost: of layers that may be gone or have another number.</summary>
+    internal static void RemoveStale(GgufMetadata metadata, Metadata said)
+    {
+        string architecture = said.GetString("general.architecture", "");
+        foreach (string key in metadata.Keys.ToArray())
+        {
+            bool isOfLayers = key.StartsWith($"{architecture}.", StringComparison.Ordinal) && said.KindOf(key) == MetadataKind.Array;
+            if (isOfLayers || key == SmolLM3.RopeLayersKey || key.StartsWith(KeptFiles.LostPrefix, StringComparison.Ordinal) || key == KeptFiles.FormatsKey)
+            {
+                metadata.Remove(key);
+            }
+        }
     }
 
     private static GgufContent OfGguf(DecoderConfig config, GgufFile file)
@@ -92,7 +130,7 @@ public sealed class GgufContent
     {
         HuggingFaceFolder folder = header.Folder!;
         ModelFamily family = header.Family;
-        string architecture = family.WrittenGgufArchitecture;
+        string architecture = family.GgufArchitectureFor(header.Config);
         List<string> warnings = [];
         GgufMetadata metadata = new();
         metadata.Set("general.architecture", architecture);

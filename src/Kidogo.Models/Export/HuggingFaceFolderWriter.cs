@@ -216,7 +216,9 @@ public static class HuggingFaceFolderWriter
             string[] replaced = ["rope_theta", "rope_scaling", "partial_rotary_factor", "rotary_pct", "rotary_emb_base", "rope_local_base_freq", "sliding_window_pattern", "torch_dtype", "text_config", QuantizationField];
             foreach (JsonProperty field in earlier.Element.EnumerateObject())
             {
-                if (!fields.Contains(field.Name) && !replaced.Contains(field.Name))
+                // Of a model that had more layers.
+                bool isStale = field.Name is "layer_types" or "no_rope_layers" && field.Value.ValueKind == JsonValueKind.Array && field.Value.GetArrayLength() != content.Config.NumLayers;
+                if (!fields.Contains(field.Name) && !replaced.Contains(field.Name) && !isStale)
                 {
                     fields.Set(field.Name, field.Value);
                 }

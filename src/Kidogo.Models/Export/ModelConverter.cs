@@ -114,9 +114,18 @@ public static class ModelConverter
         }
 
         kept.Remove(Passport.MetadataKey); // of the parent
+        ModelReshape? reshape = header.Reshape;
+        if (reshape is not null && kept.Keys.Count > 0)
+        {
+            using GgufFile said = GgufFile.InMemory(kept);
+            GgufContent.RemoveStale(kept, said.Metadata);
+            lost = null;
+        }
+
         (int? bos, IReadOnlyList<int> eos, int? pad) = Ids(header);
-        DecoderConfig written = header.Config;
+        DecoderConfig written = reshape?.Config ?? header.Config;
         List<ModelTensor> tensors = StoredModelTensors.Of(header);
+        tensors = reshape is null ? tensors : [.. tensors.Select(reshape.Apply).OfType<ModelTensor>()];
         if (tokens is not null)
         {
             VocabularyChange change = new(tokens);
@@ -161,6 +170,12 @@ public static class ModelConverter
         }
 
         folder.Commit();
+        if (!written.HasEqualLayers)
+        {
+            warnings.Add("Layers differ in heads or width, so config.json holds a list of one number for each layer where Hugging Face's classes expect one for all: Kidogo reads it, Transformers does not. A GGUF file of a "
+                + "Llama-like model whose layers differ is also read by llama.cpp.");
+        }
+
         if (header.Gguf is not null && content.Tensors.Any(tensor => tensor.Format.BlockSize > 1 && plainFormatOf?.Invoke(tensor) is null) && format is null)
         {
             warnings.Add("Folders hold no block formats: quantised tensors were written as F32, which holds them exactly and takes more room. --format F16 halves it.");

@@ -122,6 +122,38 @@ public sealed class ModelTensor
         });
     }
 
+    /// <summary>The columns of this order; null for all as they are. In float32 where rows are stored in blocks.</summary>
+    internal ModelTensor PickedColumns(int[]? order)
+    {
+        if (order is null)
+        {
+            return this;
+        }
+
+        ModelTensor source = Format.BlockSize == 1 ? this : Decoded();
+        int width = source.Format.BlockBytes;
+        return new ModelTensor(Name, Rows, order.Length, IsVector, source.Format, (first, count, destination) =>
+        {
+            int pass = Math.Max(1, PassBytes / source.RowBytes);
+            byte[] stored = new byte[Math.Min(count, pass) * source.RowBytes];
+            for (int i = 0; i < count; i++)
+            {
+                if (i % pass == 0)
+                {
+                    int rows = Math.Min(pass, count - i);
+                    source._read(first + i, rows, stored.AsSpan(0, rows * source.RowBytes));
+                }
+
+                ReadOnlySpan<byte> row = stored.AsSpan(i % pass * source.RowBytes, source.RowBytes);
+                Span<byte> picked = destination.Slice(i * order.Length * width, order.Length * width);
+                for (int c = 0; c < order.Length; c++)
+                {
+                    row.Slice(order[c] * width, width).CopyTo(picked[(c * width)..]);
+                }
+            }
+        });
+    }
+
     /// <summary>The rows of several tensors of one width and format, one tensor after the other.</summary>
     internal static ModelTensor Joined(string name, params ModelTensor[] parts)
     {

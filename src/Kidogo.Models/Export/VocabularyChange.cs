@@ -2,7 +2,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using Kidogo.Models.Files;
-using Kidogo.Tensors;
 using Kidogo.Text.Tokenizers;
 using Kidogo.Text.Tokenizers.Trimming;
 
@@ -58,7 +57,7 @@ public sealed class VocabularyChange(VocabularySelection tokens)
     /// <param name="metadata">As they would be written for the whole vocabulary.</param>
     public void Apply(GgufMetadata metadata)
     {
-        using GgufFile said = InMemory(metadata);
+        using GgufFile said = GgufFile.InMemory(metadata);
         Metadata before = said.Metadata;
         foreach (string key in before.Keys)
         {
@@ -209,23 +208,6 @@ public sealed class VocabularyChange(VocabularySelection tokens)
             {
                 metadata.Set(Prefix + key, (uint)id);
             }
-        }
-    }
-
-    /// <summary>Metadata as they will be read.</summary>
-    private static GgufFile InMemory(GgufMetadata metadata)
-    {
-        byte[] header = GgufWriter.Header(metadata, []);
-        MappedFile memory = MappedFile.InMemory("metadata", GgufWriter.FileBytes(metadata, []));
-        header.CopyTo(memory.Memory(0, header.Length));
-        try
-        {
-            return GgufFile.Of(memory);
-        }
-        catch
-        {
-            memory.Dispose();
-            throw;
         }
     }
 }

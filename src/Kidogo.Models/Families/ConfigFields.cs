@@ -13,6 +13,26 @@ internal static class ConfigFields
     public static int Int(this JsonFields fields, string name, int min, int max, int? whenAbsent) =>
         whenAbsent is { } value ? fields.GetInt(name, min, max, value) : fields.GetInt(name, min, max);
 
+    /// <summary>An integer for each layer: a list of as many, or one that holds for all.</summary>
+    public static int[] IntPerLayer(this JsonFields fields, string name, int layers, int min, int max, int? whenAbsent)
+    {
+        if (fields.KindOf(name) != System.Text.Json.JsonValueKind.Array)
+        {
+            int[] same = new int[layers];
+            Array.Fill(same, fields.Int(name, min, max, whenAbsent));
+            return same;
+        }
+
+        fields.TryGetInts(name, out int[] values);
+        if (values.Length != layers)
+        {
+            throw fields.Refuse(name, $"has {values.Length} entries; expected one for each of the {layers} layers, or one number for all.");
+        }
+
+        int wrong = Array.FindIndex(values, value => value < min || value > max);
+        return wrong < 0 ? values : throw fields.Refuse(name, $"holds {values[wrong]} for layer {wrong}, counted from 0; expected {min} to {max}.");
+    }
+
     /// <summary>The number of a field, or null.</summary>
     public static double? TryFloat(this JsonFields fields, string name, double min, double max) => fields.Contains(name) ? fields.GetFloat(name, min, max) : null;
 

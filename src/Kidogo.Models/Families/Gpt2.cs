@@ -60,21 +60,20 @@ public sealed class Gpt2 : ModelFamily
     {
         int layers = config.GetInt("n_layer", 1, ConfigLimits.Layers);
         int hidden = config.GetInt("n_embd", 1, ConfigLimits.Hidden);
-        int heads = config.GetInt("n_head", 1, ConfigLimits.Heads);
+        int[] heads = config.IntPerLayer("n_head", layers, 1, ConfigLimits.Heads, null);
+        int[] inner = config.IntPerLayer("n_inner", layers, 1, ConfigLimits.Intermediate, 4 * hidden);
         int context = config.GetInt("n_positions", 1, ConfigLimits.Context, config.GetInt("n_ctx", 1, ConfigLimits.Context, 1024));
-        if (hidden % heads != 0)
-        {
-            throw config.Refuse("n_embd", $"is {hidden}, which {heads} heads do not divide.");
-        }
+        int headDim = config.TryInt("head_dim", 1, ConfigLimits.HeadDim)
+            ?? (hidden % heads[0] == 0 ? hidden / heads[0] : throw config.Refuse("n_embd", $"is {hidden}, which {heads[0]} heads do not divide."));
 
         bool byLayer = config.GetBool("scale_attn_by_inverse_layer_idx", false);
-        double scale = config.GetBool("scale_attn_weights", true) ? 1 / Math.Sqrt((double)hidden / heads) : 1;
+        double scale = config.GetBool("scale_attn_weights", true) ? 1 / Math.Sqrt(headDim) : 1;
         LayerConfig layer = new()
         {
-            NumHeads = heads,
-            NumKvHeads = heads,
-            HeadDim = hidden / heads,
-            IntermediateSize = config.GetInt("n_inner", 1, ConfigLimits.Intermediate, 4 * hidden),
+            NumHeads = heads[0],
+            NumKvHeads = heads[0],
+            HeadDim = headDim,
+            IntermediateSize = inner[0],
             AttentionScale = (float)scale,
             Activation = HuggingFaceDefaults.ReadActivation(config, "activation_function", "gelu_new"),
             Gated = false,
@@ -87,7 +86,7 @@ public sealed class Gpt2 : ModelFamily
             VocabSize = config.GetInt("vocab_size", 1, ConfigLimits.Vocabulary),
             HiddenSize = hidden,
             ContextLength = context,
-            Layers = [.. Enumerable.Repeat(layer, layers)],
+            Layers = [.. Enumerable.Range(0, layers).Select(i => layer with { NumHeads = heads[i], NumKvHeads = heads[i], IntermediateSize = inner[i] })],
             Norm = new NormConfig(NormKind.Layer, (float)config.GetFloat("layer_norm_epsilon", 0, ConfigLimits.Epsilon, 1e-5), Bias: true),
             LearnedPositions = context,
             TiedHead = config.GetBool("tie_word_embeddings", true),
@@ -102,13 +101,26 @@ public sealed class Gpt2 : ModelFamily
         HuggingFaceConfig fields = new();
         fields.Set("vocab_size", config.VocabSize);
         fields.Set("n_embd", config.HiddenSize);
-        fields.Set("n_head", layer.NumHeads);
+        HuggingFaceWriting.SetPerLayer(fields, "n_head", config, each => each.NumHeads);
         fields.Set("n_layer", config.NumLayers);
         fields.Set("n_positions", config.ContextLength);
-        fields.SetOrNull("n_inner", layer.IntermediateSize == 4 * config.HiddenSize ? null : layer.IntermediateSize);
+        if (config.Layers.All(each => each.IntermediateSize == 4 * config.HiddenSize))
+        {
+            fields.SetNull("n_inner");
+        }
+        else
+        {
+            HuggingFaceWriting.SetPerLayer(fields, "n_inner", config, each => each.IntermediateSize);
+        }
+
+        if (layer.HeadDim * layer.NumHeads != config.HiddenSize || !config.HasEqualLayers)
+        {
+            fields.Set("head_dim", layer.HeadDim); // a field of Kidogo's own: published models have none
+        }
+
         fields.Set("activation_function", HuggingFaceWriting.ActivationName(layer.Activation, "gelu_new"));
         fields.Set("layer_norm_epsilon", config.Norm.Epsilon);
-        fields.Set("scale_attn_weights", config.HiddenSize == layer.NumHeads || layer.AttentionScale != 1);
+        fields.Set("scale_attn_weights", layer.HeadDim == 1 || layer.AttentionScale != 1);
         fields.Set("scale_attn_by_inverse_layer_idx", config.Layers.Any(each => each.AttentionScale != layer.AttentionScale));
         fields.Set("tie_word_embeddings", config.TiedHead);
         return fields;

@@ -47,18 +47,20 @@ internal sealed record HuggingFaceDefaults
     {
         int layers = config.Int("num_hidden_layers", 1, ConfigLimits.Layers, defaults.NumLayers);
         int hidden = config.Int("hidden_size", 1, ConfigLimits.Hidden, defaults.HiddenSize);
-        int heads = config.Int("num_attention_heads", 1, ConfigLimits.Heads, defaults.NumHeads);
+        int[] heads = config.IntPerLayer("num_attention_heads", layers, 1, ConfigLimits.Heads, defaults.NumHeads);
+        int[] kvHeads = defaults.NumKvHeads == 0 && !config.Contains("num_key_value_heads") ? heads : config.IntPerLayer("num_key_value_heads", layers, 1, ConfigLimits.Heads, defaults.NumKvHeads);
+        int[] intermediate = config.IntPerLayer("intermediate_size", layers, 1, ConfigLimits.Intermediate, defaults.IntermediateSize);
         int context = config.Int("max_position_embeddings", 1, ConfigLimits.Context, defaults.ContextLength);
         int headDim = config.TryInt("head_dim", 1, ConfigLimits.HeadDim) ?? (defaults.HeadDim != 0
             ? defaults.HeadDim
-            : hidden % heads == 0 ? hidden / heads : throw config.Refuse("hidden_size", $"is {hidden}, which {heads} heads do not divide, and no head_dim says how wide they are."));
+            : hidden % heads[0] == 0 ? hidden / heads[0] : throw config.Refuse("hidden_size", $"is {hidden}, which {heads[0]} heads do not divide, and no head_dim says how wide they are."));
         bool attentionBias = config.GetBool("attention_bias", false);
         LayerConfig layer = new()
         {
-            NumHeads = heads,
-            NumKvHeads = config.Int("num_key_value_heads", 1, ConfigLimits.Heads, defaults.NumKvHeads == 0 ? heads : defaults.NumKvHeads),
+            NumHeads = heads[0],
+            NumKvHeads = kvHeads[0],
             HeadDim = headDim,
-            IntermediateSize = config.Int("intermediate_size", 1, ConfigLimits.Intermediate, defaults.IntermediateSize),
+            IntermediateSize = intermediate[0],
             Rope = HuggingFaceRope.Read(config, defaults.RopeTheta, defaults.PartialRotaryFactor, headDim, context),
             AttentionScale = (float)(1 / Math.Sqrt(headDim)),
             Activation = ReadActivation(config, defaults.ActivationKey, defaults.Activation),
@@ -71,7 +73,7 @@ internal sealed record HuggingFaceDefaults
             VocabSize = config.Int("vocab_size", 1, ConfigLimits.Vocabulary, defaults.VocabSize),
             HiddenSize = hidden,
             ContextLength = context,
-            Layers = [.. Enumerable.Repeat(layer, layers)],
+            Layers = [.. Enumerable.Range(0, layers).Select(i => layer with { NumHeads = heads[i], NumKvHeads = kvHeads[i], IntermediateSize = intermediate[i] })],
             Norm = new NormConfig(defaults.NormKind, (float)config.GetFloat(defaults.EpsilonKey, 0, ConfigLimits.Epsilon, defaults.Epsilon), Bias: defaults.NormKind == NormKind.Layer),
             TiedHead = config.GetBool("tie_word_embeddings", defaults.TiedHead),
         };

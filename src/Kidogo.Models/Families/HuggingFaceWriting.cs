@@ -39,19 +39,19 @@ internal static class HuggingFaceWriting
         HuggingFaceConfig fields = new();
         fields.Set("vocab_size", config.VocabSize);
         fields.Set("hidden_size", config.HiddenSize);
-        fields.Set("intermediate_size", layer.IntermediateSize);
+        SetPerLayer(fields, "intermediate_size", config, each => each.IntermediateSize);
         fields.Set("num_hidden_layers", config.NumLayers);
-        fields.Set("num_attention_heads", layer.NumHeads);
+        SetPerLayer(fields, "num_attention_heads", config, each => each.NumHeads);
         fields.Set("max_position_embeddings", config.ContextLength);
         fields.Set("tie_word_embeddings", config.TiedHead);
         fields.Set(spelling.ActivationKey, ActivationName(layer.Activation, spelling.GeluTanh));
         fields.Set(spelling.EpsilonKey, config.Norm.Epsilon);
-        if (spelling.KvHeads)
+        if (spelling.KvHeads || config.Layers.Any(each => each.NumKvHeads != each.NumHeads))
         {
-            fields.Set("num_key_value_heads", layer.NumKvHeads);
+            SetPerLayer(fields, "num_key_value_heads", config, each => each.NumKvHeads);
         }
 
-        if (spelling.AlwaysHeadDim || layer.HeadDim * layer.NumHeads != config.HiddenSize)
+        if (spelling.AlwaysHeadDim || layer.HeadDim * layer.NumHeads != config.HiddenSize || !config.HasEqualLayers)
         {
             fields.Set("head_dim", layer.HeadDim);
         }
@@ -72,6 +72,20 @@ internal static class HuggingFaceWriting
         }
 
         return fields;
+    }
+
+    /// <summary>A number that layers may differ in: one where all are alike, as all programs read it, else a list of one for each layer.</summary>
+    public static void SetPerLayer(HuggingFaceConfig fields, string name, DecoderConfig config, Func<LayerConfig, int> value)
+    {
+        int[] values = [.. config.Layers.Select(value)];
+        if (Array.TrueForAll(values, each => each == values[0]))
+        {
+            fields.Set(name, values[0]);
+        }
+        else
+        {
+            fields.Set(name, (IEnumerable<int>)values);
+        }
     }
 
     /// <summary>The name of an activation.</summary>

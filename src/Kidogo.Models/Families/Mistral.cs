@@ -47,4 +47,7 @@ public sealed class Mistral : ModelFamily
 
     /// <inheritdoc/>
     public override string WrittenGgufArchitecture => "llama";
+
+    /// <inheritdoc/>
+    public override string GgufArchitectureFor(DecoderConfig config) => Llama.ArchitectureFor(config);
 }

@@ -88,10 +88,13 @@ public abstract class ModelFamily
     /// <summary>What <c>general.architecture</c> says in GGUF files that are written of this family.</summary>
     public virtual string WrittenGgufArchitecture => GgufArchitectures[0];
 
+    /// <summary>The same for a configuration: some architectures are the only ones whose readers let layers differ.</summary>
+    public virtual string GgufArchitectureFor(DecoderConfig config) => WrittenGgufArchitecture;
+
     /// <summary>Sets the metadata under the architecture: what <see cref="ReadGguf"/> reads.</summary>
     /// <remarks>A family says what it can. Whether that is all is found by reading it back.</remarks>
     /// <exception cref="NotSupportedException">There is no key for something that the model does.</exception>
-    public virtual void WriteGguf(DecoderConfig config, GgufMetadata metadata) => GgufWriting.Set(metadata, WrittenGgufArchitecture, config);
+    public virtual void WriteGguf(DecoderConfig config, GgufMetadata metadata) => GgufWriting.Set(metadata, GgufArchitectureFor(config), config);
 
     /// <summary>The fields of a config.json, but for the tokens and what files call themselves: what <see cref="ReadHuggingFace"/> reads.</summary>
     /// <remarks>A family says what it can. Whether that is all is found by reading it back.</remarks>

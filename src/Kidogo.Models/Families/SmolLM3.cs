@@ -8,7 +8,7 @@ namespace Kidogo.Models.Families;
 public sealed class SmolLM3 : ModelFamily
 {
     private const int NoRopeEvery = 4;
-    private const string RopeLayersKey = "kidogo.rope_layers";
+    internal const string RopeLayersKey = "kidogo.rope_layers";
 
     /// <inheritdoc/>
     public override string Name => "SmolLM3";

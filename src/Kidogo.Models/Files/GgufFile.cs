@@ -46,6 +46,23 @@ public sealed class GgufFile : IDisposable
     /// <summary>All tensors of all parts, in the order of the files. None in a file that holds a vocabulary only.</summary>
     public IReadOnlyList<StoredTensor> Tensors => _tensors;
 
+    /// <summary>Metadata that are to be written, as they will be read.</summary>
+    internal static GgufFile InMemory(GgufMetadata metadata)
+    {
+        byte[] header = GgufWriter.Header(metadata, []);
+        MappedFile memory = MappedFile.InMemory("metadata", GgufWriter.FileBytes(metadata, []));
+        header.CopyTo(memory.Memory(0, header.Length));
+        try
+        {
+            return Of(memory);
+        }
+        catch
+        {
+            memory.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Opens a GGUF file. Of a model in several files, the first part is opened and finds the others.</summary>
     /// <exception cref="ModelFormatException">The file, or a part of it, is not what GGUF prescribes.</exception>
     /// <exception cref="IOException">The file is absent or cannot be read.</exception>

@@ -28,6 +28,17 @@ public sealed class GgufMetadata
         }
     }
 
+    /// <summary>Gives a value another key, in the same place.</summary>
+    internal void Rename(string key, string name)
+    {
+        if (_values.Remove(key, out Value value))
+        {
+            Remove(name);
+            _keys[_keys.IndexOf(key)] = name;
+            _values[name] = value;
+        }
+    }
+
     /// <summary>Sets an unsigned integer of 32 bits, which most keys have.</summary>
     public void Set(string key, uint value) => Set(key, MetadataKind.UInt32, sizeof(uint), bytes => BinaryPrimitives.WriteUInt32LittleEndian(bytes, value));
 

@@ -30,6 +30,9 @@ public sealed record ModelShape
     /// <summary>Inner width of the feed-forward, 8 to 65,536.</summary>
     public required int FeedForward { get; init; }
 
+    /// <summary>Each layer by itself, where they differ: then <see cref="Heads"/>, <see cref="KvHeads"/> and <see cref="FeedForward"/> are those of the first. Default empty.</summary>
+    public IReadOnlyList<LayerShape> Different { get; init; } = [];
+
     /// <summary>Whether the head is the embedding. Default true.</summary>
     public bool Tied { get; init; } = true;
 
@@ -57,7 +60,9 @@ public sealed record ModelShape
             VocabSize = vocabulary,
             HiddenSize = Hidden,
             ContextLength = context,
-            Layers = [.. Enumerable.Repeat(layer, Layers)],
+            Layers = Different.Count == 0
+                ? [.. Enumerable.Repeat(layer, Layers)]
+                : [.. Different.Select(each => layer with { NumHeads = each.Heads, NumKvHeads = each.KvHeads, IntermediateSize = each.FeedForward })],
             Norm = new NormConfig(NormKind.Rms, NormEpsilon),
             TiedHead = Tied,
         };
@@ -79,15 +84,9 @@ public sealed record ModelShape
         }
 
         int hidden = Whole(map, fields, "hidden", 8, 16_384, null);
-        (int layers, Dictionary<string, RecipeNode> each) = ReadLayers(map, fields);
-        int heads = Whole(map, each, "heads", 1, 256, Math.Max(1, hidden / 64));
-        int headDim = Whole(map, fields, "head_dim", 2, 512, Math.Max(2, hidden / heads));
-        int kvHeads = Whole(map, each, "kv_heads", 1, 256, heads);
-        if (heads % kvHeads != 0)
-        {
-            throw map.Refuse($"shape.kv_heads is {kvHeads}, which does not divide shape.heads: {heads}. Every key head serves equally many query heads.");
-        }
-
+        LayerShape[] layers = ReadLayers(map, fields, hidden);
+        LayerShape first = layers[0];
+        int headDim = Whole(map, fields, "head_dim", 2, 512, Math.Max(2, hidden / first.Heads));
         if (headDim % 2 != 0)
         {
             throw map.Refuse($"shape.head_dim is {headDim}; it has to be even, for values are rotated in pairs. Change heads or hidden, or give head_dim.");
@@ -96,11 +95,12 @@ public sealed record ModelShape
         return new ModelShape
         {
             Hidden = hidden,
-            Layers = layers,
-            Heads = heads,
-            KvHeads = kvHeads,
+            Layers = layers.Length,
+            Heads = first.Heads,
+            KvHeads = first.KvHeads,
             HeadDim = headDim,
-            FeedForward = Whole(map, each, "feed_forward", 8, 65_536, Math.Max(8, hidden * 8 / 3 / 32 * 32)),
+            FeedForward = first.FeedForward,
+            Different = Array.TrueForAll(layers, layer => layer == first) ? [] : layers,
             Tied = !fields.TryGetValue("tied", out RecipeNode? tied)
                 || (tied is RecipeText { Text: "true" or "false" } word ? word.Text == "true" : throw RecipeField.Refuse(tied, "shape.tied", "true or false")),
             RopeTheta = !fields.TryGetValue("rope_theta", out RecipeNode? theta) ? null
@@ -115,7 +115,15 @@ public sealed record ModelShape
         List<KeyValuePair<string, RecipeNode>> fields = [];
         void Add(string name, string value) => fields.Add(KeyValuePair.Create<string, RecipeNode>(name, RecipeField.Written(value)));
         Add("hidden", Hidden.ToString(CultureInfo.InvariantCulture));
-        Add("layers", Layers.ToString(CultureInfo.InvariantCulture));
+        if (Different.Count > 0)
+        {
+            fields.Add(KeyValuePair.Create<string, RecipeNode>("layers", new RecipeList("", [.. Different.Select(layer => layer.Write())])));
+        }
+        else
+        {
+            Add("layers", Layers.ToString(CultureInfo.InvariantCulture));
+        }
+
         Add("heads", Heads.ToString(CultureInfo.InvariantCulture));
         Add("kv_heads", KvHeads.ToString(CultureInfo.InvariantCulture));
         Add("head_dim", HeadDim.ToString(CultureInfo.InvariantCulture));
@@ -129,32 +137,13 @@ public sealed record ModelShape
         return new RecipeMap("", fields);
     }
 
-    /// <summary>The number of layers, and what is said of each: a list has one entry a layer, all alike, since the files of the Llama architecture say it once
-    /// for all.</summary>
-    private static (int Layers, Dictionary<string, RecipeNode> Each) ReadLayers(RecipeMap map, Dictionary<string, RecipeNode> fields)
+    /// <summary>The layers: a number of equal ones, or a list with an entry for each, which says what differs from the fields beside it.</summary>
+    private static LayerShape[] ReadLayers(RecipeMap map, Dictionary<string, RecipeNode> fields, int hidden)
     {
         if (!fields.TryGetValue("layers", out RecipeNode? layers) || layers is not RecipeList list)
         {
-            return (Whole(map, fields, "layers", 1, 256, null), fields);
-        }
-
-        string[] known = ["heads", "kv_heads", "feed_forward"];
-        Dictionary<string, RecipeNode>? first = null;
-        foreach (RecipeNode item in list.Items)
-        {
-            Dictionary<string, RecipeNode> each = item is RecipeMap layer ? new(layer.Fields) : throw RecipeField.Refuse(item, "shape.layers",
-                "a number, or a list of {heads, kv_heads, feed_forward}");
-            if (each.Keys.FirstOrDefault(name => !known.Contains(name)) is { } unknown)
-            {
-                throw RecipeFields.Unknown(each[unknown], $"shape.layers.{unknown}", known.Select(name => $"shape.layers.{name}"));
-            }
-
-            first ??= each;
-            if (known.Any(name => (each.GetValueOrDefault(name) as RecipeText)?.Text != (first.GetValueOrDefault(name) as RecipeText)?.Text))
-            {
-                throw item.Refuse("the layers differ, but the files of a Llama model keep one shape for all layers, so that every program opens them. Give "
-                    + "all layers the same heads, kv_heads and feed_forward.");
-            }
+            int count = Whole(map, fields, "layers", 1, 256, null);
+            return [.. Enumerable.Repeat(ReadLayer(map, fields, hidden), count)];
         }
 
         if (list.Items.Count is 0 or > 256)
@@ -162,7 +151,32 @@ public sealed record ModelShape
             throw list.Refuse($"shape.layers has {list.Items.Count} layers; it has to have 1 to 256.");
         }
 
-        return (list.Items.Count, new Dictionary<string, RecipeNode>(fields.Concat(first!).GroupBy(field => field.Key).Select(group => group.Last())));
+        string[] known = ["heads", "kv_heads", "feed_forward"];
+        return [.. list.Items.Select(item =>
+        {
+            RecipeMap layer = item as RecipeMap ?? throw RecipeField.Refuse(item, "shape.layers", "a number, or a list of {heads, kv_heads, feed_forward}");
+            if (layer.Fields.FirstOrDefault(field => !known.Contains(field.Key)) is { Key: { } unknown, Value: var value })
+            {
+                throw RecipeFields.Unknown(value, $"shape.layers.{unknown}", known.Select(name => $"shape.layers.{name}"));
+            }
+
+            Dictionary<string, RecipeNode> each = new(fields);
+            foreach ((string name, RecipeNode own) in layer.Fields)
+            {
+                each[name] = own;
+            }
+
+            return ReadLayer(map, each, hidden);
+        })];
+    }
+
+    private static LayerShape ReadLayer(RecipeMap map, Dictionary<string, RecipeNode> fields, int hidden)
+    {
+        int heads = Whole(map, fields, "heads", 1, 256, Math.Max(1, hidden / 64));
+        int kvHeads = Whole(map, fields, "kv_heads", 1, 256, heads);
+        return heads % kvHeads == 0
+            ? new LayerShape(heads, kvHeads, Whole(map, fields, "feed_forward", 8, 65_536, Math.Max(8, hidden * 8 / 3 / 32 * 32)))
+            : throw map.Refuse($"shape.kv_heads is {kvHeads}, which does not divide shape.heads: {heads}. Every key head serves equally many query heads.");
     }
 
     private static int Whole(RecipeMap map, Dictionary<string, RecipeNode> fields, string name, int min, int max, int? usual)
@@ -176,4 +190,15 @@ public sealed record ModelShape
             ? (int)value
             : throw RecipeField.Refuse(node, $"shape.{name}", $"a whole number, {min} to {max}");
     }
+}
+
+/// <summary>What layers may differ in.</summary>
+/// <param name="Heads">Query heads, 1 to 256.</param>
+/// <param name="KvHeads">Key and value heads; divides the query heads.</param>
+/// <param name="FeedForward">Inner width of the feed-forward, 8 to 65,536.</param>
+public sealed record LayerShape(int Heads, int KvHeads, int FeedForward)
+{
+    internal RecipeMap Write() => new("", [Field("heads", Heads), Field("kv_heads", KvHeads), Field("feed_forward", FeedForward)]);
+
+    private static KeyValuePair<string, RecipeNode> Field(string name, int value) => KeyValuePair.Create<string, RecipeNode>(name, RecipeField.Written(value.ToString(CultureInfo.InvariantCulture)));
 }

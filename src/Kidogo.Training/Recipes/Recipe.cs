@@ -158,6 +158,9 @@ public sealed record OptimizerRecipe
 
     /// <summary>Factor of the mean squared logarithm of the partition function in the loss (arXiv 2204.02311, section 5), 0 to 1. Default 0.</summary>
     public double ZLoss { get; init; }
+
+    /// <summary>Whether weights of the blocks' matrices that are 0 stay 0; null: where the model gone on from was pruned to be sparse.</summary>
+    public bool? KeepZeros { get; init; }
 }
 
 /// <summary>How passes are computed.</summary>

@@ -112,6 +112,8 @@ public static class RecipeFields
             (r, v) => r with { Optimizer = r.Optimizer with { LabelSmoothing = v } }, r => r.Optimizer.LabelSmoothing, openMax: true),
         RecipeField.Number("z_loss", "Factor of the mean squared logarithm of the softmax's sum in the loss", 0, 1, "0",
             (r, v) => r with { Optimizer = r.Optimizer with { ZLoss = v } }, r => r.Optimizer.ZLoss),
+        RecipeField.Switch("keep_zeros", "Whether weights in the layers' matrices that are 0 stay 0 (default: if the model gone on from was pruned to be sparse)",
+            (r, v) => r with { Optimizer = r.Optimizer with { KeepZeros = v } }, r => r.Optimizer.KeepZeros),
         RecipeField.Choice("precision", "How weights and activations are stored in a pass; master weights, sums and optimiser stay float32",
             [("f32", false), ("bf16", true)], "f32",
             (r, v) => r with { Precision = r.Precision with { IsBFloat16 = v } }, r => r.Precision.IsBFloat16),

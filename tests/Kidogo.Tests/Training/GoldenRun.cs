@@ -84,7 +84,7 @@ internal static class GoldenRun
         }
     }
 
-    private static List<TokenBatch> Batches(GoldenVariant variant, int step)
+    public static List<TokenBatch> Batches(GoldenVariant variant, int step)
     {
         IReadOnlyDictionary<string, FixtureTensor> file = s_batches.Value;
         int[] ids = Part(file, variant.IsPacked ? "packed_ids" : "ids", step);

@@ -39,7 +39,7 @@ public sealed class RecipeTests
     [InlineData("held_out", "0.7", "0 to 0.5")]
     [InlineData("batch", "1.5", "whole number")]
     [InlineData("shape", "{hidden: 64, layers: 2, heads: 4, kv_heads: 3}", "divide")]
-    [InlineData("shape", "{hidden: 64, layers: [{heads: 4}, {heads: 2}]}", "layers differ")]
+    [InlineData("shape", "{hidden: 64, layers: [{heads: 4}, {heads: 4, kv_heads: 3}]}", "does not divide")]
     [InlineData("tokenizer", "{size: 3}", "tokenizer.kind")]
     [InlineData("warmup", "-1", "0 to")]
     public void Read_ValueThatCannotBe_IsRefusedWithWhatCan(string name, string value, string says) =>
