@@ -98,6 +98,7 @@ internal static class Application
         QuantizeVerb.Create(session),
         TrimVocabularyVerb.Create(session),
         VerifyVerb.Create(session),
+        VillageVerb.Create(session),
         ServeVerb.Create(session),
         KeyVerb.Create(session),
         DoctorVerb.Create(session),
