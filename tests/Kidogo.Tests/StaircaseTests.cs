@@ -15,7 +15,7 @@ public sealed class StaircaseTests
         ["Kidogo.Models"] = ["Kidogo.Tensors", "Kidogo.Text"],
         ["Kidogo.Inference"] = ["Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
         ["Kidogo.Serving"] = ["Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
-        ["Kidogo.Evaluation"] = ["Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
+        ["Kidogo.Evaluation"] = ["Kidogo.Data", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
         ["Kidogo.Data"] = ["Kidogo.Text"],
         ["Kidogo.Training"] = ["Kidogo.Data", "Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
         ["Kidogo.Compression"] = ["Kidogo.Data", "Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text", "Kidogo.Training"],

@@ -100,6 +100,7 @@ internal static class Application
         TrimVocabularyVerb.Create(session),
         PruneVerb.Create(session),
         VerifyVerb.Create(session),
+        VillageVerb.Create(session),
         ServeVerb.Create(session),
         KeyVerb.Create(session),
         DoctorVerb.Create(session),

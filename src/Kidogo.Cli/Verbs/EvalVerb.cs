@@ -7,7 +7,8 @@ namespace Kidogo.Cli.Verbs;
 
 internal static class EvalVerb
 {
-    public static Command Create(Session session) => new("eval", "Judge a model: perplexity, divergence") { EvalPerplexityVerb.Create(session), EvalDivergenceVerb.Create(session) };
+    public static Command Create(Session session) => 
+        new("eval", "Judge a model: perplexity, divergence, questions about stories") { EvalPerplexityVerb.Create(session), EvalDivergenceVerb.Create(session), EvalVillageVerb.Create(session) };
 
     /// <summary>The ids of <c>--ids</c>, or of the text of <c>--text</c>: exactly one of them, and nothing added.</summary>
     /// <param name="ids">The file of ids.</param>
