@@ -73,8 +73,33 @@ public sealed class TokenBatch
     /// <summary>UTF-8 bytes of text that the targets stand for, for bits per byte: of control tokens 0.</summary>
     public long TextBytes { get; private set; }
 
+    /// <summary>Whether the sequences were drawn by a model (<see cref="Refill"/>) instead of read.</summary>
+    public bool IsSampled { get; private set; }
+
+    /// <summary>Puts other sequences into the batch, one a row.</summary>
+    /// <param name="rows">For each row its ids, two or more and one more than positions at most, and the first of them that counts as a target, 1 or more.</param>
+    /// <exception cref="ArgumentException">There are more rows than the batch has, or a sequence does not fit.</exception>
+    public void Refill(IReadOnlyList<(int[] Ids, int FirstTarget)> rows)
+    {
+        if (rows.Count > Rows || rows.Any(row => row.Ids.Length < 2 || row.Ids.Length > Context + 1 || row.FirstTarget < 1))
+        {
+            throw new ArgumentException($"{rows.Count} rows do not fit a batch of {Rows} rows of {Context} positions.", nameof(rows));
+        }
+
+        Clear();
+        foreach ((int[] ids, int firstTarget) in rows)
+        {
+            BeginRow(-1);
+            bool[] counts = [.. ids.Select((_, at) => at >= firstTarget)];
+            Add(0, ids, counts, null);
+        }
+
+        IsSampled = true;
+    }
+
     internal void Clear()
     {
+        IsSampled = false;
         _segments.Clear();
         Array.Clear(Ids);
         Array.Fill(Targets, NoTarget);
@@ -94,8 +119,8 @@ public sealed class TokenBatch
     /// <param name="column">Where in the row that was begun last.</param>
     /// <param name="tokens">Ids, checked to lie in the vocabulary.</param>
     /// <param name="counts">For each token whether it counts as a target; empty: all do.</param>
-    /// <param name="byteLengths">Bytes of text for each id.</param>
-    internal void Add(int column, ReadOnlySpan<int> tokens, ReadOnlySpan<bool> counts, int[] byteLengths)
+    /// <param name="byteLengths">Bytes of text for each id; null where they are not asked for.</param>
+    internal void Add(int column, ReadOnlySpan<int> tokens, ReadOnlySpan<bool> counts, int[]? byteLengths)
     {
         int first = ((FilledRows - 1) * Context) + column;
         int length = tokens.Length - 1;
@@ -109,7 +134,7 @@ public sealed class TokenBatch
             if (counts.IsEmpty || counts[i + 1])
             {
                 Targets[first + i] = target;
-                TextBytes += byteLengths[target];
+                TextBytes += byteLengths?[target] ?? 0;
                 Scored++;
             }
         }

@@ -297,11 +297,17 @@ public sealed class DecoderModel : IDisposable
     /// <summary>What comes out of the last block.</summary>
     private Tensor Hidden(ComputeContext context, SequenceBatch batch)
     {
+        if (batch.Taps is not null && context.IsTraining && (context.CheckpointActivations || context.StoresBFloat16))
+        {
+            throw new NotSupportedException("States of layers are left only by passes that keep them: without activations that are computed again, and in float32.");
+        }
+
         SetVariants(context, batch, ofLogits: false);
         Tensor x = Embed(context, batch);
-        foreach (DecoderBlock block in _blocks)
+        for (int i = 0; i < _blocks.Length; i++)
         {
-            x = context.IsTraining ? Run(context, block, x, batch) : block.Forward(context, x, batch);
+            x = context.IsTraining ? Run(context, _blocks[i], x, batch) : _blocks[i].Forward(context, x, batch);
+            batch.Taps?.KeepHidden(context, batch, i, x);
         }
 
         return x;

@@ -4,7 +4,7 @@ using System.Text;
 namespace Kidogo.Models;
 
 /// <summary>Draws that depend on nothing but a stream's name, a seed and a place in the stream.</summary>
-internal static class PlacedDraws
+public static class PlacedDraws
 {
     private const double TwoToMinus53 = 1.0 / (1L << 53);
 

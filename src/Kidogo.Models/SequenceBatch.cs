@@ -45,6 +45,12 @@ public sealed class SequenceBatch : IDisposable
     /// <summary>Rows that get logits: the rows of what <see cref="DecoderModel.Forward"/> returns.</summary>
     public int LogitRowCount => _logitRows.Count;
 
+    /// <summary>What passes shall leave of their inside; null (the default) for nothing.</summary>
+    public LayerTaps? Taps { get; set; }
+
+    /// <summary>The first of the rows that are computed now.</summary>
+    internal int FirstSelectedRow => _firstRow;
+
     /// <summary>The whole length of the sequences that are computed now, or the context that their caches declare.</summary>
     internal int RotaryLength { get; private set; }
 

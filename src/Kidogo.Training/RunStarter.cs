@@ -12,6 +12,7 @@ using Kidogo.Tensors;
 using Kidogo.Text.Tokenizers;
 using Kidogo.Training.Adapters;
 using Kidogo.Training.Checkpoints;
+using Kidogo.Training.Distillation;
 using Kidogo.Training.Recipes;
 
 namespace Kidogo.Training;
@@ -127,11 +128,12 @@ public static class RunStarter
         }
 
         recipe = WithTeacher(recipe);
-        using FirstModel first = recipe.Model.From is { } from ? GoOn(recipe, from, observer) : New(recipe, observer, cancellation);
+        using FirstModel first = recipe.Model.From is { } from ? GoOn(recipe, from, observer)
+            : recipe.Distillation is { EveryLayer: > 0 } taught ? EveryLayer(recipe, taught, observer) : New(recipe, observer, cancellation);
         Recipe resolved = SmallEnough(recipe, RecipeDefaults.Resolve(recipe, first.Config.ParameterCount, first.ModelContext), first.Config.VocabSize);
         if (first.ModelContext > 0 && resolved.Batch.Context > first.ModelContext)
         {
-            throw new RecipeException($"context: {resolved.Batch.Context} is more than the {first.ModelContext} positions that {recipe.Model.From} was made "
+            throw new RecipeException($"context: {resolved.Batch.Context} is more than the {first.ModelContext} positions that {first.From} was made "
                 + "for. Take a shorter context.");
         }
 
@@ -163,8 +165,15 @@ public static class RunStarter
             return recipe;
         }
 
+        taught = taught with { Outputs = taught.Outputs is { } outputs ? Path.GetFullPath(outputs) : null };
+        if (taught.Teacher.Length == 0)
+        {
+            return File.Exists(taught.Outputs) ? recipe with { Distillation = taught } : throw new RecipeException(
+                $"{taught.Outputs} is not there yet, so the teacher that it is made with is needed. Name it: --teacher MODEL.");
+        }
+
         string teacher = Path.GetFullPath(new ModelLocator(ModelPlaces.FromEnvironment()).Locate(taught.Teacher));
-        bool isNew = recipe.Model.From is null && recipe.Tokenizer is null && !recipe.IsRandom;
+        bool isNew = recipe.Model.From is null && recipe.Tokenizer is null && !recipe.IsRandom && taught.EveryLayer == 0;
         return recipe with { Distillation = taught with { Teacher = teacher }, Tokenizer = isNew ? new TokenizerRecipe { Path = teacher } : recipe.Tokenizer };
     }
 
@@ -222,6 +231,31 @@ public static class RunStarter
         catch
         {
             header.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>A student that begins as some of its teacher's layers.</summary>
+    private static FirstModel EveryLayer(Recipe recipe, DistillationRecipe taught, TrainingObserver observer)
+    {
+        FirstModel teacher = GoOn(recipe, taught.Teacher, observer);
+        try
+        {
+            DecoderConfig config = LayerStudent.ConfigOf(teacher.Config, taught.EveryLayer);
+            observer.Say($"the student begins as {config.NumLayers} of its {teacher.Config.NumLayers} layers");
+            return teacher with
+            {
+                Config = config,
+                Make = (_, resolved) =>
+                {
+                    using DecoderModel whole = teacher.Make(teacher.Config, resolved);
+                    return LayerStudent.Make(whole, taught.EveryLayer);
+                },
+            };
+        }
+        catch
+        {
+            teacher.Dispose();
             throw;
         }
     }

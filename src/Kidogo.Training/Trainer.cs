@@ -11,7 +11,14 @@ namespace Kidogo.Training;
 /// <summary>What a run left.</summary>
 /// <param name="Folder">OUT: a folder that loads as a model.</param>
 /// <param name="Records">All steps, those of earlier processes too.</param>
-public sealed record TrainingResult(string Folder, IReadOnlyList<StepRecord> Records);
+public sealed record TrainingResult(string Folder, IReadOnlyList<StepRecord> Records)
+{
+    /// <summary>The step that the weights are of: the last, or that of the best evaluation where patience ended.</summary>
+    public long Step { get; init; }
+
+    /// <summary>What a text that the run is not about costs before and after; null where it was not asked for.</summary>
+    public GeneralTextCost? General { get; init; }
+}
 
 /// <summary>Trains.</summary>
 /// <param name="run">The run.</param>
@@ -24,6 +31,7 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
     private const double SecondsBetweenCheckpoints = 15 * 60;
     private const int LeastSteps = 10; // between two evaluations, where the recipe does not say
     private int[] _prompt = [];
+    private EarlyStopping _stopping = new(null, []);
 
     /// <summary>Makes all steps that are left.</summary>
     /// <param name="cancellation">Ends the run after the step that is being made, with a checkpoint.</param>
@@ -32,8 +40,10 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
     public TrainingResult Train(CancellationToken cancellation)
     {
         observer.Ready(run.Plan);
+        GeneralText.MeasureBefore(run);
         using TrainingLog log = TrainingLog.Open(run.Output, run.State.Step);
-        while (run.State.Step < run.Plan.Steps)
+        _stopping = new EarlyStopping(run.Recipe.Stop.Patience, TrainingLog.Read(run.Output));
+        while (run.State.Step < run.Plan.Steps && !_stopping.IsOver)
         {
             StepRecord record = MakeStep();
             bool isDone = record.Step == run.Plan.Steps;
@@ -45,6 +55,8 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
                 };
             }
 
+            bool isBest = _stopping.Add(record);
+            isDone |= _stopping.IsOver;
             log.Append(record);
             observer.Stepped(record, run.Plan);
             if (IsDue(record.Step, SampleEvery))
@@ -52,7 +64,7 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
                 Sample(record.Step);
             }
 
-            if (isDone || IsDue(record.Step, CheckpointEvery) || cancellation.IsCancellationRequested)
+            if (isDone || (isBest && _stopping.IsAsked) || IsDue(record.Step, CheckpointEvery) || cancellation.IsCancellationRequested)
             {
                 log.Flush();
                 Save();
@@ -88,6 +100,14 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
             run.Stream.Next(batch);
         }
 
+        if (run.OwnTexts is { } own && own.Samples(step))
+        {
+            for (int part = 0; part < run.Batches.Count; part++)
+            {
+                own.Replace(run.Batches[part], step, part);
+            }
+        }
+
         double factor = run.Schedule.Factor(step);
         StepOutcome outcome;
         try
@@ -115,8 +135,7 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
             tokens / seconds)
         {
             TrainableParameters = run.Recipe.Adapter is null ? null : run.Plan.TrainableParameters,
-            LabelLoss = outcome.TeacherLoss is null ? null : outcome.CrossEntropy,
-            TeacherLoss = outcome.TeacherLoss,
+            Terms = outcome.Terms,
         };
     }
 
@@ -135,18 +154,26 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
     {
         string folder = CheckpointWriter.Write(run.Checkpoints, run.State with { Files = [] }, run.Model.Config, run.Parameters, run.Surroundings,
             run.Optimizer);
-        run.Checkpoints.Rotate(run.Recipe.Output.Keep);
+        run.Checkpoints.Rotate(run.Recipe.Output.Keep, _stopping.IsAsked ? _stopping.BestStep : null);
         observer.Saved(run.State.Step, folder);
     }
 
     private TrainingResult Finish()
     {
         IReadOnlyList<StepRecord> records = TrainingLog.Read(run.Output);
+        if (_stopping is { IsAsked: true, BestStep: { } best } && best != run.State.Step)
+        {
+            observer.Say($"held-out loss was lowest after step {best}: the weights of then are kept");
+            CheckpointReader.FillParameters(run.Checkpoints.Of(best), run.Parameters, run.Surroundings.Adapter is not null);
+            run.Advance(TrainingState.Read(Path.Combine(run.Checkpoints.Of(best), TrainingState.FileName)) with { Recipe = run.Recipe });
+        }
+
+        GeneralTextCost? general = GeneralText.MeasureAfter(run);
         Passport? passport = run.Surroundings.Passport is { } begun
-            ? TrainingPassport.With(TrainingPassport.At(begun, run.Recipe, run.State.Step, run.State.Tokens), records)
+            ? TrainingPassport.With(TrainingPassport.At(begun, run.Recipe, run.State.Step, run.State.Tokens), [.. records.Where(record => record.Step <= run.State.Step)])
             : null;
         CheckpointWriter.WriteFinished(run.Output, run.Model.Config, run.Parameters, run.Surroundings with { Passport = passport });
         NewFile.Write(Path.Combine(run.Output, CurveName), Encoding.UTF8.GetBytes(LossCurve.Svg(records)));
-        return new TrainingResult(run.Output, records);
+        return new TrainingResult(run.Output, records) { Step = run.State.Step, General = general };
     }
 }

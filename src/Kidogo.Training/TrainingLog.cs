@@ -10,6 +10,8 @@ public sealed class TrainingLog : IDisposable
     /// <summary>Its name in the folder of a run.</summary>
     public const string FileName = "log.jsonl";
 
+    private const string TermEnding = "_loss", EvaluationName = "eval_loss";
+
     private readonly FileStream _stream;
 
     private TrainingLog(FileStream stream) => _stream = stream;
@@ -50,15 +52,14 @@ public sealed class TrainingLog : IDisposable
             using JsonDocument json = JsonDocument.Parse(line);
             double Number(string name) => json.RootElement.TryGetProperty(name, out JsonElement value) && value.TryGetDouble(out double number) ? number
                 : double.NaN;
-            double evalLoss = Number("eval_loss");
+            double evalLoss = Number(EvaluationName);
             records.Add(new StepRecord((long)Number("step"), Number("loss"), Number("learning_rate"), Number("gradient_norm"), (long)Number("tokens"),
                 Number("tokens_per_second"),
                 double.IsNaN(evalLoss) ? null : new EvaluationRecord(evalLoss, Number("eval_bits_per_byte"), 0) { Sources = Sources(json.RootElement) })
             {
                 TrainableParameters = json.RootElement.TryGetProperty("trainable_parameters", out JsonElement trainable)
                     && trainable.TryGetInt64(out long count) ? count : null,
-                LabelLoss = double.IsNaN(Number("label_loss")) ? null : Number("label_loss"),
-                TeacherLoss = double.IsNaN(Number("teacher_loss")) ? null : Number("teacher_loss"),
+                Terms = Terms(json.RootElement),
             });
         }
 
@@ -80,15 +81,14 @@ public sealed class TrainingLog : IDisposable
             json.WriteNumber("trainable_parameters", trainable);
         }
 
-        if (record is { LabelLoss: { } labels, TeacherLoss: { } teacher })
+        foreach (LossTerm term in record.Terms)
         {
-            json.WriteNumber("label_loss", labels);
-            json.WriteNumber("teacher_loss", teacher);
+            json.WriteNumber(term.Name + TermEnding, term.Value);
         }
 
         if (record.Evaluation is { } evaluation)
         {
-            json.WriteNumber("eval_loss", evaluation.Loss);
+            json.WriteNumber(EvaluationName, evaluation.Loss);
             if (double.IsFinite(evaluation.BitsPerByte))
             {
                 json.WriteNumber("eval_bits_per_byte", evaluation.BitsPerByte);
@@ -143,6 +143,12 @@ public sealed class TrainingLog : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _stream.Dispose();
+
+    private static List<LossTerm> Terms(JsonElement line) =>
+    [
+        .. line.EnumerateObject().Where(field => field.Name.EndsWith(TermEnding, StringComparison.Ordinal) && field.Name != EvaluationName && field.Value.ValueKind == JsonValueKind.Number)
+            .Select(field => new LossTerm(field.Name[..^TermEnding.Length], field.Value.GetDouble())),
+    ];
 
     private static List<SourceEvaluation> Sources(JsonElement line)
     {

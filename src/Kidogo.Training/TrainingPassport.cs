@@ -15,7 +15,7 @@ internal static class TrainingPassport
     private const string HeldOut = "held-out documents";
 
     // Places on a disk, and what changes no weight.
-    private static readonly string[] s_left = ["data", "out", "cache", "threads", "seed", "checkpoint_every", "keep", "eval_every", "eval_tokens", "sample_every", "sample_prompt"];
+    private static readonly string[] s_left = ["data", "out", "cache", "threads", "seed", "checkpoint_every", "keep", "eval_every", "eval_tokens", "sample_every", "sample_prompt", "measure", "compare"];
 
     /// <summary>At step 0.</summary>
     /// <param name="recipe">The recipe with all that was chosen.</param>
@@ -63,7 +63,7 @@ internal static class TrainingPassport
         foreach ((string name, RecipeNode value) in RecipeFields.Write(recipe).Fields.Where(field => !s_left.Contains(field.Key)))
         {
             string text = TextOf(value);
-            options.Add(new(name, name is "from" or "tokenizer" or "chat_template" && value is RecipeText ? NameOf(text) : text));
+            options.Add(new(name, name is "from" or "tokenizer" or "chat_template" or "teacher" or "teacher_outputs" && value is RecipeText ? NameOf(text) : text));
         }
 
         return new PassportRecipe(PassportRecipe.ThisProgram, "train", [.. options.OrderBy(option => option.Key, StringComparer.Ordinal)], recipe.Output.Seed);

@@ -46,11 +46,20 @@ public sealed record StepRecord(long Step, double Loss, double LearningRate, dou
     /// <summary>Weights that are trained, where these are an adapter's; null where they are the model's.</summary>
     public long? TrainableParameters { get; init; }
 
-    /// <summary>Of a student: the cross entropy with the texts' own tokens, before its weight; null where there is no teacher.</summary>
-    public double? LabelLoss { get; init; }
+    /// <summary>Where the loss has several terms, each before its weight; else empty.</summary>
+    public IReadOnlyList<LossTerm> Terms { get; init; } = [];
+}
 
-    /// <summary>Of a student: the distance from the teacher, before its weight.</summary>
-    public double? TeacherLoss { get; init; }
+/// <summary>A part of a loss.</summary>
+/// <param name="Name">Its name; a log has it as <c>name_loss</c>.</param>
+/// <param name="Value">Before its weight.</param>
+public sealed record LossTerm(string Name, double Value)
+{
+    /// <summary>The cross entropy with the texts' own tokens.</summary>
+    public const string Labels = "label";
+
+    /// <summary>The distance from a teacher's answers.</summary>
+    public const string Teacher = "teacher";
 }
 
 /// <summary>What held-out text gave.</summary>

@@ -59,6 +59,9 @@ public sealed class TrainingRun : IDisposable
 
     internal IReadOnlyList<TokenBatch> Batches { get; private set; } = [];
 
+    /// <summary>Draws the student's own texts; null where it learns from the data's alone.</summary>
+    internal OnPolicySampler? OwnTexts { get; private set; }
+
     /// <summary>Threads that compute.</summary>
     public int Threads { get; private set; }
 
@@ -180,17 +183,60 @@ public sealed class TrainingRun : IDisposable
             Stream.Position = position;
         }
 
-        Optimizer = OptimizerFactory.Create(Recipe.Optimizer, Parameters);
+        Distiller? distiller = Recipe.Distillation is { } taught ? Own(OpenTeacher(taught)) : null;
+        Surroundings = Surroundings with { Companions = distiller?.Parameters ?? [] };
+        CheckpointReader.FillCompanions(folder, State.Step, Surroundings.Companions);
+        Optimizer = OptimizerFactory.Create(Recipe.Optimizer, [.. Parameters, .. Surroundings.Companions]);
         CheckpointReader.FillOptimizer(folder, State.Step, Optimizer);
-        ResponseTeacher? teacher = Recipe.Distillation is { } taught ? Own(ResponseTeacher.Open(taught, Model, Tokenizer, Recipe.Batch.Context!.Value, Threads))
-            : null;
         Step = Own(new TrainingStep(
-            Model, Context, Optimizer, new StepOptions(Recipe.Optimizer.LabelSmoothing, Recipe.Optimizer.ZLoss, Recipe.Optimizer.Clip), teacher,
+            Model, Context, Optimizer, new StepOptions(Recipe.Optimizer.LabelSmoothing, Recipe.Optimizer.ZLoss, Recipe.Optimizer.Clip), distiller,
             Recipe.Optimizer.KeepZeros == true && Recipe.Adapter is null ? new KeptZeros(Parameters) : null));
         BatchRecipe batch = Recipe.Batch;
         int rows = batch.Sequences!.Value / batch.Accumulate!.Value;
         Batches = [.. Enumerable.Range(0, batch.Accumulate.Value).Select(_ => new TokenBatch(rows, batch.Context!.Value))];
         MakePlan(memory);
+        UseOutputs(distiller, observer, cancellation);
+    }
+
+    /// <summary>Opens the teacher, or what is stored of it.</summary>
+    private Distiller OpenTeacher(DistillationRecipe taught)
+    {
+        OwnTexts = taught.OnPolicy > 0 ? Own(new OnPolicySampler(Model, taught.OnPolicy, Recipe.Output.Seed, Threads)) : null;
+        TeacherOutputs? outputs = taught is { NeedsTeacher: true, Outputs: { } path } && File.Exists(path) ? TeacherOutputs.Open(path, IdentityOf(taught)) : null;
+        try
+        {
+            return Distiller.Open(Recipe, Model, Tokenizer, outputs, Threads);
+        }
+        catch
+        {
+            outputs?.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Where a file of the teacher's outputs was asked for: makes it if it is not there, and makes sure that it is long enough.</summary>
+    private void UseOutputs(Distiller? distiller, TrainingObserver observer, CancellationToken cancellation)
+    {
+        if (distiller is null || Recipe.Distillation is not { NeedsTeacher: true, Outputs: { } path } taught)
+        {
+            return;
+        }
+
+        long rows = Plan.Steps * Recipe.Batch.Sequences!.Value;
+        if (distiller.Model is { } teacher)
+        {
+            OutputsIdentity identity = IdentityOf(taught);
+            TeacherOutputs.Write(path, teacher, identity, Data, Recipe, rows, observer, cancellation);
+            distiller.UseStored(TeacherOutputs.Open(path, identity));
+        }
+
+        distiller.Stored!.Require(rows);
+    }
+
+    private OutputsIdentity IdentityOf(DistillationRecipe taught)
+    {
+        using ModelHeader? header = taught.Teacher.Length > 0 ? ModelHeader.Open(taught.Teacher) : null;
+        return new OutputsIdentity(header is null ? null : AdaptedBase.HashOf(header), Tokenizer.Fingerprint, Data.Fingerprint, taught.Temperature, Model.Config.VocabSize);
     }
 
     /// <summary>The state of a checkpoint that is whole; the refusal of one that is not names the last that is.</summary>
@@ -319,7 +365,7 @@ public sealed class TrainingRun : IDisposable
         long start = Stopwatch.GetTimestamp();
         Step.Accumulate([batch]);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        foreach (ModelParameter parameter in Parameters)
+        foreach (TrainedParameter parameter in Optimizer.Parameters)
         {
             parameter.Values.ClearGradient();
         }

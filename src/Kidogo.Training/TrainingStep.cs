@@ -20,10 +20,10 @@ public sealed record StepOptions(double LabelSmoothing = 0, double ZLoss = 0, do
 /// <param name="CrossEntropy">The loss without z-loss.</param>
 /// <param name="GradientNorm">The norm over all parameters, before clipping.</param>
 /// <param name="Targets">Positions that had a target.</param>
-public readonly record struct StepOutcome(double Loss, double CrossEntropy, double GradientNorm, long Targets)
+public sealed record StepOutcome(double Loss, double CrossEntropy, double GradientNorm, long Targets)
 {
-    /// <summary>The distance from the teacher, before its weight; null where there is none.</summary>
-    public double? TeacherLoss { get; init; }
+    /// <summary>Where the loss has several terms, each before its weight; else empty.</summary>
+    public IReadOnlyList<LossTerm> Terms { get; init; } = [];
 }
 
 /// <summary>Makes steps.</summary>
@@ -39,7 +39,7 @@ public sealed class TrainingStep : IDisposable
     private readonly StepOptions _options;
     private readonly SequenceBatch _sequences = new();
     private readonly List<int> _targets = [];
-    private readonly ResponseTeacher? _teacher;
+    private readonly Distiller? _distiller;
     private readonly KeptZeros? _zeros;
 
     /// <summary>Prepares steps; all gradients begin at zero.</summary>
@@ -53,9 +53,9 @@ public sealed class TrainingStep : IDisposable
     }
 
     /// <summary>Prepares steps that also learn from a teacher, which stays the caller's, or leave zeros as they are.</summary>
-    internal TrainingStep(DecoderModel model, ComputeContext context, Optimizer optimizer, StepOptions options, ResponseTeacher? teacher, KeptZeros? zeros = null)
+    internal TrainingStep(DecoderModel model, ComputeContext context, Optimizer optimizer, StepOptions options, Distiller? distiller, KeptZeros? zeros = null)
     {
-        _teacher = teacher;
+        _distiller = distiller;
         _zeros = zeros;
         _model = model;
         _context = context;
@@ -91,15 +91,21 @@ public sealed class TrainingStep : IDisposable
         long targets = microBatches.Sum(batch => (long)batch.Scored);
         double loss = 0;
         double crossEntropy = 0;
-        double taught = 0;
+        long tokens = microBatches.Sum(batch => (long)batch.Filled);
+        Dictionary<string, double> terms = [];
         foreach (TokenBatch batch in microBatches.Where(batch => batch.Filled > 0))
         {
             BatchSequences.Fill(batch, _sequences, _targets);
             CrossEntropyOptions options = new() { LabelSmoothing = (float)_options.LabelSmoothing, ZLoss = (float)_options.ZLoss, Count = Math.Max(1, targets) };
-            if (_teacher is not null)
+            if (_distiller is not null)
             {
-                TaughtLoss part = _teacher.Loss(_model, _context, batch, _sequences, CollectionsMarshal.AsSpan(_targets), options);
-                (loss, crossEntropy, taught) = (loss + part.Value, crossEntropy + part.Labels, taught + part.Teacher);
+                TaughtLoss part = _distiller.Loss(_model, _context, batch, _sequences, CollectionsMarshal.AsSpan(_targets), options, tokens);
+                loss += part.Value;
+                foreach ((string name, double value) in part.Terms)
+                {
+                    terms[name] = terms.GetValueOrDefault(name) + value;
+                }
+
                 _context.Backward(part.Loss);
                 continue;
             }
@@ -111,7 +117,10 @@ public sealed class TrainingStep : IDisposable
         }
 
         _zeros?.ClearGradients();
-        return new StepOutcome(loss, crossEntropy, GradientClipping.Norm(_context, _optimizer.Parameters), targets) { TeacherLoss = _teacher is null ? null : taught };
+        return new StepOutcome(loss, terms.GetValueOrDefault(LossTerm.Labels, crossEntropy), GradientClipping.Norm(_context, _optimizer.Parameters), targets)
+        {
+            Terms = [.. terms.Select(term => new LossTerm(term.Key, term.Value))],
+        };
     }
 
     private string? FirstNonFinite(IReadOnlyList<TokenBatch> microBatches)

@@ -2,6 +2,7 @@
 using System.Globalization;
 using Kidogo.Cli.Shell;
 using Kidogo.Training;
+using Kidogo.Training.Distillation;
 
 namespace Kidogo.Cli.Training;
 
@@ -78,7 +79,7 @@ internal sealed class TrainingScreen(Session session, bool json) : TrainingObser
         if (record.Evaluation is { } evaluation && !json)
         {
             string bits = double.IsFinite(evaluation.BitsPerByte) ? $", {Loss(evaluation.BitsPerByte)} bits per byte" : "";
-            string terms = record is { LabelLoss: { } labels, TeacherLoss: { } teacher } ? $" (labels {Loss(labels)}, teacher {Loss(teacher)})" : "";
+            string terms = record.Terms.Count > 1 ? $" ({string.Join(", ", record.Terms.Select(term => $"{term.Name} {Loss(term.Value)}"))})" : "";
             _bar?.Clear();
             session.Tell($"step {record.Step}: loss {Loss(record.Loss)}{terms}, held out {Loss(evaluation.Loss)}{bits}");
             if (evaluation.Sources.Count > 0 && record.Step == plan.Steps)
@@ -110,12 +111,11 @@ internal sealed class TrainingScreen(Session session, bool json) : TrainingObser
 
         int columns = LossCurve.ColumnsOfCurve(Console.IsOutputRedirected ? 79 : Session.Columns);
         session.Output.Write(LossCurve.Text(result.Records, columns));
-        if (result.Records.Any(record => record.TeacherLoss is not null))
+        foreach (string term in result.Records.SelectMany(record => record.Terms).Select(term => term.Name).Distinct())
         {
-            session.Output.WriteLine("the teacher's term:");
-            session.Output.Write(LossCurve.Text([.. result.Records.Select(record => record with { Loss = record.TeacherLoss ?? double.NaN })], columns));
-            session.Output.WriteLine("the labels' term:");
-            session.Output.Write(LossCurve.Text([.. result.Records.Select(record => record with { Loss = record.LabelLoss ?? double.NaN })], columns));
+            session.Output.WriteLine($"the {term} term:");
+            session.Output.Write(LossCurve.Text([.. result.Records.Where(record => record.Terms.Any(each => each.Name == term))
+                .Select(record => record with { Loss = record.Terms.First(each => each.Name == term).Value })], columns));
         }
 
         if (run.Plan.Recipe.IsRandom && TrainingSpeed.Of(run.Plan, _made, run.Threads) is { } speed)
@@ -125,9 +125,26 @@ internal sealed class TrainingScreen(Session session, bool json) : TrainingObser
                     + $"{speed.PeakGflops:0.0} GFLOP/s ({run.Threads} threads, {run.Plan.Parameters} parameters)"));
         }
 
+        if (result.General is { } general)
+        {
+            session.Output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{run.Plan.Recipe.Output.Measure}: {general.Before:0.0000} bits per byte before, {general.After:0.0000} after ({100 * ((general.After / general.Before) - 1):+0.0;-0.0;0.0} %)"));
+        }
+
         session.Output.WriteLine(run.Plan.Recipe.Adapter is null
             ? $"The model is in {result.Folder}. Try: kidogo run {result.Folder}"
             : $"The adapter is in {result.Folder}. Try: kidogo run {run.Plan.Recipe.Model.From} --adapter {result.Folder}");
+    }
+
+    /// <summary>What a teacher was worth.</summary>
+    public void Compared(StudentComparison comparison)
+    {
+        _bar?.Dispose();
+        if (!json)
+        {
+            session.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"held-out texts: {comparison.WithTeacher.BitsPerByte:0.0000} bits per byte with the teacher, "
+                + $"{comparison.WithoutTeacher.BitsPerByte:0.0000} without ({100 * ((comparison.WithTeacher.BitsPerByte / comparison.WithoutTeacher.BitsPerByte) - 1):+0.0;-0.0;0.0} %)"));
+        }
     }
 
     public void Dispose()

@@ -4,6 +4,7 @@ using Kidogo.Cli.Shell;
 using Kidogo.Cli.Training;
 using Kidogo.Models.Files;
 using Kidogo.Training;
+using Kidogo.Training.Distillation;
 using Kidogo.Training.Recipes;
 
 namespace Kidogo.Cli.Verbs;
@@ -109,9 +110,18 @@ internal static class TrainVerb
 
         try
         {
-            using TrainingRun run = Open(folder, threads, isNew: resume is null, screen, session);
-            TrainingResult result = new Trainer(run, screen).Train(session.Interrupted);
-            screen.Finish(run, result);
+            using (TrainingRun run = Open(folder, threads, isNew: resume is null, screen, session))
+            {
+                TrainingResult result = new Trainer(run, screen).Train(session.Interrupted);
+                screen.Finish(run, result);
+                folder = result.Folder;
+            }
+
+            if (StudentComparison.IsAsked(folder))
+            {
+                screen.Compared(StudentComparison.Run(folder, threads, screen, session.Interrupted));
+            }
+
             return ExitCode.Done;
         }
         catch (OperationCanceledException) when (RunStarter.IsBegun(folder))

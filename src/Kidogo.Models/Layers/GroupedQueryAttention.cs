@@ -63,6 +63,7 @@ public sealed class GroupedQueryAttention
             k = RotaryOp.Apply(context, k, _headDim, table, batch.Positions);
         }
 
+        batch.Taps?.KeepAttention(context, batch, _index, q, k, v);
         Tensor mixed = AttentionOp.Apply(context, q, k, v, batch.RowsOfLayer(_index), _shape);
         return _output.Forward(context, mixed);
     }

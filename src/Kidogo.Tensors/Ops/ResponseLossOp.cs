@@ -25,6 +25,10 @@ public enum ResponseDistance
 
     /// <summary>½ Σ |p - q| (Wen et al., arXiv 2307.15190).</summary>
     TotalVariation,
+
+    /// <summary>Σ |p₍ᵢ₎ - q₍ᵢ₎| of both distributions' probabilities from large to small, the shorter filled with zeros: universal logit distillation, for vocabularies that differ (Boizard et al.,
+    /// arXiv 2402.12030, section 3).</summary>
+    SortedProbabilities,
 }
 
 /// <summary>What becomes of the probability that a stored teacher's likeliest tokens leave out.</summary>
@@ -74,14 +78,14 @@ public static class ResponseLossOp
     /// <summary>Against a teacher's logits.</summary>
     /// <param name="context">How to compute.</param>
     /// <param name="student">[T, V]</param>
-    /// <param name="teacher">[T, V], which gets no gradient and must stay as it is until the backward pass is over.</param>
+    /// <param name="teacher">[T, V], which gets no gradient and must stay as it is until the backward pass is over; for sorted probabilities of any width.</param>
     /// <param name="targets">[T] Rows with <see cref="CrossEntropyOp.NoTarget"/> count for nothing; empty where all count.</param>
     /// <param name="options">What the loss is.</param>
     /// <exception cref="ArgumentException">The shapes do not belong together.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An option is outside its range.</exception>
     public static CrossEntropyResult Apply(ComputeContext context, Tensor student, Tensor teacher, ReadOnlySpan<int> targets, ResponseLossOptions options)
     {
-        if (student.Rows != teacher.Rows || student.Columns != teacher.Columns)
+        if (student.Rows != teacher.Rows || (student.Columns != teacher.Columns && options.Distance != ResponseDistance.SortedProbabilities))
         {
             throw new ArgumentException($"A student's logits of {student.Rows} x {student.Columns} meet a teacher's of {teacher.Rows} x {teacher.Columns}.", nameof(teacher));
         }
@@ -163,15 +167,15 @@ public static class ResponseLossOp
         /// <summary>The distance; where there is room for a gradient, that too.</summary>
         public double Of(int row, ReadOnlySpan<float> student, Span<float> gradient, double factor, bool isNew)
         {
-            int width = student.Length;
-            double[] room = ArrayPool<double>.Shared.Rent(5 * width);
+            int width = student.Length, ofTeacher = teacher?.Columns ?? 0;
+            double[] room = ArrayPool<double>.Shared.Rent((3 * width) + (2 * ofTeacher));
             try
             {
                 Span<double> logQ = room.AsSpan(0, width), q = room.AsSpan(width, width), h = room.AsSpan(2 * width, width);
                 LogSoftmax(student, logQ, q);
                 double loss = stored is not null
                     ? OfStored(row, logQ, q, h)
-                    : OfLogits(teacher!.Row(row), logQ, q, room.AsSpan(3 * width, width), room.AsSpan(4 * width, width), h);
+                    : OfLogits(teacher!.Row(row), logQ, q, room.AsSpan(3 * width, ofTeacher), room.AsSpan((3 * width) + ofTeacher, ofTeacher), h);
                 if (gradient.IsEmpty)
                 {
                     return loss;
@@ -201,6 +205,11 @@ public static class ResponseLossOp
         private double OfLogits(ReadOnlySpan<float> logits, ReadOnlySpan<double> logQ, ReadOnlySpan<double> q, Span<double> logP, Span<double> p, Span<double> h)
         {
             LogSoftmax(logits, logP, p);
+            if (options.Distance == ResponseDistance.SortedProbabilities)
+            {
+                return OfSorted(p, q, h);
+            }
+
             ResponseDistance distance = options.Distance != ResponseDistance.JensenShannon ? options.Distance : options.Mix switch
             {
                 0 => ResponseDistance.ForwardKl,
@@ -243,6 +252,34 @@ public static class ResponseLossOp
                 }
             }
 
+            return loss;
+        }
+
+        private static double OfSorted(Span<double> p, ReadOnlySpan<double> q, Span<double> h)
+        {
+            p.Sort();
+            int[] order = ArrayPool<int>.Shared.Rent(q.Length);
+            double[] keys = ArrayPool<double>.Shared.Rent(q.Length);
+            for (int i = 0; i < q.Length; i++)
+            {
+                order[i] = i;
+            }
+
+            q.CopyTo(keys);
+            keys.AsSpan(0, q.Length).Sort(order.AsSpan(0, q.Length));
+            double loss = 0;
+            for (int rank = 0; rank < Math.Max(p.Length, q.Length); rank++)
+            {
+                double ofP = rank < p.Length ? p[^(rank + 1)] : 0, ofQ = rank < q.Length ? keys[q.Length - 1 - rank] : 0;
+                loss += Math.Abs(ofP - ofQ);
+                if (rank < q.Length)
+                {
+                    h[order[q.Length - 1 - rank]] = ofQ * Math.Sign(ofQ - ofP);
+                }
+            }
+
+            ArrayPool<int>.Shared.Return(order);
+            ArrayPool<double>.Shared.Return(keys);
             return loss;
         }
 

@@ -30,10 +30,12 @@ internal sealed class CheckpointFolder(string output)
     }
 
     /// <summary>Removes all but the last checkpoints. That of step 0 stays as long as no other is there.</summary>
-    public void Rotate(int keep)
+    /// <param name="keep">How many stay.</param>
+    /// <param name="best">A step whose checkpoint stays too; null for none.</param>
+    public void Rotate(int keep, long? best = null)
     {
         IReadOnlyList<long> steps = Steps();
-        foreach (long step in steps.Where(step => step != 0).SkipLast(keep))
+        foreach (long step in steps.Where(step => step != 0).SkipLast(keep).Where(step => step != best))
         {
             Delete(Of(step));
         }

@@ -1,4 +1,6 @@
 // Reads a checkpoint, and refuses one that is damaged or of another model. Knows no loop.
+using Kidogo.Models;
+using Kidogo.Models.Adapters;
 using Kidogo.Models.Files;
 using Kidogo.Tensors;
 using Kidogo.Training.Optimizers;
@@ -61,25 +63,79 @@ internal static class CheckpointReader
             return; // zeros, as it begins
         }
 
-        string path = Path.Combine(folder, CheckpointWriter.OptimizerName);
+        Fill(folder, CheckpointWriter.OptimizerName, step, optimizer.State.Select(entry => (entry.Key, entry.Value)));
+    }
+
+    /// <summary>Fills what is trained beside the model; at step 0 it stays as it was drawn.</summary>
+    /// <exception cref="TrainingFailedException">It is of another model or another recipe.</exception>
+    public static void FillCompanions(string folder, long step, IReadOnlyList<ModelParameter> companions)
+    {
+        if (step > 0 && companions.Count > 0)
+        {
+            Fill(folder, CheckpointWriter.CompanionsName, step, companions.Select(parameter => (parameter.Name, parameter.Values)));
+        }
+    }
+
+    /// <summary>Puts the weights of a checkpoint in the place of those in memory.</summary>
+    /// <param name="folder">The checkpoint.</param>
+    /// <param name="parameters">What is trained.</param>
+    /// <param name="isAdapter">Whether these are an adapter's.</param>
+    /// <exception cref="TrainingFailedException">They are not there.</exception>
+    public static void FillParameters(string folder, IReadOnlyList<ModelParameter> parameters, bool isAdapter)
+    {
+        Check(folder);
+        Dictionary<string, Tensor> stored = new(StringComparer.Ordinal);
+        using ComputeContext context = ComputeContext.Inference(1, ComputePrecision.Exact);
+        using LoadedModel? loaded = isAdapter ? null : ModelLoader.Load(folder, context);
+        if (loaded is not null)
+        {
+            foreach (ModelParameter parameter in ModelParameters.MakeTrainable(loaded.Model))
+            {
+                stored[parameter.Name] = parameter.Values;
+            }
+        }
+        else
+        {
+            foreach (SlotChange change in AdapterState.Read(folder).Changes.Values)
+            {
+                stored[$"{change.Slot}.lora_a"] = change.Change.A;
+                stored[$"{change.Slot}.lora_b"] = change.Change.B;
+                stored[$"{change.Slot}.lora_magnitude_vector"] = change.Magnitudes ?? change.Change.A;
+            }
+        }
+
+        foreach (ModelParameter parameter in parameters)
+        {
+            if (!stored.TryGetValue(parameter.Name, out Tensor? values) || values.Length != parameter.Values.Length)
+            {
+                throw OfAnother(folder, $"it has no {parameter.Name} of {parameter.Values.Length} values");
+            }
+
+            values.Span.CopyTo(parameter.Values.Span);
+        }
+    }
+
+    private static void Fill(string folder, string file, long step, IEnumerable<(string Name, Tensor Values)> wanted)
+    {
+        string path = Path.Combine(folder, file);
         if (!File.Exists(path))
         {
-            throw new TrainingFailedException($"{folder} has no {CheckpointWriter.OptimizerName}, without which step {step + 1} would not be what it would "
+            throw new TrainingFailedException($"{folder} has no {file}, without which step {step + 1} would not be what it would "
                 + $"have been. {CheckpointFolder.TakeAnother}");
         }
 
-        using SafetensorsFile file = SafetensorsFile.Open(path);
-        HashSet<string> left = [.. file.Tensors.Select(tensor => tensor.Name)];
-        foreach ((string name, Tensor values) in optimizer.State)
+        using SafetensorsFile stored = SafetensorsFile.Open(path);
+        HashSet<string> left = [.. stored.Tensors.Select(tensor => tensor.Name)];
+        foreach ((string name, Tensor values) in wanted)
         {
-            StoredTensor stored = file.Find(name) ?? throw OfAnother(path, $"it has no {name}");
+            StoredTensor tensor = stored.Find(name) ?? throw OfAnother(path, $"it has no {name}");
             left.Remove(name);
-            if (!stored.IsWeight || stored.Rows != values.Rows || stored.Columns != values.Columns)
+            if (!tensor.IsWeight || tensor.Rows != values.Rows || tensor.Columns != values.Columns)
             {
-                throw OfAnother(path, $"{name} is {stored.TypeName} {stored.Rows} x {stored.Columns} there, and {values.Rows} x {values.Columns} here");
+                throw OfAnother(path, $"{name} is {tensor.TypeName} {tensor.Rows} x {tensor.Columns} there, and {values.Rows} x {values.Columns} here");
             }
 
-            StoredMatrix matrix = new(stored.Format, values.Rows, values.Columns, stored.Data);
+            StoredMatrix matrix = new(tensor.Format, values.Rows, values.Columns, tensor.Data);
             for (int row = 0; row < values.Rows; row++)
             {
                 matrix.DecodeRow(row, values.Row(row));

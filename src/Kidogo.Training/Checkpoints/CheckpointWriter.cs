@@ -25,6 +25,9 @@ internal sealed record ModelSurroundings(ModelFamily Family, IReadOnlyDictionary
     /// <summary>What the model says of itself; null for nothing.</summary>
     public Passport? Passport { get; init; }
 
+    /// <summary>What is trained beside the model and is no part of it.</summary>
+    public IReadOnlyList<ModelParameter> Companions { get; init; } = [];
+
     /// <summary>The adapter that is trained instead of the model; null where the model is.</summary>
     public Adapter? Adapter { get; init; }
 }
@@ -34,6 +37,7 @@ internal static class CheckpointWriter
 {
     public const string WeightsName = "model.safetensors";
     public const string OptimizerName = "optimizer.safetensors";
+    public const string CompanionsName = "companions.safetensors";
     public const string GgufAdapterName = "adapter.gguf";
 
     /// <summary>Writes a checkpoint. Whatever happens, those that were there stay as they are.</summary>
@@ -57,9 +61,12 @@ internal static class CheckpointWriter
 
             if (optimizer is { Steps: > 0 })
             {
-                TensorToWrite[] states = [.. optimizer.State.Select(entry =>
-                    TensorToWrite.Of(entry.Key, [entry.Value.Rows, entry.Value.Columns], FloatFormats.F32, stream => WriteValues(stream, entry.Value)))];
-                made.Add(OptimizerName, SafetensorsWriter.FileBytes(states), stream => SafetensorsWriter.Write(stream, states));
+                AddTensors(made, OptimizerName, optimizer.State.Select(entry => (entry.Key, entry.Value)));
+            }
+
+            if (surroundings.Companions.Count > 0)
+            {
+                AddTensors(made, CompanionsName, surroundings.Companions.Select(parameter => (parameter.Name, parameter.Values)));
             }
 
             CheckpointFile[] files = [.. Directory.EnumerateFiles(made.TemporaryPath).Order(StringComparer.Ordinal).Select(Describe)];
@@ -141,6 +148,12 @@ internal static class CheckpointWriter
         ? ModelTensor.Matrix(parameter.Name, parameter.Values.Rows, parameter.Values.Columns, (row, destination) =>
             parameter.Values.Row(row).CopyTo(destination))
         : ModelTensor.Vector(parameter.Name, parameter.Values.Span.ToArray());
+
+    private static void AddTensors(NewFolder folder, string name, IEnumerable<(string Name, Tensor Values)> values)
+    {
+        TensorToWrite[] tensors = [.. values.Select(each => TensorToWrite.Of(each.Name, [each.Values.Rows, each.Values.Columns], FloatFormats.F32, stream => WriteValues(stream, each.Values)))];
+        folder.Add(name, SafetensorsWriter.FileBytes(tensors), stream => SafetensorsWriter.Write(stream, tensors));
+    }
 
     private static void WriteValues(Stream stream, Tensor values)
     {

@@ -1,7 +1,6 @@
 // What a training run is made of: one record a part, with defaults and ranges. Null means: chosen by the size of model and data.
 using Kidogo.Data;
 using Kidogo.Models.Adapters;
-using Kidogo.Tensors.Ops;
 using Kidogo.Training.Schedules;
 
 namespace Kidogo.Training.Recipes;
@@ -84,6 +83,9 @@ public sealed record StopRecipe
 
     /// <summary>Minutes, above 0; steps are planned by the measured speed, once.</summary>
     public double? Minutes { get; init; }
+
+    /// <summary>Evaluations that may be no better than the best before the run stops, 1 to 1,000,000; null for any number. The best weights are what is left.</summary>
+    public int? Patience { get; init; }
 }
 
 /// <summary>Which optimiser.</summary>
@@ -200,6 +202,9 @@ public sealed record OutputRecipe
     /// <summary>What samples begin with; null: as a text begins.</summary>
     public string? SamplePrompt { get; init; }
 
+    /// <summary>A text that the run is not about: what it costs the model is measured before and after. Null for none.</summary>
+    public string? Measure { get; init; }
+
     /// <summary>Decides the first weights, the order of the data and the samples. Default 0.</summary>
     public ulong Seed { get; init; }
 }
@@ -237,28 +242,6 @@ public sealed record AdapterRecipe
 
     /// <summary>α, given or usual.</summary>
     public double UsedAlpha => Alpha ?? (Method is AdapterMethod.RankStabilized or AdapterMethod.Pissa ? Rank : 2 * Rank);
-}
-
-/// <summary>What a student learns from a teacher, beside the texts' own tokens.</summary>
-public sealed record DistillationRecipe
-{
-    /// <summary>The teacher: a .gguf file in any format, a folder or a name of the model cache.</summary>
-    public string Teacher { get; init; } = "";
-
-    /// <summary>The distance between both distributions. Default forward KL.</summary>
-    public ResponseDistance Distance { get; init; } = ResponseDistance.ForwardKl;
-
-    /// <summary>What both sides' logits are divided by, above 0 to 100. Default 2. Forward KL is multiplied by its square.</summary>
-    public double Temperature { get; init; } = 2;
-
-    /// <summary>β of Jensen and Shannon's distance, α of the skewed ones, 0 to 1. Default 0.5.</summary>
-    public double Mix { get; init; } = 0.5;
-
-    /// <summary>What the teacher's term is multiplied by, 0 to 1,000. Default 0.5.</summary>
-    public double TeacherWeight { get; init; } = 0.5;
-
-    /// <summary>What the labels' term is multiplied by, 0 to 1,000. Default 0.5.</summary>
-    public double LabelWeight { get; init; } = 0.5;
 }
 
 /// <summary>A whole recipe.</summary>

@@ -1,4 +1,5 @@
 // What does not go together in a recipe. Reads no files.
+using Kidogo.Tensors.Ops;
 using Kidogo.Training.Schedules;
 
 namespace Kidogo.Training.Recipes;
@@ -32,16 +33,20 @@ internal static class RecipeCheck
             throw new RecipeException("An adapter needs the model that it hangs on. Name it: kidogo adapt MODEL, or from: MODEL in the recipe.");
         }
 
-        if (recipe.Distillation is { } taught && (taught.Teacher.Length == 0 || recipe.Adapter is not null))
+        if (recipe.Distillation is { } taught)
         {
-            throw new RecipeException(recipe.Adapter is not null
-                ? "An adapter learns from texts, not from a teacher: leave out the fields of one of them."
-                : "Distillation needs a teacher. Name it: kidogo distil --teacher MODEL, or teacher: MODEL in the recipe.");
+            Distillation(recipe, taught);
         }
 
-        if (recipe.Distillation is { TeacherWeight: 0, LabelWeight: 0 })
+        bool judges = recipe.Output.EvalEvery != 0 && recipe.Data.HeldOut > 0 && !recipe.IsRandom;
+        if (!judges && (recipe.Stop.Patience is not null || recipe.Distillation is { Compares: true }))
         {
-            throw new RecipeException("teacher_weight and label_weight are both 0: there is nothing to learn. Give one of them.");
+            throw new RecipeException($"{(recipe.Stop.Patience is not null ? "patience" : "compare")} goes by the loss on held-out texts, but there are none (held_out, eval_every, or data: random). Hold some out and evaluate.");
+        }
+
+        if (recipe.Output.Measure is { } text && (recipe.IsRandom || !File.Exists(text)))
+        {
+            throw new RecipeException(recipe.IsRandom ? "measure needs a tokenizer, which random ids do not have. Leave one of them out." : $"measure: there is no file {text}.");
         }
 
         if (recipe.Batch is { Sequences: { } batch, Accumulate: { } accumulate } && batch % accumulate != 0)
@@ -70,6 +75,43 @@ internal static class RecipeCheck
         if (optimizer.DecayShare is not null && optimizer.Schedule != ScheduleKind.WarmupStableDecay)
         {
             throw new RecipeException("decay_share belongs to schedule: wsd. Take that schedule, or leave decay_share out.");
+        }
+    }
+
+    private static void Distillation(Recipe recipe, DistillationRecipe taught)
+    {
+        if (recipe.Adapter is not null)
+        {
+            throw new RecipeException("An adapter learns from texts, not from a teacher: leave out the fields of one of them.");
+        }
+
+        if (taught.Teacher.Length == 0 && (taught.Outputs is null || taught.EveryLayer > 0))
+        {
+            throw new RecipeException("Distillation needs a teacher. Name it: kidogo distil --teacher MODEL, or teacher: MODEL in the recipe.");
+        }
+
+        if (!taught.NeedsTeacher && taught.LabelWeight == 0)
+        {
+            throw new RecipeException("teacher_weight, label_weight and the weights of features are all 0: there is nothing to learn. Give one of them.");
+        }
+
+        AtMostOne(("student: every layer", taught.EveryLayer > 0), ("from", recipe.Model.From is not null), ("size", recipe.Model.Size is not null), ("shape", recipe.Model.Shape is not null));
+        if (taught.OnPolicy > 0 && !taught.NeedsTeacher)
+        {
+            throw new RecipeException("on_policy: of the student's own texts only the teacher's terms count, but their weights are 0. Give teacher_weight, or leave on_policy out.");
+        }
+
+        bool isOfOther = taught.Distance == ResponseDistance.SortedProbabilities;
+        if (taught.Features.IsAny && (recipe.Precision.CheckpointActivations || recipe.Precision.IsBFloat16 || isOfOther || taught.Outputs is not null))
+        {
+            string other = taught.Outputs is not null ? "teacher_outputs, which has answers only" : isOfOther ? "distance: uld, whose teacher has other tokens"
+                : recipe.Precision.IsBFloat16 ? "precision: bf16" : "checkpoint_activations, which does not keep them";
+            throw new RecipeException($"Losses of hidden states and relations cannot be had with {other}. Leave one of them out.");
+        }
+
+        if (taught.Outputs is not null && (taught.OnPolicy > 0 || taught.Distance != ResponseDistance.ForwardKl))
+        {
+            throw new RecipeException("teacher_outputs holds a part of the teacher's answers to the data's texts: it goes with distance: forward-kl, and not with on_policy. Leave one of them out.");
         }
     }
 

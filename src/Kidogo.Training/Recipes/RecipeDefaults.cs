@@ -65,7 +65,11 @@ public static class RecipeDefaults
                 Sources = [.. recipe.Data.Sources.Select(Absolute)],
                 Cache = Path.GetFullPath(recipe.Data.Cache ?? Path.Combine(recipe.Output.Folder, "shards")),
             },
-            Output = recipe.Output with { Folder = Path.GetFullPath(recipe.Output.Folder) },
+            Output = recipe.Output with
+            {
+                Folder = Path.GetFullPath(recipe.Output.Folder),
+                Measure = recipe.Output.Measure is { } text ? Path.GetFullPath(text) : null,
+            },
         };
     }
 

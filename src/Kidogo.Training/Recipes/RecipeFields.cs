@@ -2,7 +2,6 @@
 using Kidogo.Data;
 using Kidogo.Models;
 using Kidogo.Models.Adapters;
-using Kidogo.Tensors.Ops;
 using Kidogo.Training.Schedules;
 
 namespace Kidogo.Training.Recipes;
@@ -16,12 +15,6 @@ public static class RecipeFields
         ("dora", AdapterMethod.Dora), ("pissa", AdapterMethod.Pissa)];
     private static readonly (string Word, BaseFormat Value)[] s_baseFormats = [("stored", BaseFormat.Stored), ("nf4", BaseFormat.Nf4),
         ("nf4-double", BaseFormat.Nf4Double)];
-
-    private static readonly (string Word, ResponseDistance Value)[] s_distances =
-    [
-        ("forward-kl", ResponseDistance.ForwardKl), ("reverse-kl", ResponseDistance.ReverseKl), ("jensen-shannon", ResponseDistance.JensenShannon), ("skewed-forward", ResponseDistance.SkewedForward),
-        ("skewed-reverse", ResponseDistance.SkewedReverse), ("total-variation", ResponseDistance.TotalVariation),
-    ];
 
     private static readonly (string, DocumentBorder)[] s_borders = [("blank", DocumentBorder.Blank), ("line", DocumentBorder.Line),
         ("file", DocumentBorder.File)];
@@ -73,6 +66,8 @@ public static class RecipeFields
         RecipeField.Number("minutes", "Stop after so many minutes: the number of steps is planned once, by the measured speed", 0, 1e7,
             "none; without any of the three, 20 tokens a parameter, 10 rounds of the data or 8 hours, whichever comes first",
             (r, v) => r with { Stop = r.Stop with { Minutes = v } }, r => r.Stop.Minutes, openMin: true),
+        RecipeField.Whole("patience", "Stop after so many evaluations that were no better than the best, whose weights are what is left", 1, 1_000_000, "never",
+            (r, v) => r with { Stop = r.Stop with { Patience = (int)v } }, r => r.Stop.Patience),
         RecipeField.Choice("optimizer", "The optimiser; with muon, embedding, norms and head go by adamw",
             [("adamw", OptimizerKind.AdamW), ("sgd", OptimizerKind.Sgd), ("lion", OptimizerKind.Lion), ("adafactor", OptimizerKind.Adafactor),
                 ("muon", OptimizerKind.Muon)], "adamw",
@@ -134,6 +129,8 @@ public static class RecipeFields
             (r, v) => r with { Output = r.Output with { SampleEvery = v } }, r => r.Output.SampleEvery),
         RecipeField.Text("sample_prompt", "What samples begin with", "a text", "as a text begins",
             (r, v) => r with { Output = r.Output with { SamplePrompt = v } }, r => r.Output.SamplePrompt),
+        RecipeField.Text("measure", "A text that the run is not about: its bits per byte before and after say what general ability was lost", "a file", "none",
+            (r, v) => r with { Output = r.Output with { Measure = v } }, r => r.Output.Measure),
         RecipeField.Whole("seed", "Decides the first weights, the split, the order of the data and the samples", 0, long.MaxValue, "0",
             (r, v) => r with { Output = r.Output with { Seed = (ulong)v } }, r => (long)r.Output.Seed),
         RecipeField.Whole("threads", "Threads to compute with; changes no bit of the result", 1, 1024, "the physical cores",
@@ -165,28 +162,9 @@ public static class RecipeFields
     ];
 
     /// <summary>The fields of distillation, which <c>kidogo distil</c> has beside those of training.</summary>
-    public static IReadOnlyList<RecipeField> OfDistillation { get; } =
-    [
-        RecipeField.Text("teacher", "The model that is learned from: a .gguf file in any format, a folder or org/name", "a model", "none; it is needed",
-            (r, v) => WithTeacher(r, taught => taught with { Teacher = v }), r => r.Distillation?.Teacher),
-        new("student", "The model that learns: one that exists, or the size of a new one such as 10M, which gets the teacher's tokenizer", "a model, or a size", "a new model, its size by that of the data",
-            (r, node) => RecipeField.ReadNumber(node) is { } size ? r with { Model = r.Model with { Size = (long)size } }
-                : node is RecipeText { Text.Length: > 0 } text ? r with { Model = r.Model with { From = text.Text } } : throw RecipeField.Refuse(node, "student", "a model, or a size"), _ => null),
-        new("distance", "How far the student's distribution is from the teacher's", string.Join(", ", s_distances.Select(word => word.Word)), "forward-kl",
-            (r, node) => WithTeacher(r, taught => taught with { Distance = StructuredFields.ReadWord(node, "distance", s_distances) }), r => r.Distillation is null ? null : RecipeField.Written(s_distances.First(word => word.Value == r.Distillation.Distance).Word)),
-        RecipeField.Number("temperature", "What both sides' logits are divided by; forward-kl is multiplied by its square", 0, 100, "2",
-            (r, v) => WithTeacher(r, taught => taught with { Temperature = v }), r => r.Distillation?.Temperature, openMin: true),
-        RecipeField.Number("mix", "Beta of jensen-shannon, alpha of the skewed distances", 0, 1, "0.5",
-            (r, v) => WithTeacher(r, taught => taught with { Mix = v }), r => r.Distillation?.Mix),
-        RecipeField.Number("teacher_weight", "What the teacher's term of the loss is multiplied by", 0, 1000, "0.5",
-            (r, v) => WithTeacher(r, taught => taught with { TeacherWeight = v }), r => r.Distillation?.TeacherWeight),
-        RecipeField.Number("label_weight", "What the term of the texts' own tokens is multiplied by", 0, 1000, "0.5",
-            (r, v) => WithTeacher(r, taught => taught with { LabelWeight = v }), r => r.Distillation?.LabelWeight),
-    ];
+    public static IReadOnlyList<RecipeField> OfDistillation => DistillationFields.All;
 
     private static IEnumerable<RecipeField> Every => All.Concat(OfAdapters).Concat(OfDistillation);
-
-    private static Recipe WithTeacher(Recipe recipe, Func<DistillationRecipe, DistillationRecipe> change) => recipe with { Distillation = change(recipe.Distillation ?? new DistillationRecipe()) };
 
     private static Recipe WithAdapter(Recipe recipe, Func<AdapterRecipe, AdapterRecipe> change) =>
         recipe with { Adapter = change(recipe.Adapter ?? new AdapterRecipe()) };

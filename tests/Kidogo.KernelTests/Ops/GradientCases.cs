@@ -105,9 +105,33 @@ internal static class GradientCases
                 ResponseLossOp.Apply(context, x[0], Teacher(x[0].Rows), Targets(x[0], D), new ResponseLossOptions { Distance = distance, Temperature = 1.5, Mix = 0.3 }).Loss) { IsRowwise = false });
         }
 
+        foreach (HiddenDistance distance in Enum.GetValues<HiddenDistance>())
+        {
+            cases.Add($"hidden {distance}", new(nameof(HiddenLossOp), (random, rows) => [random.Tensor(rows, D, 2)], (context, x) =>
+                HiddenLossOp.Apply(context, x[0], Teacher(x[0].Rows), [.. Enumerable.Range(0, x[0].Rows).Select(row => row % 3 != 1)], distance, 3).Loss) { IsRowwise = false });
+        }
+
+        foreach (ExampleRelation relation in Enum.GetValues<ExampleRelation>())
+        {
+            // Of hundreds of rows only some are examples; the factor brings slopes to a size that differences know well.
+            cases.Add($"example relation {relation}", new(nameof(ExampleRelationOp), (random, rows) => [random.Tensor(rows, D, 2)], (context, x) =>
+                ScaleOp.Apply(context, ExampleRelationOp.Apply(context, x[0], Teacher(x[0].Rows), [.. Enumerable.Range(0, Math.Min(x[0].Rows, 9))], relation).Loss, 40)) { IsRowwise = false });
+        }
+
+        AddRelation("attention relation", 4, 6, new() { Heads = 4 });
+        AddRelation("attention relation of shared heads, divided anew", 2, 6, new() { Heads = 3, Count = 2 });
+        AddRelation("attention relation of scores, both ways", 4, 6, new() { Heads = 4, IsCausal = false, ComparesScores = true });
+        cases.Add("value relation", new(nameof(AttentionRelationOp), (random, rows) => [random.Tensor(rows, D, 2)], (context, x) => AttentionRelationOp.Apply(
+            context, new RelationSide(x[0], x[0], 6), new RelationSide(Teacher(x[0].Rows), Teacher(x[0].Rows), 6), Short(x[0].Rows), new() { Heads = 4 }).Loss) { IsRowwise = false });
         AddHeadLoss("head and loss", new(), 1, 0);
         AddHeadLoss("head and loss, all of it", new() { LabelSmoothing = 0.2f, ZLoss = 0.1f, Count = 5 }, 0.6f, 1.5f);
         return cases;
+
+        void AddRelation(string name, int headsOfKeys, int headDim, AttentionRelationOptions options) => cases.Add(name, new(
+            nameof(AttentionRelationOp),
+            (random, rows) => [random.Tensor(rows, D, 2), random.Tensor(rows, headsOfKeys * headDim, 2)],
+            (context, x) => AttentionRelationOp.Apply(
+                context, new RelationSide(x[0], x[1], headDim), new RelationSide(Teacher(x[0].Rows), Teacher(x[0].Rows), headDim), Short(x[0].Rows), options).Loss) { IsRowwise = false });
 
         void AddHeadLoss(string name, CrossEntropyOptions options, float scale, float softcap) => cases.Add(name, new(
             nameof(HeadLossOp),
@@ -154,6 +178,9 @@ internal static class GradientCases
     private static int[] Targets(Tensor x, int classes) => [.. Enumerable.Range(0, x.Rows).Select(row => row % 3 == 1 ? CrossEntropyOp.NoTarget : row * 5 % classes)];
 
     private static Tensor Teacher(int rows) => new Pseudorandom(96).Tensor(rows, D, 3);
+
+    /// <summary>Sequences of a few rows each, one row of none.</summary>
+    private static SequenceRows[] Short(int rows) => [.. Enumerable.Range(0, (rows + 6) / 7).Select(i => new SequenceRows(7 * i, Math.Min(6, rows - (7 * i)), null))];
 
     private static int[] Positions(Tensor x) => [.. Enumerable.Range(0, x.Rows).Select(row => (row * 7) % 300)];
 }

@@ -23,9 +23,12 @@ public sealed class OpTableTests
     {
         [nameof(ActivationOp)] = context => ActivationOp.Apply(context, s_x, Activation.Silu),
         [nameof(AddOp)] = context => AddOp.Apply(context, AttentionReference.Rows(s_x, 0, 2), s_row),
+        [nameof(AttentionRelationOp)] = context => AttentionRelationOp.Apply(context, new(s_x, s_x, 8), new(s_x, s_x, 8), [new SequenceRows(0, 2, null)], new() { Heads = 4 }).Loss,
         [nameof(AttentionOp)] = context => AttentionOp.Apply(context, s_x, s_x, s_x, [new SequenceRows(0, 2, new KvStore(2, 16))], new AttentionShape(2, 2, 16, 0.25f, 0, 0)),
         [nameof(CrossEntropyOp)] = context => CrossEntropyOp.Apply(context, s_x, [3, CrossEntropyOp.NoTarget]).Loss,
         [nameof(EmbeddingOp)] = context => EmbeddingOp.Apply(context, Weight.FromDense(s_x), [1, 0], 2),
+        [nameof(ExampleRelationOp)] = context => ExampleRelationOp.Apply(context, s_x, s_x, [], ExampleRelation.Distance).Loss,
+        [nameof(HiddenLossOp)] = context => HiddenLossOp.Apply(context, s_x, s_x, [], HiddenDistance.Cosine).Loss,
         [nameof(GatedOp)] = context => GatedOp.Apply(context, s_x, s_x, Activation.GeluTanh),
         [nameof(HeadLossOp)] = context => HeadLossOp.Apply(context, s_x, new LossHead(Weight.FromDense(s_x)), [1, 0]).Loss,
         [nameof(LayerNormOp)] = context => LayerNormOp.Apply(context, s_x, s_row, s_row, 1e-5f),
