@@ -12,7 +12,7 @@ public sealed class ReadmeTests
     public void Readme_HasTheTwoCommands()
     {
         string[] commands = [.. Commands()];
-        Assert.Contains(BuildAndRun + "run path/to/model.gguf \"Why is the sky blue?\"", commands);
+        Assert.Contains(BuildAndRun + "run \"Why is the sky blue?\"", commands);
         Assert.Contains("dotnet test", commands);
         Assert.True(File.Exists(Path.Combine(SharedFolder.RepositoryRoot, "src", "Kidogo.Cli", "Kidogo.Cli.csproj")));
     }
