@@ -121,6 +121,11 @@ internal sealed class PruneOptions
             throw new UsageException("--rounds is for single weights, whose sparsity rises from round to round; structure goes at once.");
         }
 
+        if (parsed.GetValue(_rounds) > 1 && parsed.GetValue(_threshold) is not null)
+        {
+            throw new UsageException("--rounds raises --sparsity from round to round: give that instead of --threshold.");
+        }
+
         if (parsed.GetValue(_rounds) > parsed.GetValue(_steps))
         {
             throw new UsageException($"{parsed.GetValue(_rounds)} rounds need as many steps at least; --steps is {parsed.GetValue(_steps)}.");

@@ -57,10 +57,16 @@ internal static class PruneVerb
         session.Patience = request.Heal is null ? session.Patience : TimeSpan.FromMinutes(10);
         Func<ModelWriteOptions, ModelWriteOptions> passport = Provenance.Begin(session, header, Recipe(options, parsed), threads);
         PruneReport done;
-        using (StageBar stages = new(session))
-        using (ProgressBar bar = new(session, "writing", "bytes"))
+        try
         {
+            using StageBar stages = new(session);
+            using ProgressBar bar = new(session, "writing", "bytes");
             done = ModelOutput.Guarded(session, output, write => Pruner.Run(header, output, request with { Progress = stages.Report }, write, session.Interrupted), bar, threads, passport);
+        }
+        catch (OperationCanceledException) when (request.Heal is not null)
+        {
+            session.Tell($"What is done is kept in {work}: the same command goes on.");
+            throw;
         }
 
         if (request.Heal is not null)

@@ -45,7 +45,7 @@ public sealed class PrunerTests
     public void SparseGpt_WithAFormat_RoundsInOnePassAndKeepsTheZeros()
     {
         using TestFolder folder = new();
-        using ModelHeader header = ModelHeader.Open(Tiny);
+        using ModelHeader header = ModelHeader.Open(Trained(folder));
         PruneReport report = Pruner.Run(header, folder["out.gguf"], Request(header, new WeightPruning(WeightCriterion.SparseGpt, Sparsity.TryParse("2:4"))) with { Format = FormatMix.ForName("Q8_0") });
         Assert.InRange(report.Sparsity, 0.5, 0.6);
         AssertGroups(folder["out.gguf"], "2:4");
