@@ -62,6 +62,11 @@ public static class Pruner
             return new Decision(ModelMagnitude.Run(header, sparsity, weights.Threshold, weights.Scope, cancellation));
         }
 
+        if (request.Calibration is { } calibration && weights.Criterion == WeightCriterion.Wanda)
+        {
+            return new Decision(CalibratedScores.Prune(header, calibration, sparsity!, cancellation));
+        }
+
         Dictionary<string, WeightFormat> formats = request is { Format: not null, Heal: null } && weights.Criterion == WeightCriterion.SparseGpt
             ? GgufContent.Of(header).Tensors.Where(tensor => !tensor.IsVector).ToDictionary(tensor => tensor.Name, tensor => FormatOf(header, request.Format, tensor, tensor.Format), StringComparer.Ordinal)
             : [];
@@ -87,7 +92,7 @@ public static class Pruner
         }
 
         bool needsText = request.Structure is not null || request.Weights!.Criterion != WeightCriterion.Magnitude;
-        if (needsText && request.Ids.IsEmpty)
+        if (needsText && request.Ids.IsEmpty && request.Calibration is null)
         {
             throw new CalibrationException("What matters is measured on a text, and there is none. Give one.");
         }
@@ -107,6 +112,11 @@ public static class Pruner
         {
             weights.Sparsity?.CheckRow(tensor.Name, tensor.Columns);
             WeightFormat format = FormatOf(header, request.Format, tensor, tensor.Format);
+            if (format.Name == "SQ4_0" && weights.Sparsity is not { Of: 4, Zeros: >= 2 })
+            {
+                throw new PruningException($"SQ4_0 holds 2 weights of each 4, so other weights than those that {weights.Sparsity?.ToString() ?? "the threshold"} takes would go too. Take --sparsity 2:4, or another format.");
+            }
+
             if (request.Format is not null && path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) && !ZeroKeeping.Holds(format))
             {
                 string[] holding = [.. WeightFormats.All.Where(ZeroKeeping.Holds).Select(each => each.Name)];
@@ -245,6 +255,11 @@ public static class Pruner
 
     private static StructureScores Score(ModelHeader header, PruneRequest request, StructureCriterion criterion, CancellationToken cancellation)
     {
+        if (request.Calibration is { } calibration)
+        {
+            return CalibratedScores.OfNeurons(header, calibration);
+        }
+
         int length = Math.Min(request.SequenceTokens, header.Config.ContextLength);
         using ComputeContext context = ComputeContext.Training(request.Threads);
         using LoadedModel loaded = ModelLoader.Load(header.Path, context);
