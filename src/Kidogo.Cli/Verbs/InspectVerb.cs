@@ -81,7 +81,7 @@ internal static class InspectVerb
         ];
         if (summary.Config is { } config)
         {
-            facts.Insert(2, ["layers", $"{config.NumLayers} of width {config.HiddenSize}, {config.Layers[0].NumHeads} heads, {config.Layers[0].NumKvHeads} of keys and values, vocabulary {config.VocabSize}"]);
+            facts.Insert(2, ["layers", $"{config.NumLayers} of width {config.HiddenSize}, {Range(config, layer => layer.NumHeads)} heads, {Range(config, layer => layer.NumKvHeads)} of keys and values, vocabulary {config.VocabSize}"]);
         }
 
         facts.AddRange(PassportText.Facts(summary));
@@ -103,5 +103,12 @@ internal static class InspectVerb
         {
             session.Warn($"Kidogo does not run this model. {summary.Problem}");
         }
+    }
+
+    /// <summary>A number that layers may differ in.</summary>
+    private static string Range(DecoderConfig config, Func<LayerConfig, int> value)
+    {
+        (int least, int most) = (config.Layers.Min(value), config.Layers.Max(value));
+        return least == most ? $"{least}" : $"{least} to {most}";
     }
 }

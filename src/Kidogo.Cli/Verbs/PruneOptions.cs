@@ -30,7 +30,7 @@ internal sealed class PruneOptions
     private readonly Option<double?> _share = Opt.Number("--share", "A target: this share of the parameters at most", 0.001, 0.999);
     private readonly Option<string?> _speed = Opt.Text("--speed", "FACTOR", "A target: tokens so many times as fast on this machine, measured: 1.5x");
     private readonly Option<string?> _structures = Opt.Text("--structures", "KINDS", "What a target may take from: neurons, heads, groups, hidden, layers, with commas between (default neurons,groups)");
-    private readonly Option<string?> _by = Opt.Choice("--by", "What structure is judged by: activation, minitron (activations alone), taylor (gradients), gate (gradients of heads' outputs) (default activation)", "activation", "minitron", "taylor", "gate");
+    private readonly Option<string?> _by = Opt.Choice("--by", "What structure is judged by: activation, minitron (activations alone), taylor (gradients), gate (gradients of heads' outputs); whole layers always by block influence but with the last two (default activation)", "activation", "minitron", "taylor", "gate", "influence");
     private readonly Option<int?> _multiple = Opt.Int("--multiple", "Widths that stay are multiples of this (default 32, so that blocks of formats fit)", 1, 4096);
     private readonly Option<int?> _context = Opt.Int("--context", "Tokens of a sequence (default 512)", 2);
     private readonly Option<string?> _format = Opt.Text("--format", "NAME", "Formats of the result, as kidogo quantize knows them (default: as they are, where they hold zeros); with sparsegpt weights are pruned and rounded in one pass");
@@ -45,6 +45,9 @@ internal sealed class PruneOptions
 
     /// <summary>The same as ids.</summary>
     public Option<string?> Ids { get; } = Opt.Text("--ids", "FILE", "The text as token ids");
+
+    /// <summary>Statistics in place of a text.</summary>
+    public Option<string?> Calibration { get; } = Opt.Text("--calibration", "FILE", "In place of a text, for wanda and for --neurons by activation: an importance matrix, of kidogo calibrate or of llama.cpp");
 
     /// <summary>How much of it.</summary>
     public Option<int?> Tokens { get; } = Opt.Int("--tokens", "How many tokens of the text to measure on at most (default 65536)", 1);
@@ -73,7 +76,7 @@ internal sealed class PruneOptions
     /// <summary>All of them.</summary>
     public IReadOnlyList<Option> All =>
     [
-        _method, _sparsity, _threshold, _per, _neurons, _heads, _groups, _hidden, _layers, _parameters, _bytes, _share, _speed, _structures, _by, _multiple, Text, Ids, Tokens, _context, _format,
+        _method, _sparsity, _threshold, _per, _neurons, _heads, _groups, _hidden, _layers, _parameters, _bytes, _share, _speed, _structures, _by, _multiple, Text, Ids, Calibration, Tokens, _context, _format,
         _heal, _steps, _rounds, _learningRate, _batch, Work, Report, ReportText, ReportIds, Measure, Threads, Json,
     ];
 
@@ -100,7 +103,8 @@ internal sealed class PruneOptions
             CheckWeights(parsed, method);
         }
 
-        if (method != "magnitude" && parsed.GetValue(Text) is null && parsed.GetValue(Ids) is null)
+        CheckCalibration(parsed, method);
+        if (method != "magnitude" && parsed.GetValue(Text) is null && parsed.GetValue(Ids) is null && parsed.GetValue(Calibration) is null)
         {
             throw new UsageException($"--method {method} measures on a text what matters: name it with --text FILE, or its token ids with --ids FILE.");
         }
@@ -119,6 +123,11 @@ internal sealed class PruneOptions
         if (isStructured && parsed.GetValue(_rounds) > 1)
         {
             throw new UsageException("--rounds is for single weights, whose sparsity rises from round to round; structure goes at once.");
+        }
+
+        if (parsed.GetValue(_rounds) > 1 && parsed.GetValue(_threshold) is not null)
+        {
+            throw new UsageException("--rounds raises --sparsity from round to round: give that instead of --threshold.");
         }
 
         if (parsed.GetValue(_rounds) > parsed.GetValue(_steps))
@@ -189,6 +198,11 @@ internal sealed class PruneOptions
             yield return ("ids", ids);
         }
 
+        if (parsed.GetValue(Calibration) is { } calibration)
+        {
+            yield return ("calibration", calibration);
+        }
+
         foreach (string data in parsed.GetValue(_heal) ?? [])
         {
             yield return ("training", data);
@@ -245,6 +259,11 @@ internal sealed class PruneOptions
             Refuse(parsed, [_structures], "says what a target may take from: name a target too");
         }
 
+        if (parsed.GetValue(_by) == "influence" && (targets.Length > 0 ? Kinds(parsed) != StructureKinds.Layers : shares.Any(option => option != _layers)))
+        {
+            throw new UsageException("--by influence judges whole layers: give --layers N alone, or a target with --structures layers.");
+        }
+
         if (parsed.GetValue(_per) is "row")
         {
             throw new UsageException("--per row is for single weights; neurons are compared in a layer or in the model.");
@@ -256,6 +275,21 @@ internal sealed class PruneOptions
         }
 
         _ = Kinds(parsed);
+    }
+
+    private void CheckCalibration(ParseResult parsed, string method)
+    {
+        if (parsed.GetValue(Calibration) is null)
+        {
+            return;
+        }
+
+        bool isNeurons = method == Structured && (parsed.GetValue(_by) ?? "activation") == "activation"
+            && (OfShares.Any(option => IsGiven(parsed, option)) ? OfShares.All(option => option == _neurons || !IsGiven(parsed, option)) : Kinds(parsed) == StructureKinds.Neurons);
+        if (method != "wanda" && !isNeurons)
+        {
+            throw new UsageException("--calibration holds mean squares of inputs, which is enough for --method wanda and for neurons by activation alone (--neurons, or a target with --structures neurons). Else give --text FILE.");
+        }
     }
 
     private StructurePruning Structure(ParseResult parsed) => new()

@@ -40,7 +40,8 @@ internal static class PruneVerb
         (string? text, string? idFile) = (parsed.GetValue(options.Text), parsed.GetValue(options.Ids));
         (string? report, string? reportText, string? reportIds) = (parsed.GetValue(options.Report), parsed.GetValue(options.ReportText), parsed.GetValue(options.ReportIds));
         using ModelHeader header = ModelHeader.Open(model);
-        Overwriting.Refuse(output, header, text, idFile, reportText, reportIds);
+        string? calibration = parsed.GetValue(options.Calibration);
+        Overwriting.Refuse(output, header, text, idFile, calibration, reportText, reportIds);
         if (!output.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) && Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any())
         {
             throw new FailureException($"The folder {output} is there already and not empty. Name a new one, so that no files of two models are mixed up.");
@@ -52,15 +53,31 @@ internal static class PruneVerb
         bool isJson = parsed.GetValue(options.Json);
         using TrainingScreen screen = new(session, json: false);
         string work = parsed.GetValue(options.Work) ?? $"{output}.work";
-        PruneRequest request = options.Request(parsed) with { Ids = all.AsMemory(0, most), Threads = threads };
+        PruneRequest request = options.Request(parsed) with
+        {
+            Ids = all.AsMemory(0, most),
+            Threads = threads,
+            Calibration = calibration is null ? null : QuantizeText.ReadImportance(calibration, header),
+        };
+        if (request.Format is { Format.BlockSize: > 1 } mix && !output.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase))
+        {
+            throw new UsageException($"A folder holds no block formats such as {mix.Name}: give OUT a name that ends in .gguf, or take F32, F16 or BF16.");
+        }
+
         request = request with { Heal = options.Heal(parsed, work, screen, threads) };
         session.Patience = request.Heal is null ? session.Patience : TimeSpan.FromMinutes(10);
         Func<ModelWriteOptions, ModelWriteOptions> passport = Provenance.Begin(session, header, Recipe(options, parsed), threads);
         PruneReport done;
-        using (StageBar stages = new(session))
-        using (ProgressBar bar = new(session, "writing", "bytes"))
+        try
         {
+            using StageBar stages = new(session);
+            using ProgressBar bar = new(session, "writing", "bytes");
             done = ModelOutput.Guarded(session, output, write => Pruner.Run(header, output, request with { Progress = stages.Report }, write, session.Interrupted), bar, threads, passport);
+        }
+        catch (OperationCanceledException) when (request.Heal is not null)
+        {
+            session.Tell($"What is done is kept in {work}: the same command goes on.");
+            throw;
         }
 
         if (request.Heal is not null)
@@ -73,8 +90,14 @@ internal static class PruneVerb
             session.Warn(remark);
         }
 
-        ReadOnlyMemory<int> judged = reportText is null && reportIds is null ? Judged(all, most) : EvalVerb.ReadIds(reportIds, reportText, header);
-        ModelComparison? comparison = judged.Length < 2 ? null : Compare(session, model, output, judged, threads);
+        bool isOwn = reportText is null && reportIds is null;
+        ReadOnlyMemory<int> judged = isOwn ? Judged(all, most) : EvalVerb.ReadIds(reportIds, reportText, header);
+        ModelComparison? comparison = judged.Length < 2 ? null : Compare(session, model, output, judged, threads, isTimed: request.Structure is not null || request.Format is not null);
+        if (comparison is not null && isOwn && judged.Length == all.Length)
+        {
+            session.Tell("both models are compared on the text that was measured on, which flatters: --report-text FILE names another");
+        }
+
         if (report is not null)
         {
             PruneStory story = new(model, output, done, comparison, $"{MachineInfo.Read().Processor}, {threads} threads");
@@ -92,10 +115,12 @@ internal static class PruneVerb
         return all.Length - used >= Enough ? all.AsMemory(used) : all;
     }
 
-    private static ModelComparison Compare(Session session, string model, string output, ReadOnlyMemory<int> ids, int threads)
+    private static ModelComparison Compare(Session session, string model, string output, ReadOnlyMemory<int> ids, int threads, bool isTimed)
     {
         using ProgressBar bar = new(session, "comparing", "tokens");
-        return ModelComparison.Measure(model, output, ids.Span, new ComparisonOptions { Threads = threads, Progress = bar.Report }, session.Interrupted);
+        ComparisonOptions options = new() { Threads = threads, Progress = bar.Report };
+        options = isTimed ? options : options with { Speed = null }; // zeros alone change no speed
+        return ModelComparison.Measure(model, output, ids.Span, options, session.Interrupted);
     }
 
     private static DerivationOptions Recipe(PruneOptions options, ParseResult parsed) => new()
@@ -123,8 +148,12 @@ internal static class PruneVerb
         [
             ["parameters", Show.Count(report.ParametersBefore), Show.Count(report.Parameters)],
             ["bytes of weights, of files", Show.Bytes(report.BytesBefore), Show.Bytes(report.Bytes)],
-            ["zeros in the layers' matrices", "", string.Create(CultureInfo.InvariantCulture, $"{report.Sparsity:P1}")],
         ];
+        if (report.Sparsity > 0)
+        {
+            rows.Add(["zeros in the layers' matrices", "", string.Create(CultureInfo.InvariantCulture, $"{report.Sparsity:P1}")]);
+        }
+
         if (comparison is not null)
         {
             static string Number(double value, string form) => value.ToString(form, CultureInfo.InvariantCulture);

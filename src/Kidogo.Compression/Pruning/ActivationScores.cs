@@ -75,7 +75,13 @@ public sealed record ActivationScores(IReadOnlyList<LayerActivations> Layers, do
             }
 
             Linear down = originals.Values.First(slot => slot.Name.EndsWith("ffn_down", StringComparison.Ordinal));
-            layers.Add(watch.Layer(ColumnNorms(down.Weight), ids.Length));
+            Tensor weights = new(down.Weight.Rows, down.Weight.Columns);
+            for (int row = 0; row < weights.Rows; row++)
+            {
+                down.Weight.DecodeRow(row, weights.Row(row));
+            }
+
+            layers.Add(watch.Layer(ColumnNorms(weights), ids.Length));
             watch.AddHidden(hidden);
             progress?.Invoke(block + 1, walk.Blocks);
         }
@@ -102,13 +108,13 @@ public sealed record ActivationScores(IReadOnlyList<LayerActivations> Layers, do
         return sums;
     }
 
-    private static double[] ColumnNorms(Weight weight)
+    /// <summary>The length of each column. [C]</summary>
+    internal static double[] ColumnNorms(Tensor weights)
     {
-        double[] squares = new double[weight.Columns];
-        float[] row = new float[weight.Columns];
-        for (int r = 0; r < weight.Rows; r++)
+        double[] squares = new double[weights.Columns];
+        for (int r = 0; r < weights.Rows; r++)
         {
-            weight.DecodeRow(r, row);
+            ReadOnlySpan<float> row = weights.Row(r);
             for (int c = 0; c < row.Length; c++)
             {
                 squares[c] += (double)row[c] * row[c];

@@ -1,4 +1,5 @@
 // What is asked of a pruning, and what it says at the end. Does nothing.
+using Kidogo.Compression.Calibration;
 using Kidogo.Compression.Quantization;
 using Kidogo.Training;
 
@@ -72,6 +73,9 @@ public sealed record PruneRequest
 
     /// <summary>The text to judge weights and structure on; empty for none, which is enough for magnitudes.</summary>
     public ReadOnlyMemory<int> Ids { get; init; }
+
+    /// <summary>In place of a text, for Wanda, and for neurons by activation: mean squares of the inputs of the same model; null for none.</summary>
+    public ImportanceMatrix? Calibration { get; init; }
 
     /// <summary>Tokens of a sequence of it. Default 512.</summary>
     public int SequenceTokens { get; init; } = 512;

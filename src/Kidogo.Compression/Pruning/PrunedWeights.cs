@@ -49,7 +49,7 @@ public sealed class PrunedWeights(DecoderConfig config, IReadOnlyDictionary<stri
     /// <summary>Weights among which they were chosen.</summary>
     public long Weights => matrices.Values.Sum(matrix => (long)matrix.Mask.Rows * matrix.Mask.Columns);
 
-    /// <summary>A tensor as it is now, in float32; itself where nothing was pruned in it.</summary>
+    /// <summary>A tensor as it is now, in float32; itself where nothing was pruned in it, and where its rows are a file's already, which <see cref="Encoder"/> gives.</summary>
     public ModelTensor Change(ModelTensor tensor)
     {
         if (tensor.IsVector)
@@ -58,7 +58,7 @@ public sealed class PrunedWeights(DecoderConfig config, IReadOnlyDictionary<stri
         }
 
         (PrunedMatrix? Matrix, int Row)[] rows = [.. TensorSlots.Of(tensor, config).SelectMany(part => Enumerable.Range(0, part.Rows).Select(row => (matrices.GetValueOrDefault(part.Slot), row)))];
-        return Array.TrueForAll(rows, row => row.Matrix is null) ? tensor : ModelTensor.Matrix(tensor.Name, tensor.Rows, tensor.Columns, (row, values) =>
+        return Array.TrueForAll(rows, row => row.Matrix is null or { Keys.Length: > 0 }) ? tensor : ModelTensor.Matrix(tensor.Name, tensor.Rows, tensor.Columns, (row, values) =>
         {
             InputScales.ReadRow(tensor, row, values);
             rows[row].Matrix?.Apply(rows[row].Row, values);

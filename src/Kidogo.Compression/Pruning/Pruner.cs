@@ -32,7 +32,7 @@ public static class Pruner
         if (request.Heal is { } heal)
         {
             using ModelHeader healed = new Healing(header, request, heal).Run(cancellation);
-            return Write(healed, path, request, new Decision(), write) with { ParametersBefore = parameters, BytesBefore = bytes, Gone = Gone(header.Config, healed.Config, request) };
+            return Write(healed, path, request, new Decision(), write, UsualFormat(header)) with { ParametersBefore = parameters, BytesBefore = bytes, Gone = Gone(header.Config, healed.Config, request) };
         }
 
         return Write(header, path, request, Decide(header, path, request, request.Weights?.Sparsity, cancellation), write);
@@ -62,6 +62,11 @@ public static class Pruner
             return new Decision(ModelMagnitude.Run(header, sparsity, weights.Threshold, weights.Scope, cancellation));
         }
 
+        if (request.Calibration is { } calibration && weights.Criterion == WeightCriterion.Wanda)
+        {
+            return new Decision(CalibratedScores.Prune(header, calibration, sparsity!, cancellation));
+        }
+
         Dictionary<string, WeightFormat> formats = request is { Format: not null, Heal: null } && weights.Criterion == WeightCriterion.SparseGpt
             ? GgufContent.Of(header).Tensors.Where(tensor => !tensor.IsVector).ToDictionary(tensor => tensor.Name, tensor => FormatOf(header, request.Format, tensor, tensor.Format), StringComparer.Ordinal)
             : [];
@@ -87,7 +92,7 @@ public static class Pruner
         }
 
         bool needsText = request.Structure is not null || request.Weights!.Criterion != WeightCriterion.Magnitude;
-        if (needsText && request.Ids.IsEmpty)
+        if (needsText && request.Ids.IsEmpty && request.Calibration is null)
         {
             throw new CalibrationException("What matters is measured on a text, and there is none. Give one.");
         }
@@ -107,6 +112,11 @@ public static class Pruner
         {
             weights.Sparsity?.CheckRow(tensor.Name, tensor.Columns);
             WeightFormat format = FormatOf(header, request.Format, tensor, tensor.Format);
+            if (format.Name == "SQ4_0" && weights.Sparsity is not { Of: 4, Zeros: >= 2 })
+            {
+                throw new PruningException($"SQ4_0 holds 2 weights of each 4, so other weights than those that {weights.Sparsity?.ToString() ?? "the threshold"} takes would go too. Take --sparsity 2:4, or another format.");
+            }
+
             if (request.Format is not null && path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) && !ZeroKeeping.Holds(format))
             {
                 string[] holding = [.. WeightFormats.All.Where(ZeroKeeping.Holds).Select(each => each.Name)];
@@ -120,7 +130,8 @@ public static class Pruner
     {
         if (mix is null || !FormatMix.Quantizes(tensor.Name, tensor.IsVector))
         {
-            return FormatMix.Fitting(before, tensor.Columns).Format;
+            bool cannotBeWritten = tensor.Format != before && (!before.CanEncode || before.Importance == ImportanceUse.Required);
+            return cannotBeWritten ? WeightFormats.ForName("F16")! : FormatMix.Fitting(before, tensor.Columns).Format;
         }
 
         LayerConfig layer = header.Config.Layers[0];
@@ -129,21 +140,24 @@ public static class Pruner
         return mix.Choose(tensor.Name, tensor.Columns, new MixModel(architecture, header.Config.NumLayers, layer.NumHeads / layer.NumKvHeads, hasOutput, HasImportance: false)).Format;
     }
 
-    private static PruneReport Write(ModelHeader header, string path, PruneRequest request, Decision decision, ModelWriteOptions? write)
+    /// <summary>The format that most of a model's weights have.</summary>
+    private static WeightFormat UsualFormat(ModelHeader header) => ChangedModel.Tensors(header).Where(tensor => !tensor.IsVector).GroupBy(tensor => tensor.Format).MaxBy(group => group.Sum(tensor => tensor.Elements))!.Key;
+
+    private static PruneReport Write(ModelHeader header, string path, PruneRequest request, Decision decision, ModelWriteOptions? write, WeightFormat? usual = null)
     {
         List<string> remarks = [];
         HashSet<string> replaced = [];
         PrunedWeights? weights = decision.Weights;
-        bool isRounded = weights is not null && weights.Matrices.Values.Any(matrix => matrix.Keys.Length > 0);
         bool isSparse = request.Weights is not null;
         ChangedModelOptions changed = new()
         {
-            Change = weights is null || isRounded ? null : weights.Change,
-            Encoder = isRounded ? weights!.Encoder : null,
+            Change = weights is null ? null : weights.Change,
+            Encoder = weights is null ? null : weights.Encoder,
             Reshape = decision.Reshape,
-            Format = path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? null : request.Format?.Format,
+            Format = path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? null : request.Format?.Format ?? (usual?.BlockSize == 1 ? usual : null),
             Fit = (tensor, before) =>
             {
+                before = usual is not null && FormatMix.Quantizes(tensor.Name, tensor.IsVector) ? usual : before; // healed models lie in float32
                 WeightFormat format = FormatOf(header, request.Format, tensor, before);
                 if (!isSparse || !SlotInputs.TryFind(tensor.Name, out _, out _) || ZeroKeeping.Holds(format))
                 {
@@ -241,6 +255,11 @@ public static class Pruner
 
     private static StructureScores Score(ModelHeader header, PruneRequest request, StructureCriterion criterion, CancellationToken cancellation)
     {
+        if (request.Calibration is { } calibration)
+        {
+            return CalibratedScores.OfNeurons(header, calibration);
+        }
+
         int length = Math.Min(request.SequenceTokens, header.Config.ContextLength);
         using ComputeContext context = ComputeContext.Training(request.Threads);
         using LoadedModel loaded = ModelLoader.Load(header.Path, context);

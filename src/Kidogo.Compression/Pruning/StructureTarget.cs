@@ -41,6 +41,12 @@ public sealed record StructureTarget(double Limit, string Unit, Func<ModelReshap
     /// <exception cref="PruningException">It cannot be reached; the message says what can.</exception>
     public ModelReshape Find(StructurePlan plan, StructureKinds kinds, int layers)
     {
+        double whole = Measure(plan.Choose(new StructureShares()));
+        if (whole <= Limit)
+        {
+            throw new PruningException(string.Create(CultureInfo.InvariantCulture, $"The model has {whole:0.###} {Unit} already, which is no more than {Limit:0.###}: nothing has to go. Ask for less."));
+        }
+
         ModelReshape least = plan.Choose(Shares(kinds, 1, layers));
         double smallest = Measure(least);
         if (smallest > Limit)

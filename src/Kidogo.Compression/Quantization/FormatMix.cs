@@ -29,6 +29,7 @@ public sealed class FormatMix
         ("Q5_K_S", 16, "Q5_K"), ("Q5_K_M", 17, "Q5_K"), ("Q6_K", 18, "Q6_K"),
         ("IQ2_XXS", 19, "IQ2_XXS"), ("IQ2_XS", 20, "IQ2_XS"), ("IQ2_S", 28, "IQ2_XS"), ("IQ2_M", 29, "IQ2_S"), ("IQ3_XXS", 23, "IQ3_XXS"), ("IQ3_XS", 22, "IQ3_S"), ("IQ3_S", 26, "IQ3_S"),
         ("IQ3_M", 27, "IQ3_S"), ("IQ4_NL", 25, "IQ4_NL"), ("IQ4_XS", 30, "IQ4_XS"), ("IQ1_S", 24, "IQ1_S"), ("IQ1_M", 31, "IQ1_M"), ("TQ1_0", 36, "TQ1_0"), ("TQ2_0", 37, "TQ2_0"),
+        ("SQ4_0", 1024, "SQ4_0"),
     ];
 
     private FormatMix(string name, uint? fileType, WeightFormat format, bool isPure)
@@ -99,7 +100,7 @@ public sealed class FormatMix
 
         WeightFormat next = WeightFormats.ForName(wanted.Name switch
         {
-            "TQ1_0" or "TQ2_0" or "Q2_K" or "Q3_K" => "Q4_0",
+            "TQ1_0" or "TQ2_0" or "Q2_K" or "Q3_K" or "SQ4_0" => "Q4_0",
             "Q4_K" => "Q5_0",
             "Q5_K" => "Q5_1",
             "Q6_K" => "Q8_0",
@@ -143,6 +144,7 @@ public sealed class FormatMix
         "IQ2_XXS" or "IQ2_XS" or "IQ1_S" or "IQ1_M" => "Q2_K",
         "IQ2_S" or "IQ2_M" or "IQ3_XXS" => "IQ3_S",
         "TQ1_0" or "TQ2_0" => "Q4_K",
+        "SQ4_0" => "Q6_K", // only the matrices of layers are sparse
         _ => Format.Name,
     };
 

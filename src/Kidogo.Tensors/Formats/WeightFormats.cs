@@ -35,6 +35,7 @@ public static class WeightFormats
         new BlockFormat<NVFP4>(),
         new BlockFormat<Q1_0>(),
         new BlockFormat<Q2_0>(),
+        new BlockFormat<SQ4_0>(),
     ];
 
     /// <summary>The format with this GGUF type id, or null.</summary>

@@ -203,6 +203,29 @@ internal readonly struct SharedScale<TBlocks> : IScaleLayout
     public static float Scale(ref byte header, ref byte parts) => ScaleParts.Float(ref header);
 }
 
+/// <summary>A float16 for some blocks: 64 columns in SQ4_0, whose panels are to be small.</summary>
+internal readonly struct SharedHalfScale<TBlocks> : IScaleLayout
+    where TBlocks : struct, IBlockCount
+{
+    public static int SuperBlocks => TBlocks.Value;
+
+    public static int Numbers => 1;
+
+    public static int NumberBytes => 2;
+
+    public static int Parts => 0;
+
+    public static bool HasMinimum => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Scale512(ref byte header, ref byte parts) => HalfVectors.Widen512(ref header);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Scale256(ref byte header, ref byte parts) => HalfVectors.Widen256(ref header);
+
+    public static float Scale(ref byte header, ref byte parts) => ScaleParts.Half(ref header);
+}
+
 /// <summary>A float16 scale and a float16 minimum for each block: Q4_1, Q5_1.</summary>
 internal readonly struct BlockScaleAndMinimum : IScaleLayout
 {

@@ -276,3 +276,16 @@ internal readonly struct Q2_0Source : IPanelSource<Q2_0>
 
     public static Half Number(in Q2_0 block, int index) => block.Scale;
 }
+
+internal readonly struct SQ4_0Source : IPanelSource<SQ4_0>
+{
+    public static void Codes(in SQ4_0 block, int group, Span<uint> words)
+    {
+        for (int k = 0; k < 8; k++)
+        {
+            words[k] = SQ4_0.Word(in block, (8 * group) + k);
+        }
+    }
+
+    public static Half Number(in SQ4_0 block, int index) => block.Scale;
+}

@@ -37,6 +37,7 @@ internal static class PackedLayouts
         new PackedLayout<NVFP4, NVFP4Source, LevelCodes<Nibbles, FourBitFloatLevels>, HalfBlockFloats>(),
         new PackedLayout<Q1_0, Q1_0Source, OneBit, SharedScale<FourBlocks>>(),
         new PackedLayout<Q2_0, Q2_0Source, TwoBits<Center1>, SharedScale<TwoBlocks>>(),
+        new PackedLayout<SQ4_0, SQ4_0Source, SparseNibbles, SharedHalfScale<TwoBlocks>>(),
     }.ToFrozenDictionary(layout => layout.Format);
 
     /// <summary>Opens <paramref name="stored"/> in its packed layout, or as it is where its format has none.</summary>

@@ -54,11 +54,11 @@ public sealed class AnyBytesTests
     }
 
     [Fact]
-    public void Digests_CoverEveryFormatButFloat32()
+    public void Digests_CoverEveryFormatOfLlamaCppButFloat32()
     {
         string[] covered = [.. typeof(AnyBytesTests).GetMethod(nameof(Decode_PseudorandomBytes_GivesTheValuesOfLlamaCppToTheBit))!
             .GetCustomAttributes(typeof(InlineDataAttribute), false).Cast<InlineDataAttribute>().Select(data => (string)data.GetData(null!).Single()[0])];
-        Assert.Equal(WeightFormats.All.Select(format => format.Name).Where(name => name != "F32").Order(), covered.Order());
+        Assert.Equal(WeightFormats.All.Select(format => format.Name).Where(name => name is not ("F32" or "SQ4_0")).Order(), covered.Order());
     }
 
     /// <summary>Top bytes of Knuth's linear congruential generator, so that any language can repeat them.</summary>

@@ -14,9 +14,9 @@ public sealed class WeightFormatsTests
         string[] names =
         [
             "F32", "F16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ2_XXS", "IQ2_XS", "IQ3_XXS",
-            "IQ1_S", "IQ4_NL", "IQ3_S", "IQ2_S", "IQ4_XS", "IQ1_M", "BF16", "TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "Q1_0", "Q2_0",
+            "IQ1_S", "IQ4_NL", "IQ3_S", "IQ2_S", "IQ4_XS", "IQ1_M", "BF16", "TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "Q1_0", "Q2_0", "SQ4_0",
         ];
-        uint[] ids = [0, 1, 2, 3, 6, 7, 8, 10, 11, 12, 13, 14, 16, 17, 18, 19, 20, 21, 22, 23, 29, 30, 34, 35, 39, 40, 41, 42];
+        uint[] ids = [0, 1, 2, 3, 6, 7, 8, 10, 11, 12, 13, 14, 16, 17, 18, 19, 20, 21, 22, 23, 29, 30, 34, 35, 39, 40, 41, 42, 2404];
         Assert.Equal(names, WeightFormats.All.Select(format => format.Name));
         Assert.Equal(ids, WeightFormats.All.Select(format => format.GgufTypeId));
     }
@@ -51,6 +51,7 @@ public sealed class WeightFormatsTests
     [InlineData(64, 36, "NVFP4")]
     [InlineData(128, 18, "Q1_0")]
     [InlineData(64, 18, "Q2_0")]
+    [InlineData(64, 26, "SQ4_0")]
     public void Format_BlockSizeAndBytes_AreThoseOfTheFile(int blockSize, int blockBytes, string name)
     {
         WeightFormat format = WeightFormats.ForName(name)!;

@@ -45,12 +45,32 @@ public sealed class PrunerTests
     public void SparseGpt_WithAFormat_RoundsInOnePassAndKeepsTheZeros()
     {
         using TestFolder folder = new();
-        using ModelHeader header = ModelHeader.Open(Tiny);
+        using ModelHeader header = ModelHeader.Open(Trained(folder));
         PruneReport report = Pruner.Run(header, folder["out.gguf"], Request(header, new WeightPruning(WeightCriterion.SparseGpt, Sparsity.TryParse("2:4"))) with { Format = FormatMix.ForName("Q8_0") });
         Assert.InRange(report.Sparsity, 0.5, 0.6);
         AssertGroups(folder["out.gguf"], "2:4");
         using ModelHeader written = ModelHeader.Open(folder["out.gguf"]);
         Assert.All(ChangedModel.Tensors(written).Where(tensor => tensor.Name.EndsWith("ffn_up.weight", StringComparison.Ordinal)), tensor => Assert.Equal("Q8_0", tensor.Format.Name));
+    }
+
+    [SharedFact]
+    public void Run_FromACalibration_NeedsNoText()
+    {
+        using TestFolder folder = new();
+        using ModelHeader header = ModelHeader.Open(Tiny);
+        Kidogo.Compression.Calibration.ImportanceMatrix calibration;
+        using (ComputeContext context = ComputeContext.Training(1))
+        using (LoadedModel loaded = ModelLoader.Load(Tiny, context))
+        {
+            calibration = Kidogo.Compression.Calibration.ImportanceCollector.Run(loaded.Model, context, Request(header, null).Ids, new Kidogo.Compression.Calibration.CalibrationOptions { SequenceTokens = 32 });
+            StructureScores expected = ActivationScores.Run(loaded.Model, context, Request(header, null).Ids, 32).Scores(header.Config, isMinitron: false);
+            StructureScores found = CalibratedScores.OfNeurons(header, calibration);
+            Assert.All(Enumerable.Range(0, header.Config.NumLayers), i => Assert.All(expected.Layers[i].Neurons.Zip(found.Layers[i].Neurons), pair => Assert.Equal(pair.First, pair.Second, 1e-4 * pair.First)));
+        }
+
+        PruneRequest request = new() { Weights = new WeightPruning(WeightCriterion.Wanda, Sparsity.TryParse("2:4")), Calibration = calibration };
+        Assert.InRange(Pruner.Run(header, folder["out.gguf"], request).Sparsity, 0.5 - 1e-3, 0.51);
+        AssertGroups(folder["out.gguf"], "2:4");
     }
 
     [SharedFact]

@@ -86,7 +86,7 @@ public sealed class SparsityTests
         Assert.Equal(s_holding.Order(StringComparer.Ordinal), holding);
     }
 
-    private static readonly string[] s_holding = ["BF16", "F16", "F32", "MXFP4", "NVFP4", "Q3_K", "Q4_0", "Q5_0", "Q6_K", "Q8_0", "TQ1_0", "TQ2_0"];
+    private static readonly string[] s_holding = ["BF16", "F16", "F32", "MXFP4", "NVFP4", "Q2_0", "Q3_K", "Q4_0", "Q5_0", "Q6_K", "Q8_0", "SQ4_0", "TQ1_0", "TQ2_0"];
 
     [Theory]
     [InlineData("Q4_0")]

@@ -99,6 +99,25 @@ public sealed class StructureTests
         Assert.All(GoldenDecoder.Score(loaded.Model, context, [1, 2, 3]), logit => Assert.True(float.IsFinite(logit)));
     }
 
+    [SharedTheory]
+    [InlineData("\"intermediate_size\": [80, 80]", "one for each of the 3 layers")]
+    [InlineData("\"intermediate_size\": [80, 0, 80]", "for layer 1")]
+    [InlineData("\"intermediate_size\": [80, \"x\", 80]", "expected an integer")]
+    [InlineData("\"intermediate_size\": [80, 64, 80]", "shape")]
+    [InlineData("\"num_attention_heads\": [4, 3, 4]", "do not divide")]
+    [InlineData("\"num_key_value_heads\": []", "one for each of the 3 layers")]
+    public void Config_WithListsThatDoNotFit_IsRefused(string field, string problem)
+    {
+        using TestFolder folder = new();
+        string source = SharedFolder.PathOf("golden", "families", "llama");
+        string name = field[..(field.IndexOf(':', StringComparison.Ordinal) + 1)];
+        string[] lines = [.. File.ReadAllLines(Path.Combine(source, "config.json")).Select(line => line.TrimStart().StartsWith(name, StringComparison.Ordinal) ? $"  {field}," : line)];
+        Assert.Contains($"  {field},", lines);
+        folder.Write("bad/config.json", string.Join('\n', lines));
+        folder.Write("bad/model.safetensors", File.ReadAllBytes(Path.Combine(source, "model.safetensors")));
+        Assert.Contains(problem, Assert.Throws<Kidogo.Models.Files.ModelFormatException>(() => ModelHeader.Open(folder["bad"])).Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(new[] { 1, 0 })]
     [InlineData(new[] { 0, 0 })]

@@ -97,11 +97,11 @@ public sealed class HuggingFaceFolderWriterTests
     }
 
     [SharedFact]
-    public void Write_OfUnequalLayers_IsRefusedByNameAndLeavesNothing()
+    public void Write_OfLayersWithScalesOfTheirOwn_IsRefusedByNameAndLeavesNothing()
     {
         using TestFolder folder = new();
         using ModelHeader header = ModelHeader.Open(SharedFolder.PathOf("golden", "families", "llama"));
-        DecoderConfig pruned = header.Config.WithLayers((layer, i) => i == 1 ? layer with { IntermediateSize = 64 } : layer);
+        DecoderConfig pruned = header.Config.WithLayers((layer, i) => i == 1 ? layer with { AttentionScale = 0.5f } : layer);
         string message = Assert.Throws<NotSupportedException>(() => HuggingFaceFolderWriter.Write(
             folder["out"], new HuggingFaceFolderContent { Config = pruned, Family = header.Family, Tensors = StoredModelTensors.Of(header) })).Message;
         Assert.Contains("layer 1", message, StringComparison.Ordinal);
