@@ -98,6 +98,8 @@ internal static class Application
         QuantizeVerb.Create(session),
         TrimVocabularyVerb.Create(session),
         VerifyVerb.Create(session),
+        DemoVerb.Create(session),
+        CompareVerb.Create(session),
         VillageVerb.Create(session),
         ServeVerb.Create(session),
         KeyVerb.Create(session),
