@@ -33,6 +33,7 @@ public sealed class DemoRun(DemoOptions options, DemoObserver observer)
         {% endfor %}
         """;
 
+    private const int Nearby = 32; // entries: a vocabulary this near to the largest is large enough
     private const ulong SecondSeed = 1; // added to the seed, so that both languages tell of different things
 
     private readonly DemoSettings _settings = DemoSettings.For(options.Length);
@@ -130,22 +131,30 @@ public sealed class DemoRun(DemoOptions options, DemoObserver observer)
     /// <summary>A tokenizer as large as the texts support: whole words, since there are few.</summary>
     private void TrainTokenizer(CancellationToken cancellation)
     {
-        const int Largest = 640, Smallest = 288, Less = 16;
+        const int Largest = 1024, Smallest = 272;
         DataSource[] sources = [.. _settings.Languages.Select(language => new DataSource { Path = TextOf(language) }), new DataSource { Path = SecondText }];
-        for (int size = Largest; ; size -= Less)
+        TrainedTokenizer? best = null;
+        for (int low = Smallest, high = Largest; low <= high;)
         {
+            int size = (low + high) / 2;
             try
             {
-                TokenizerTrainingOptions how = new() { VocabularySize = size, Threads = _threads };
-                TokenizerFromSources.Train(sources, TokenizerKind.Bpe, how, measure: false, null, cancellation).Trained.WriteTo(_folder.At("tokenizer"));
-                NewFile.Write(_folder.At("tokenizer", TrainedTokenizer.ChatTemplateFile), System.Text.Encoding.UTF8.GetBytes(Template));
-                return;
+                best = TokenizerFromSources.Train(sources, TokenizerKind.Bpe, new TokenizerTrainingOptions { VocabularySize = size, Threads = _threads }, measure: false, null, cancellation).Trained;
+                low = size + 1;
             }
             catch (TokenizerTrainingException) when (size > Smallest)
             {
-                // The texts do not support so many.
+                high = size - 1; // the texts do not support so many
+            }
+
+            if (high - low < Nearby && best is not null)
+            {
+                break;
             }
         }
+
+        best!.WriteTo(_folder.At("tokenizer"));
+        NewFile.Write(_folder.At("tokenizer", TrainedTokenizer.ChatTemplateFile), System.Text.Encoding.UTF8.GetBytes(Template));
     }
 
     private Recipe ModelRecipe() => new()

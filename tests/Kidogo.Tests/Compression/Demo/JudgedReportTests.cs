@@ -85,7 +85,9 @@ public sealed class JudgedReportTests
             {
                 string? shown = row.Elements("td").Single(cell => cell.Attribute("data-title")?.Value == title).Attribute("data-value")?.Value;
                 JsonElement expected = model.GetProperty(name);
-                Assert.Equal(expected.ValueKind == JsonValueKind.Null ? null : expected.GetDouble(), shown is null ? null : double.Parse(shown, CultureInfo.InvariantCulture));
+                double? inJson = expected.ValueKind == JsonValueKind.Null ? null : expected.GetDouble();
+                double? inPage = shown is null ? null : double.Parse(shown, CultureInfo.InvariantCulture);
+                Assert.Equal(inJson, inPage);
             }
         }
 
