@@ -115,14 +115,14 @@ internal sealed record DemoSettings
             Languages = ["en"],
             Stories = 8000,
             SecondStories = 2000,
-            JudgedStories = 60,
+            JudgedStories = 50,
             Context = 256,
             Batch = 8,
             Shape = Shaped(128, 4, 384),
-            Steps = 240,
+            Steps = 160,
             StudentShape = Shaped(64, 3, 192),
-            StudentSteps = 120,
-            AdapterSteps = 80,
+            StudentSteps = 90,
+            AdapterSteps = 60,
         };
         return length switch
         {

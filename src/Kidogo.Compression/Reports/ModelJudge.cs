@@ -112,7 +112,7 @@ public sealed class ModelJudge(JudgeOptions options)
             Village = options.Village!,
             Stories = options.Stories,
             Progress = (done, total) => options.Progress?.Invoke($"asking {judged.Name}", done, total),
-            AnswerLogits = (logits, _) =>
+            AnswerLogits = logits =>
             {
                 if (isBase)
                 {

@@ -58,18 +58,18 @@ public sealed class VillageTaskTests
         int[][] prompts = [[1, 2, 3, 4, 5], [1, 2, 3, 9], [7]], answers = [[10, 11], [12], [13, 14, 15]];
         foreach (int[] prompt in prompts.Concat(prompts))
         {
-            foreach (int[] answer in answers)
+            double[] sums = scorer.LogProbabilities(prompt, answers);
+            for (int each = 0; each < answers.Length; each++)
             {
                 double expected = 0;
-                using LogitStream stream = new(model, context, [.. prompt, .. answer]);
+                using LogitStream stream = new(model, context, [.. prompt, .. answers[each]]);
                 Tensor logits = stream.Next()!;
-                for (int i = 0; i < answer.Length; i++)
+                for (int i = 0; i < answers[each].Length; i++)
                 {
-                    expected += TokenProbabilities.LogProbability(logits.Row(prompt.Length - 1 + i), answer[i]);
+                    expected += TokenProbabilities.LogProbability(logits.Row(prompt.Length - 1 + i), answers[each][i]);
                 }
 
-                stream.Dispose();
-                Assert.Equal(expected, scorer.LogProbability(prompt, answer));
+                Assert.Equal(expected, sums[each]);
             }
         }
 
@@ -77,6 +77,6 @@ public sealed class VillageTaskTests
         Assert.Equal(System.Numerics.Tensors.TensorPrimitives.IndexOfMax<float>(LogitStream.Last(model, context, prompts[0])), greedy[0]);
         Assert.Equal(System.Numerics.Tensors.TensorPrimitives.IndexOfMax<float>(LogitStream.Last(model, context, [.. prompts[0], .. greedy[..3]])), greedy[3]);
         Assert.Empty(scorer.Greedy(prompts[0], 4, id => id == greedy[0]));
-        Assert.Throws<ArgumentException>(() => scorer.LogProbability(new int[60], new int[10]));
+        Assert.Throws<ArgumentException>(() => scorer.LogProbabilities(new int[60], [new int[10]]));
     }
 }
