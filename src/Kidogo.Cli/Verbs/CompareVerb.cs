@@ -8,7 +8,9 @@ using Kidogo.Compression.Reports;
 using Kidogo.Data.Village;
 using Kidogo.Evaluation;
 using Kidogo.Evaluation.Machine;
+using Kidogo.Models;
 using Kidogo.Models.Passports;
+using Kidogo.Tensors;
 
 namespace Kidogo.Cli.Verbs;
 
@@ -56,6 +58,15 @@ internal static class CompareVerb
 
         int threads = options.Threads ?? MachineInfo.CountPhysicalCores();
         string[] paths = [.. options.Models.Select(ModelChoice.Locate)];
+        foreach (string path in paths)
+        {
+            using ModelHeader header = ModelHeader.Open(path);
+            if (MemoryCheck.Refusal(header, Math.Min(512, header.Config.ContextLength), KvFormat.F16, MachineMemory.Read()) is { } refusal)
+            {
+                throw new FailureException(refusal);
+            }
+        }
+
         List<JudgedModel> judged = [];
         using (StageBar bar = new(session))
         {

@@ -159,7 +159,7 @@ public sealed class DemoRun(DemoOptions options, DemoObserver observer)
 
     private Recipe ModelRecipe() => new()
     {
-        Data = new DataRecipe { Sources = [.. _settings.Languages.Select(language => new DataSource { Path = TextOf(language) })] },
+        Data = new DataRecipe { Sources = [.. _settings.Languages.Select(language => new DataSource { Path = TextOf(language) })], SkipLongConversations = true },
         Tokenizer = new TokenizerRecipe { Path = _folder.At("tokenizer") },
         Model = new ModelRecipe { Shape = _settings.Shape },
         Batch = new BatchRecipe { Context = _settings.Context, Sequences = _settings.Batch },
@@ -182,7 +182,7 @@ public sealed class DemoRun(DemoOptions options, DemoObserver observer)
         Recipe model = ModelRecipe();
         return model with
         {
-            Data = new DataRecipe { Sources = [new DataSource { Path = SecondText }] },
+            Data = new DataRecipe { Sources = [new DataSource { Path = SecondText }], SkipLongConversations = true },
             Tokenizer = null,
             Model = new ModelRecipe { From = _folder.At("model") },
             Stop = new StopRecipe { Steps = _settings.AdapterSteps },

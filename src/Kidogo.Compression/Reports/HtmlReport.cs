@@ -34,7 +34,7 @@ internal static class HtmlReport
         ul.said{margin:.2rem 0 1rem;padding-left:1.3rem}
         pre{background:var(--band);padding:.7rem;white-space:pre-wrap;border:1px solid var(--line)}
         dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem}dd{margin:0}
-        @media (max-width:50rem){
+        @media screen and (max-width:50rem){
         table,tbody,tr,td,th{display:block;text-align:left}thead{display:none}
         tr{border:1px solid var(--line);margin:.6rem 0;padding:.3rem .5rem}
         td{border:0;padding:.1rem 0;display:flex;justify-content:space-between;gap:1rem}td::before{content:attr(data-title);color:var(--soft)}
@@ -120,7 +120,7 @@ internal static class HtmlReport
     {
         IReadOnlyList<JudgedModel> models = report.Models;
         bool hasQuestions = report.HasQuestions;
-        ChartAxis size = new("size of the file, kB (each step a factor)", IsLogarithmic: true);
+        ChartAxis size = new("size of the file, kB (logarithmic)", IsLogarithmic: true);
         ChartAxis quality = hasQuestions ? new ChartAxis("questions right", IsShare: true) : new ChartAxis("bits a byte of the text (less is better)");
         double Quality(JudgedModel model) => hasQuestions ? model.QuestionAccuracy : model.BitsPerByte;
         List<string> figures =

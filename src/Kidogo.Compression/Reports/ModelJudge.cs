@@ -158,7 +158,7 @@ public sealed class ModelJudge(JudgeOptions options)
 
         using LoadedModel other = ModelLoader.Load(first, context);
         using ModelText words = ModelText.Open(first);
-        if (other.Config.VocabSize != loaded.Config.VocabSize || !words.Tokenizer.Encode(options.Text.Span).AsSpan(0, ids.Length).SequenceEqual(ids))
+        if (other.Config.VocabSize != loaded.Config.VocabSize || !words.Tokenizer.Encode(options.Text.Span).Take(options.MostTokens).SequenceEqual(ids))
         {
             return judged; // other tokens: their distributions cannot be compared
         }
