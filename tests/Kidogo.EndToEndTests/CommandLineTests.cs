@@ -29,15 +29,16 @@ public sealed class CommandLineTests
         string help = KidogoProcess.Run("--help").Output;
         string[] verbs =
         [
+            "village", "demo", "compare",
             "run", "next", "inspect", "tokenize", "detokenize", "template", "logits", "embed", "bench", "eval", "convert", "calibrate", "quantize", "trim-vocabulary", "verify", "tokenizer", "train",
-            "adapt", "merge", "distil", "serve", "key", "doctor", "village", "demo", "compare",
+            "adapt", "merge", "distil", "serve", "key", "doctor",
         ];
         foreach (string verb in verbs)
         {
             Assert.Contains($"  {verb} ", help, StringComparison.Ordinal);
         }
 
-        foreach (string verb in (string[])["prune", "demo", "advise", "pull"])
+        foreach (string verb in (string[])["prune", "advise", "pull"])
         {
             Assert.DoesNotContain($"  {verb} ", help, StringComparison.Ordinal);
         }
