@@ -33,12 +33,15 @@ public sealed class DemoRun(DemoOptions options, DemoObserver observer)
         {% endfor %}
         """;
 
+    internal const string BeforeName = "second language, before", AfterName = "second language, adapted";
+
     private const int Nearby = 32; // entries: a vocabulary this near to the largest is large enough
     private const ulong SecondSeed = 1; // added to the seed, so that both languages tell of different things
 
     private readonly DemoSettings _settings = DemoSettings.For(options.Length);
     private readonly int _threads = options.Threads > 0 ? options.Threads : MachineInfo.CountPhysicalCores();
     private DemoFolder _folder = null!;
+    private ModelJudge? _judge, _secondJudge;
     private int _number;
 
     /// <summary>Removes what an earlier demo wrote to a folder, and nothing else.</summary>
@@ -72,12 +75,10 @@ public sealed class DemoRun(DemoOptions options, DemoObserver observer)
         Judge(AfterName, "with its adapter", _folder.At("model"), cancellation, second: true, adapter: _folder.At("adapter"));
         DemoReport report = new(_folder, options, _settings, _threads);
         string[] order = ["model", "student", .. DemoVariant.All.Select(variant => variant.Name), BeforeName, AfterName];
-        List<JudgedModel> models = [.. order.Select(name => Read(name)!)];
+        List<JudgedModel> models = [.. order.Select(name => Read(name))];
         Step("report", "a report", () => report.Write(models));
         return new DemoResult(_folder.Path, models, (_folder.At(TalkName), models[0].Samples is [var first, ..] ? first.Prompt : ""));
     }
-
-    internal const string BeforeName = "second language, before", AfterName = "second language, adapted";
 
     /// <summary>Steps in all: three of making, the model and its judgement, student and adapter, two for each variant, three more judgements, the report.</summary>
     private static int Steps => 10 + (2 * DemoVariant.All.Count);
@@ -206,8 +207,6 @@ public sealed class DemoRun(DemoOptions options, DemoObserver observer)
     /// <summary>Stories that were trained on, as the ids that the model read.</summary>
     private int[] Calibration() => DemoCalibration.Ids(_folder.At("model"), TextOf(_settings.Languages[0]), _settings.CalibrationTokens);
 
-    private ModelJudge? _judge, _secondJudge;
-
     /// <summary>Measures a model, or reads what was measured.</summary>
     private void Judge(string name, string made, string path, CancellationToken cancellation, bool second = false, string? adapter = null)
     {
@@ -227,7 +226,7 @@ public sealed class DemoRun(DemoOptions options, DemoObserver observer)
             Directory.CreateDirectory(_folder.At("judged"));
             NewFile.Write(JudgedPath(name), BytesOf(judged));
         });
-        observer.Judged(Read(name)!);
+        observer.Judged(Read(name));
     }
 
     /// <summary>A judge that knows the base: where that was judged by an earlier run, it is asked again for its logits.</summary>
@@ -244,7 +243,7 @@ public sealed class DemoRun(DemoOptions options, DemoObserver observer)
 
     private string JudgedPath(string name) => _folder.At("judged", $"{name.Replace(", ", "-", StringComparison.Ordinal).Replace(' ', '-')}.json");
 
-    private JudgedModel? Read(string name)
+    private JudgedModel Read(string name)
     {
         string path = JudgedPath(name);
         try
