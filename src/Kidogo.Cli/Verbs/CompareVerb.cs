@@ -98,11 +98,25 @@ internal static class CompareVerb
         JudgedReport report = new()
         {
             Title = $"{judged.Count} {(judged.Count == 1 ? "model" : "models")} compared",
-            Introduction = [$"{judged[0].Name} is what the others are compared with.{(options.Text is null ? "" : $" Perplexity, bits per byte and divergence are of {Path.GetFileName(options.Text)}.")}{(options.Stories == 0 ? "" : $" Questions are about {options.Stories} stories of a simulated village in {options.Village.Language.Name}.")}"],
+            Introduction =
+            [
+                $"{judged[0].Name} is what the others are compared with."
+                    + (options.Text is null ? "" : $" Perplexity, bits per byte and divergence are of {Path.GetFileName(options.Text)}.")
+                    + (options.Stories == 0 ? "" : $" Questions are about {options.Stories} stories of a simulated village in {options.Village.Language.Name}."),
+            ],
             Models = judged,
             AcceptedLoss = options.Loss,
-            Facts = [("processor", $"{MachineInfo.Read().Processor}, {threads} threads"), ("system", $"{RuntimeInformation.OSDescription}, {RuntimeInformation.FrameworkDescription}"), ("Kidogo", PassportRecipe.ThisProgram)],
-            Commands = [$"kidogo compare {string.Join(' ', options.Models)}{(options.Text is null ? "" : $" --text {options.Text}")}{(options.Stories == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $" --stories {options.Stories} --seed {options.Village.Seed}"))}"],
+            Facts =
+            [
+                ("processor", $"{MachineInfo.Read().Processor}, {threads} threads"),
+                ("system", $"{RuntimeInformation.OSDescription}, {RuntimeInformation.FrameworkDescription}"),
+                ("Kidogo", PassportRecipe.ThisProgram),
+            ],
+            Commands =
+            [
+                $"kidogo compare {string.Join(' ', options.Models)}{(options.Text is null ? "" : $" --text {options.Text}")}"
+                    + (options.Stories == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $" --stories {options.Stories} --seed {options.Village.Seed}")),
+            ],
         };
         if (options.Output is { } folder)
         {

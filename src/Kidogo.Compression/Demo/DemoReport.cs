@@ -29,8 +29,12 @@ internal sealed class DemoReport(DemoFolder folder, DemoOptions options, DemoSet
             Title = "A small language model, from nothing to a file",
             Introduction =
             [
-                $"Kidogo wrote small stories about a simulated village ({languages}), trained a tokenizer and a model of {first.Parameters:N0} weights on them, taught a smaller student, adapted the model to {VillageLanguage.BuiltIn(settings.SecondLanguage)!.Name} and made it smaller in {DemoVariant.All.Count} ways. Every number was measured in this run.",
-                $"Each model was asked {first.Questions} questions about {settings.JudgedStories} stories that never occur in training. The model answers {ReportColumns.Percent(first.QuestionAccuracy)} right; the best guess that does not read the story gets {ReportColumns.Percent(first.BaselineAccuracy)}. Perplexity and divergence are of the right answers' tokens.",
+                $"Kidogo wrote small stories about a simulated village ({languages}), trained a tokenizer and a model of {first.Parameters:N0} weights on them, "
+                    + $"taught a smaller student, adapted the model to {VillageLanguage.BuiltIn(settings.SecondLanguage)!.Name} and made it smaller in "
+                    + $"{DemoVariant.All.Count} ways. Every number was measured in this run.",
+                $"Each model was asked {first.Questions} questions about {settings.JudgedStories} stories that never occur in training. The model answers "
+                    + $"{ReportColumns.Percent(first.QuestionAccuracy)} right; the best guess that does not read the story gets "
+                    + $"{ReportColumns.Percent(first.BaselineAccuracy)}. Perplexity and divergence are of the right answers' tokens.",
             ],
             Path = Way(models, others),
             Models = models,
