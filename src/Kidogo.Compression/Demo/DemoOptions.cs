@@ -119,10 +119,10 @@ internal sealed record DemoSettings
             Context = 256,
             Batch = 8,
             Shape = Shaped(128, 4, 384),
-            Steps = 240,
+            Steps = 280,
             StudentShape = Shaped(64, 3, 192),
             StudentSteps = 120,
-            AdapterSteps = 80,
+            AdapterSteps = 160,
         };
         return length switch
         {
