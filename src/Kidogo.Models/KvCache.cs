@@ -85,6 +85,8 @@ public sealed class KvCache : IDisposable
             {
                 _stores[i].CopyFrom(source._stores[i], length);
             }
+
+            AdapterNumber = source.AdapterNumber;
         }
         catch
         {

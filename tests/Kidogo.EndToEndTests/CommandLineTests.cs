@@ -29,6 +29,7 @@ public sealed class CommandLineTests
         string help = KidogoProcess.Run("--help").Output;
         string[] verbs =
         [
+            "village", "demo", "compare",
             "run", "next", "inspect", "tokenize", "detokenize", "template", "logits", "embed", "bench", "eval", "convert", "calibrate", "quantize", "trim-vocabulary", "verify", "tokenizer", "train",
             "adapt", "merge", "distil", "prune", "serve", "key", "doctor",
         ];
@@ -37,7 +38,7 @@ public sealed class CommandLineTests
             Assert.Contains($"  {verb} ", help, StringComparison.Ordinal);
         }
 
-        foreach (string verb in (string[])["demo", "advise", "pull"])
+        foreach (string verb in (string[])["advise", "pull"])
         {
             Assert.DoesNotContain($"  {verb} ", help, StringComparison.Ordinal);
         }

@@ -100,6 +100,8 @@ internal static class Application
         TrimVocabularyVerb.Create(session),
         PruneVerb.Create(session),
         VerifyVerb.Create(session),
+        DemoVerb.Create(session),
+        CompareVerb.Create(session),
         VillageVerb.Create(session),
         ServeVerb.Create(session),
         KeyVerb.Create(session),

@@ -45,7 +45,7 @@ internal sealed class VillageArguments
 
         if (File.Exists(name))
         {
-            return VillageLanguage.Read(name);
+            return VillageLanguage.Read(InputFile.Existing(name));
         }
 
         string nearest = NearestName.Likely(name, VillageLanguage.BuiltInCodes) is { } likely ? $" The nearest is {likely}." : "";

@@ -71,8 +71,7 @@ public sealed class VillageGenerator
         return Told(number, world, dice);
     }
 
-    /// <summary>The world at the end of a story, for tests.</summary>
-    internal VillageStory Told(long number, VillageWorld world, VillageDice dice)
+    private VillageStory Told(long number, VillageWorld world, VillageDice dice)
     {
         VillageLanguage language = _options.Language;
         VillageQuestion ending = new(VillageQuestionKind.Ending, "ending", Say("questions ending", default), Say(world.EndsWell ? "answers well" : "answers badly", default), true,
@@ -95,7 +94,7 @@ public sealed class VillageGenerator
         };
     }
 
-    internal VillageQuestion Worded(VillageAsked asked)
+    private VillageQuestion Worded(VillageAsked asked)
     {
         string name = $"answers {asked.Answers}";
         int count = asked.Answers switch { "place" => _limits.Places, "person" => _limits.People, _ => VillageWorld.MostGoods + 1 };

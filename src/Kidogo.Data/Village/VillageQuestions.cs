@@ -53,9 +53,6 @@ internal static class VillageQuestions
         return chosen;
     }
 
-    /// <summary>Everything that may be asked about a story, answered or not.</summary>
-    internal static IEnumerable<VillageAsked> All(VillageWorld world) => [.. Simple(world), .. WithThings(world), .. WithNumbers(world), .. InOrder(world)];
-
     private static IEnumerable<VillageAsked> Simple(VillageWorld world)
     {
         for (int person = 0; person < world.People; person++)

@@ -66,6 +66,9 @@ internal sealed class VillageWorld
     /// <summary>Goods of a kind that somebody may have.</summary>
     public const int MostGoods = 9;
 
+    // Lost where nobody will look: the loser's own place was never told.
+    private const int NoPlace = -2;
+
     private readonly int[] _placeOf;
     private readonly bool[] _isTold;
     private readonly int[] _holder;
@@ -211,9 +214,6 @@ internal sealed class VillageWorld
         Tell(other, _isTold);
         Tell(thing, _isThingTold);
     }
-
-    // Lost where nobody will look: the loser's own place was never told.
-    private const int NoPlace = -2;
 
     private static int[] Untold(int count)
     {

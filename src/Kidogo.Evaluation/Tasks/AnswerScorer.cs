@@ -14,29 +14,45 @@ namespace Kidogo.Evaluation.Tasks;
 internal sealed class AnswerScorer(DecoderModel model, ComputeContext context) : IDisposable
 {
     private readonly CachedSequence _sequence = new(model, 0, context.CacheFormat);
+    private readonly List<CachedSequence> _branches = []; // one for each answer
     private readonly SequenceBatch _batch = new();
 
-    /// <summary>The logarithm of an answer's probability after a prompt, in nats: the sum over its tokens.</summary>
+    /// <summary>The logarithms of answers' probabilities after a prompt, in nats: sums over their tokens. All answers go through the model side by side.</summary>
     /// <param name="prompt">One token or more.</param>
-    /// <param name="answer">One token or more.</param>
-    /// <param name="seen">Called with the logits before each token of the answer, and the token; may be null.</param>
-    /// <exception cref="ArgumentException">Both are more than the model's context.</exception>
-    public double LogProbability(ReadOnlySpan<int> prompt, ReadOnlySpan<int> answer, Action<ReadOnlyMemory<float>, int>? seen = null)
+    /// <param name="answers">Each one token or more.</param>
+    /// <param name="seen">Called with the number of an answer, the logits before each of its tokens, and the token; may be null.</param>
+    /// <exception cref="ArgumentException">The prompt with an answer is more than the model's context.</exception>
+    public double[] LogProbabilities(ReadOnlySpan<int> prompt, IReadOnlyList<int[]> answers, Action<int, ReadOnlySpan<float>, int>? seen = null)
     {
-        CheckLength(prompt.Length + answer.Length);
+        CheckLength(prompt.Length + answers.Max(answer => answer.Length));
         Prepare(prompt);
-        double sum = 0;
-        int[] tokens = [prompt[^1], .. answer[..^1]];
-        int mark = context.Mark();
-        Tensor logits = Pass(tokens, LogitRows.All);
-        for (int i = 0; i < answer.Length; i++)
+        _batch.Clear();
+        for (int i = 0; i < answers.Count; i++)
         {
-            sum += TokenProbabilities.LogProbability(logits.Row(i), answer[i]);
-            seen?.Invoke(logits.Row(i).ToArray(), answer[i]);
+            if (_branches.Count == i)
+            {
+                _branches.Add(new CachedSequence(model, 0, context.CacheFormat));
+            }
+
+            _branches[i].CopyFrom(_sequence, prompt);
+            _batch.Add(_branches[i].Cache, [prompt[^1], .. answers[i][..^1]], LogitRows.All);
+        }
+
+        int mark = context.Mark();
+        Tensor logits = model.Forward(context, _batch);
+        double[] sums = new double[answers.Count];
+        for (int i = 0, row = 0; i < answers.Count; i++)
+        {
+            foreach (int token in answers[i])
+            {
+                sums[i] += TokenProbabilities.LogProbability(logits.Row(row), token);
+                seen?.Invoke(i, logits.Row(row), token);
+                row++;
+            }
         }
 
         context.ReleaseTo(mark);
-        return sum;
+        return sums;
     }
 
     /// <summary>The likeliest token after the likeliest token, up to one that ends the answer.</summary>
@@ -69,6 +85,7 @@ internal sealed class AnswerScorer(DecoderModel model, ComputeContext context) :
     public void Dispose()
     {
         _batch.Dispose();
+        _branches.ForEach(branch => branch.Dispose());
         _sequence.Dispose();
     }
 

@@ -22,7 +22,7 @@ public sealed record VillageTaskOptions
     public bool Greedy { get; init; } = true;
 
     /// <summary>Called with the logits before each token of each right answer, in order: for divergence between models; may be null.</summary>
-    public Action<ReadOnlyMemory<float>, int>? AnswerLogits { get; init; }
+    public Action<ReadOnlyMemory<float>>? AnswerLogits { get; init; }
 
     /// <summary>Called with the stories done and all; may be null.</summary>
     public Action<long, long>? Progress { get; init; }
@@ -67,16 +67,11 @@ public static class VillageTask
             foreach (VillageQuestion question in questions)
             {
                 int[] prompt = Prompt(story, question.Text);
-                double[] scores = new double[question.Choices.Count];
-                for (int i = 0; i < scores.Length; i++)
-                {
-                    bool isAnswer = question.Choices[i] == question.Answer;
-                    int[] answer = Encode(question.Choices[i]);
-                    scores[i] = scorer.LogProbability(prompt, answer, isAnswer ? options.AnswerLogits : null);
-                    sum -= isAnswer ? scores[i] : 0;
-                    tokens += isAnswer ? answer.Length : 0;
-                }
-
+                int right = question.Choices.ToList().IndexOf(question.Answer);
+                int[][] choices = [.. question.Choices.Select(Encode)];
+                double[] scores = scorer.LogProbabilities(prompt, choices, options.AnswerLogits is null ? null : (choice, logits, _) => Tell(options.AnswerLogits, choice == right, logits));
+                sum -= scores[right];
+                tokens += choices[right].Length;
                 answers.Add(Judged(story, question, scores, Greedy(prompt)));
             }
 
@@ -95,6 +90,14 @@ public static class VillageTask
             AnswerTokens = tokens,
             Summaries = options.Village.Level == VillageLevel.Full && options.Greedy ? (double)summaries / options.Stories : double.NaN,
         };
+    }
+
+    private static void Tell(Action<ReadOnlyMemory<float>> told, bool isRight, ReadOnlySpan<float> logits)
+    {
+        if (isRight)
+        {
+            told(logits.ToArray());
+        }
     }
 
     private static VillageAnswer Judged(VillageStory story, VillageQuestion question, double[] scores, string greedy)

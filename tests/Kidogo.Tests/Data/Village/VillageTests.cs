@@ -188,7 +188,7 @@ public sealed class VillageTests
     }
 
     [Theory]
-    [InlineData("language = en English", "", "line 4")]
+    [InlineData("language = en English", "", "does not say its language")]
     [InlineData("[goods]", "[food]", "no section \"food\"")]
     [InlineData("went = {who} went {place.to}.", "went = {who} went {thing.to}.", "stands for nothing here")]
     [InlineData("went = {who} went {place.to}.", "wnet = {who} went {place.to}.", "has no \"wnet\"")]
@@ -198,7 +198,7 @@ public sealed class VillageTests
     [InlineData("market: it; one = market", "market: it; one = school", "\"At the school.\"")]
     [InlineData("the = the {one}", "the = {the}", "made of itself")]
     [InlineData("the = the {one}", "the = the {one", "braces")]
-    [InlineData("num7 = seven", "", "\"num7\"")]
+    [InlineData("num7 = seven", "", "\"count7\"")]
     [InlineData("a -> an before aeiou", "a an", "where a join was expected")]
     [InlineData("[class it]", "[class he]", "twice")]
     public void LanguageFile_ThatCannotTellStories_IsRefused(string line, string instead, string expected)
