@@ -1,7 +1,6 @@
 // The loop: steps, evaluations, samples, checkpoints, and what is there at the end. Knows no terminal and no files' formats.
 using System.Diagnostics;
 using System.Text;
-using Kidogo.Data;
 using Kidogo.Models.Files;
 using Kidogo.Models.Passports;
 using Kidogo.Training.Checkpoints;
@@ -51,7 +50,7 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
             {
                 record = record with
                 {
-                    Evaluation = HeldOutEvaluation.Run(run.Model, run.Context, run.Data, run.Batches[0].Rows, run.Recipe.Output.EvalTokens, default),
+                    Evaluation = run.Evaluate(),
                 };
             }
 
@@ -95,19 +94,7 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
     {
         long start = Stopwatch.GetTimestamp();
         long step = run.State.Step;
-        foreach (TokenBatch batch in run.Batches)
-        {
-            run.Stream.Next(batch);
-        }
-
-        if (run.OwnTexts is { } own && own.Samples(step))
-        {
-            for (int part = 0; part < run.Batches.Count; part++)
-            {
-                own.Replace(run.Batches[part], step, part);
-            }
-        }
-
+        run.Fill(step);
         double factor = run.Schedule.Factor(step);
         StepOutcome outcome;
         try
@@ -129,7 +116,7 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
         }
 
         long tokens = run.Batches.Sum(batch => (long)batch.Filled);
-        run.Advance(run.State with { Step = step + 1, Tokens = run.State.Tokens + tokens, Position = run.Stream.Position });
+        run.Advance(run.State with { Step = step + 1, Tokens = run.State.Tokens + tokens, Position = run.Position });
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         return new StepRecord(step + 1, outcome.Loss, run.Recipe.Optimizer.LearningRate!.Value * factor, outcome.GradientNorm, run.State.Tokens,
             tokens / seconds)
@@ -143,7 +130,7 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
     {
         if (_prompt.Length == 0)
         {
-            _prompt = TextSampler.Prompt(run.Recipe.Output.SamplePrompt, run.Tokenizer, run.Data, run.Model.Config.ContextLength);
+            _prompt = run.Data is { } data ? TextSampler.Prompt(run.Recipe.Output.SamplePrompt, run.Tokenizer, data, run.Model.Config.ContextLength) : run.PreferencePrompt;
         }
 
         string text = TextSampler.Continue(run.Model, run.Tokenizer, run.Threads, _prompt, run.Recipe.Output.Seed + (ulong)step);

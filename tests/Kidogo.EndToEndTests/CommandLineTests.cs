@@ -30,7 +30,7 @@ public sealed class CommandLineTests
         string[] verbs =
         [
             "run", "next", "inspect", "tokenize", "detokenize", "template", "logits", "embed", "bench", "eval", "convert", "calibrate", "quantize", "trim-vocabulary", "verify", "tokenizer", "train",
-            "adapt", "merge", "distil", "serve", "key", "doctor",
+            "adapt", "prefer", "classify", "merge", "distil", "serve", "key", "doctor",
         ];
         foreach (string verb in verbs)
         {

@@ -65,7 +65,7 @@ internal sealed class OnPolicySampler(DecoderModel model, double share, ulong se
             Array.ForEach(caches, cache => cache.Dispose());
         }
 
-        batch.Refill([.. texts.Select((text, row) => (text.ToArray(), prompts[row].Length))]);
+        batch.Refill([.. texts.Select((text, row) => (text.ToArray(), text.Select((_, at) => at >= prompts[row].Length).ToArray(), -1))], isSampled: true);
     }
 
     /// <inheritdoc/>

@@ -122,7 +122,7 @@ internal sealed class TeacherOutputs : IDisposable
     public static void Write(string path, ModelTeacher teacher, OutputsIdentity identity, PreparedData data, Recipe recipe, long rows, TrainingObserver observer, CancellationToken cancellation)
     {
         int kept = Math.Min(recipe.Distillation!.OutputsPerToken, identity.Vocabulary), rowsAtOnce = recipe.Batch.Sequences!.Value / recipe.Batch.Accumulate!.Value;
-        using FileStream ids = Scratch(path, "ids"), logs = Scratch(path, "logs"), rests = Scratch(path, "rest");
+        using FileStream ids = Scratch(recipe, "ids"), logs = Scratch(recipe, "logs"), rests = Scratch(recipe, "rest");
         List<int> sequences = [];
         HashSet<UInt128> seen = [];
         int positions = 0;
@@ -215,7 +215,8 @@ internal sealed class TeacherOutputs : IDisposable
         return MemoryMarshal.Read<UInt128>(hash);
     }
 
-    private static FileStream Scratch(string path, string part) => new($"{path}.{part}.{Environment.ProcessId}.tmp", FileMode.Create, FileAccess.ReadWrite, FileShare.None, 1 << 16, FileOptions.DeleteOnClose);
+    // In the run's folder and by such a name it is removed when the run goes on, if the process was killed.
+    private static FileStream Scratch(Recipe recipe, string part) => new(Path.Combine(recipe.Output.Folder, $".teacher-{part}.tmp"), FileMode.Create, FileAccess.ReadWrite, FileShare.None, 1 << 16, FileOptions.DeleteOnClose);
 
     private static void Copy(FileStream from, Stream to)
     {

@@ -274,6 +274,9 @@ public sealed record Recipe
     /// <summary>The teacher that is learned from; null for none.</summary>
     public DistillationRecipe? Distillation { get; init; }
 
+    /// <summary>Preferences that are learned from instead of texts; null for texts.</summary>
+    public PreferenceRecipe? Preference { get; init; }
+
     /// <summary>Whether ids are drawn instead of read.</summary>
     public bool IsRandom => Data.Sources.Any(source => source.Path == DataSource.RandomPath || source.Kind == SourceKind.Random);
 }

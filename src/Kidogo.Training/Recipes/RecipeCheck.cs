@@ -38,6 +38,13 @@ internal static class RecipeCheck
             Distillation(recipe, taught);
         }
 
+        if (recipe.Preference is { } preference && (preference.Kind is null || recipe.Model.From is null || recipe.Distillation is not null || recipe.IsRandom))
+        {
+            throw new RecipeException(preference.Kind is null ? "beta, liked_weight and disliked_weight belong to task: dpo or kto. Give the task, or leave them out."
+                : recipe.Model.From is null ? "Preferences are learned by a model that answers already. Name it: kidogo prefer MODEL, or from: MODEL in the recipe."
+                : recipe.IsRandom ? "data: random has no preferences. Give .jsonl files of them." : "Preferences and a teacher cannot be learned from at once: leave out the fields of one of them.");
+        }
+
         bool judges = recipe.Output.EvalEvery != 0 && recipe.Data.HeldOut > 0 && !recipe.IsRandom;
         if (!judges && (recipe.Stop.Patience is not null || recipe.Distillation is { Compares: true }))
         {
