@@ -1,6 +1,7 @@
 // The loop: steps, evaluations, samples, checkpoints, and what is there at the end. Knows no terminal and no files' formats.
 using System.Diagnostics;
 using System.Text;
+using Kidogo.Models;
 using Kidogo.Models.Files;
 using Kidogo.Models.Passports;
 using Kidogo.Training.Checkpoints;
@@ -100,6 +101,7 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
         try
         {
             outcome = run.Step.Run(run.Batches, factor);
+            run.Rounded?.Refresh();
         }
         catch (NonFiniteLossException failure)
         {
@@ -152,6 +154,7 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
         {
             observer.Say($"held-out loss was lowest after step {best}: the weights of then are kept");
             CheckpointReader.FillParameters(run.Checkpoints.Of(best), run.Parameters, run.Surroundings.Adapter is not null);
+            run.Rounded?.Refresh();
             run.Advance(TrainingState.Read(Path.Combine(run.Checkpoints.Of(best), TrainingState.FileName)) with { Recipe = run.Recipe });
         }
 
@@ -159,7 +162,7 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
         Passport? passport = run.Surroundings.Passport is { } begun
             ? TrainingPassport.With(TrainingPassport.At(begun, run.Recipe, run.State.Step, run.State.Tokens), [.. records.Where(record => record.Step <= run.State.Step)])
             : null;
-        CheckpointWriter.WriteFinished(run.Output, run.Model.Config, run.Parameters, run.Surroundings with { Passport = passport });
+        CheckpointWriter.WriteFinished(run.Output, run.Model.Config, run.Rounded is null ? run.Parameters : ModelParameters.Of(run.Model), run.Surroundings with { Passport = passport });
         NewFile.Write(Path.Combine(run.Output, CurveName), Encoding.UTF8.GetBytes(LossCurve.Svg(records)));
         return new TrainingResult(run.Output, records) { Step = run.State.Step, General = general };
     }

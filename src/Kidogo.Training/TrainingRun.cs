@@ -48,6 +48,9 @@ public sealed class TrainingRun : IDisposable
 
     internal IReadOnlyList<ModelParameter> Parameters { get; private set; } = [];
 
+    /// <summary>What makes passes see weights of fewer bits; null where they see those that are trained.</summary>
+    internal QuantizationAware? Rounded { get; private set; }
+
     internal ModelSurroundings Surroundings { get; private set; } = null!;
 
     internal Optimizer Optimizer { get; private set; } = null!;
@@ -365,6 +368,12 @@ public sealed class TrainingRun : IDisposable
         LoadedModel loaded = Own(ModelLoader.Load(folder, Context));
         Model = loaded.Model;
         Parameters = ModelParameters.MakeTrainable(Model);
+        if (Recipe.Precision.QuantizationAware is { } format)
+        {
+            Rounded = QuantizationAware.Of(Model, Parameters, QuantizationAware.FormatOf(format)!);
+            Parameters = Rounded.Parameters;
+        }
+
         Dictionary<string, ReadOnlyMemory<byte>> words = ModelWords.OfFolder(folder);
         Tokenizer = ModelWords.Read(words);
         Surroundings = RunStarter.Surroundings(loaded.Family, words, File.ReadAllBytes(Path.Combine(folder, "config.json"))) with

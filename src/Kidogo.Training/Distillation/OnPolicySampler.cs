@@ -28,9 +28,9 @@ internal sealed class OnPolicySampler(DecoderModel model, double share, ulong se
     public void Replace(TokenBatch batch, long step, int part)
     {
         List<int[]> prompts = [.. batch.Segments.GroupBy(segment => segment.First / batch.Context).Select(row => Prompt(batch, row.First()))];
-        int length = Math.Min(batch.Context + 1, model.Config.LongestSequence);
+        int length = Math.Min(batch.Context, model.Config.LongestSequence) + 1; // the last token is a target alone
         List<int>[] texts = [.. prompts.Select(prompt => prompt.ToList())];
-        KvCache[] caches = [.. prompts.Select(_ => model.CreateCache(length, KvFormat.F32))];
+        KvCache[] caches = [.. prompts.Select(_ => model.CreateCache(length - 1, KvFormat.F32))];
         ulong[] random = [.. prompts.Select((_, row) => PlacedDraws.Stream(string.Create(CultureInfo.InvariantCulture, $"distillation.texts.{step}.{part}.{row}"), seed))];
         try
         {

@@ -171,6 +171,9 @@ public sealed record PrecisionRecipe
     /// <summary>Whether blocks are computed again instead of keeping their activations. Default false.</summary>
     public bool CheckpointActivations { get; init; }
 
+    /// <summary>A format that matrices of blocks are rounded to in every pass, as the exported file will have them; null for none.</summary>
+    public string? QuantizationAware { get; init; }
+
     /// <summary>Threads, 1 to 1,024; 0 for one per physical core. Changes no bit of the result.</summary>
     public int Threads { get; init; }
 }

@@ -45,6 +45,13 @@ internal static class RecipeCheck
                 : recipe.IsRandom ? "data: random has no preferences. Give .jsonl files of them." : "Preferences and a teacher cannot be learned from at once: leave out the fields of one of them.");
         }
 
+        if (recipe.Precision.QuantizationAware is { } format && (QuantizationAware.FormatOf(format) is null || recipe.Adapter is not null || recipe.Precision.IsBFloat16))
+        {
+            throw new RecipeException(recipe.Adapter is not null ? "quantization_aware trains the model's own weights, not an adapter's: leave it out, or use kidogo train --from MODEL."
+                : recipe.Precision.IsBFloat16 ? "quantization_aware sees weights as the file will have them, which precision: bf16 would round again. Leave one of them out."
+                : $"quantization_aware: {format} is no format of blocks that weights can be rounded to. Take Q4_0, TQ2_0, Q1_0 or another that kidogo quantize --help lists.");
+        }
+
         bool judges = recipe.Output.EvalEvery != 0 && recipe.Data.HeldOut > 0 && !recipe.IsRandom;
         if (!judges && (recipe.Stop.Patience is not null || recipe.Distillation is { Compares: true }))
         {

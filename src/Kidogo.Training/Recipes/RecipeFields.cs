@@ -110,6 +110,9 @@ public static class RecipeFields
         RecipeField.Choice("precision", "How weights and activations are stored in a pass; master weights, sums and optimiser stay float32",
             [("f32", false), ("bf16", true)], "f32",
             (r, v) => r with { Precision = r.Precision with { IsBFloat16 = v } }, r => r.Precision.IsBFloat16),
+        RecipeField.Text("quantization_aware", "A format that the matrices of all blocks are rounded to in every pass, as the exported file will have them: Q4_0, TQ2_0 (ternary), Q1_0 (binary) or another",
+            "a format of GGUF files", "none",
+            (r, v) => r with { Precision = r.Precision with { QuantizationAware = v } }, r => r.Precision.QuantizationAware),
         RecipeField.Switch("checkpoint_activations", "Whether blocks are computed again for their gradients instead of being kept: less memory, a third more "
             + "work, the same bits",
             (r, v) => r with { Precision = r.Precision with { CheckpointActivations = v } }, r => r.Precision.CheckpointActivations),

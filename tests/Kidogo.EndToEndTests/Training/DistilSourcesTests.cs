@@ -5,7 +5,7 @@ namespace Kidogo.EndToEndTests.Training;
 
 public sealed class DistilSourcesTests
 {
-    private static readonly string[] s_teacher = ["--tokenizer", "{kind: bpe, vocabulary: 300}", "--context", "32", "--batch", "8", "--steps", "20", "--eval-every", "0", "--sample-every", "0",
+    private static readonly string[] s_teacher = ["--tokenizer", "{kind: bpe, vocabulary: 300}", "--context", "32", "--batch", "8", "--eval-every", "0", "--sample-every", "0",
         "--shape", "{hidden: 32, layers: 4, heads: 2, kv_heads: 1, feed_forward: 64}"];
 
     private static readonly string[] s_run = ["--context", "32", "--batch", "8", "--sample-every", "0", "--held-out", "0.1", "--seed", "3"];
@@ -15,7 +15,7 @@ public sealed class DistilSourcesTests
     {
         using TemporaryFolder folder = new();
         string texts = TrainingTexts.Write(folder);
-        Succeed("train", ["--data", texts, .. s_teacher, "--out", folder.At("teacher")]);
+        Succeed("train", ["--data", texts, .. s_teacher, "--steps", "20", "--out", folder.At("teacher")]);
         string[] how =
         [
             "--teacher", folder.At("teacher"), "--student", "60k", "--data", texts, .. s_run, "--steps", "12", "--checkpoint-every", "6", "--on-policy", "0.3", "--hidden-weight", "0.5", "--attention-weight", "1",
@@ -39,7 +39,7 @@ public sealed class DistilSourcesTests
     {
         using TemporaryFolder folder = new();
         string texts = TrainingTexts.Write(folder), outputs = folder.At("outputs.safetensors");
-        Succeed("train", ["--data", texts, .. s_teacher, "--out", folder.At("teacher")]);
+        Succeed("train", ["--data", texts, .. s_teacher, "--steps", "20", "--out", folder.At("teacher")]);
         string[] how = ["--data", texts, .. s_run, "--teacher-outputs", outputs, "--outputs-per-token", "300"];
         Outcome made = Succeed("distil", ["--teacher", folder.At("teacher"), "--student", "every-2nd-layer", .. how, "--steps", "10", "--compare", "--out", folder.At("half")]);
         Assert.Contains("begins as 2 of its 4 layers", made.Error, StringComparison.Ordinal);
@@ -55,7 +55,7 @@ public sealed class DistilSourcesTests
         Succeed("distil", ["--teacher", folder.At("teacher"), "--student", folder.At("teacher"), "--data", texts, .. s_run, "--steps", "4", "--out", folder.At("live")]);
         Assert.Equal(Last(folder.At("live")), Last(folder.At("stored")), 1e-4);
 
-        Succeed("train", ["--data", texts, .. s_teacher, "--seed", "5", "--out", folder.At("other")]);
+        Succeed("train", ["--data", texts, .. s_teacher, "--steps", "4", "--seed", "5", "--out", folder.At("other")]);
         File.WriteAllText(folder.At("others.txt"), string.Concat(Enumerable.Range(0, 300).Select(i => $"Text {i} is another.\n\n")));
         (string[] Arguments, string Said)[] wrong =
         [
@@ -82,7 +82,7 @@ public sealed class DistilSourcesTests
     {
         using TemporaryFolder folder = new();
         string texts = TrainingTexts.Write(folder);
-        Succeed("train", ["--data", texts, .. s_teacher, "--out", folder.At("teacher")]);
+        Succeed("train", ["--data", texts, .. s_teacher, "--steps", "20", "--out", folder.At("teacher")]);
         Succeed("train", ["--data", texts, .. s_teacher.Select(word => word.Replace("300", "280", StringComparison.Ordinal)), "--steps", "4", "--out", folder.At("other")]);
         Succeed("distil", ["--teacher", folder.At("teacher"), "--student", folder.At("other"), "--distance", "uld", "--data", texts, .. s_run, "--steps", "12", "--learning-rate", "0.003", "--eval-every", "0", "--out", folder.At("uld")]);
         double[] losses = [.. File.ReadLines(Path.Combine(folder.At("uld"), "log.jsonl")).Select(line => JsonElement.Parse(line).GetProperty("teacher_loss").GetDouble())];
