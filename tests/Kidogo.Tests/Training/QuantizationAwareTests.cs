@@ -32,14 +32,14 @@ public sealed class QuantizationAwareTests
         TokenBatch batch = new(2, Context);
         batch.Refill([([.. Enumerable.Range(5, Context + 1)], [.. Enumerable.Repeat(true, Context + 1)], 0), ([.. Enumerable.Range(40, Context + 1)], [.. Enumerable.Repeat(true, Context + 1)], 0)], isSampled: false);
         double first = step.Run([batch], 1).Loss, last = first;
-        for (int i = 0; i < 15; i++)
+        for (int i = 0; i < 8; i++)
         {
             rounded.Refresh();
             last = step.Run([batch], 1).Loss;
         }
 
         rounded.Refresh();
-        Assert.True(last < 0.8 * first, $"{last} after, {first} before");
+        Assert.True(last < 0.9 * first, $"{last} after, {first} before");
         int matrices = 0;
         for (int i = 0; i < seen.Count; i++)
         {
@@ -61,7 +61,7 @@ public sealed class QuantizationAwareTests
             }
         }
 
-        Assert.Equal(2 * 7, matrices);
+        Assert.Equal(7, matrices);
     }
 
     [Fact]
@@ -91,5 +91,5 @@ public sealed class QuantizationAwareTests
     }
 
     private static DecoderModel Model() =>
-        RandomModel.Create(new ModelShape { Hidden = 256, Layers = 2, Heads = 4, KvHeads = 4, HeadDim = 64, FeedForward = 256 }.ToConfig(DataFolder.Bytes.VocabularySize, Context), 1);
+        RandomModel.Create(new ModelShape { Hidden = 256, Layers = 1, Heads = 4, KvHeads = 4, HeadDim = 64, FeedForward = 256 }.ToConfig(DataFolder.Bytes.VocabularySize, Context), 1);
 }
