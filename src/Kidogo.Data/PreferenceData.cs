@@ -44,7 +44,8 @@ public sealed record PreferenceOptions
 
 /// <summary>Preferences, split and in an order for every epoch.</summary>
 /// <remarks>
-/// <c>{"prompt": "…", "chosen": "…", "rejected": "…"}</c> or <c>{"prompt": "…", "completion": "…", "label": true}</c>, where texts may be lists of messages, which go through the chat template; the prompt's messages may
+/// <c>{"prompt": "…", "chosen": "…", "rejected": "…"}</c> or <c>{"prompt": "…", "completion": "…", "label": true}</c>, where texts may be lists of messages,
+/// which go through the chat template; the prompt's messages may
 /// be left out where both answers begin with them.
 /// </remarks>
 public sealed class PreferenceData

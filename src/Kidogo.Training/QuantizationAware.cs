@@ -7,11 +7,14 @@ using Kidogo.Training.Recipes;
 
 namespace Kidogo.Training;
 
-/// <summary>Quantisation-aware training by the straight-through estimator (Bengio et al., arXiv 1308.3432, section 4): passes compute with the matrices of all blocks rounded to a format, and what flows into a rounded
+/// <summary>Quantisation-aware training by the straight-through estimator (Bengio et al., arXiv 1308.3432, section 4): passes compute with the matrices of
+/// all blocks rounded to a format, and what flows into a rounded
 /// weight flows into the weight behind it as it is.</summary>
 /// <remarks>
-/// Rounded weights are those that the format stores: encoded and decoded, so that the exported file has them bit for bit. To the ternary formats weights are rounded as BitNet b1.58 does (Ma et al., arXiv
-/// 2402.17764, section 2), to -1, 0 or 1 times the mean size of the whole matrix, which the formats hold as the one scale of every block. Embedding, head and vectors stay as they are, and activations too.
+/// Rounded weights are those that the format stores: encoded and decoded, so that the exported file has them bit for bit. To the ternary formats weights are
+/// rounded as BitNet b1.58 does (Ma et al., arXiv
+/// 2402.17764, section 2), to -1, 0 or 1 times the mean size of the whole matrix, which the formats hold as the one scale of every block. Embedding, head and
+/// vectors stay as they are, and activations too.
 /// </remarks>
 internal sealed class QuantizationAware
 {

@@ -285,6 +285,11 @@ public sealed class TrainingRun : IDisposable
     {
         OwnTexts = taught.OnPolicy > 0 ? Own(new OnPolicySampler(Model, taught.OnPolicy, Recipe.Output.Seed, Threads)) : null;
         TeacherOutputs? outputs = taught is { NeedsTeacher: true, Outputs: { } path } && File.Exists(path) ? TeacherOutputs.Open(path, IdentityOf(taught)) : null;
+        if (outputs is null && taught is { NeedsTeacher: true, Teacher.Length: 0 })
+        {
+            throw new TrainingFailedException($"{taught.Outputs}, what this run knows of its teacher, is not there any more. Put it back, and resume again.");
+        }
+
         try
         {
             return Distiller.Open(Recipe, Model, Tokenizer, outputs, Threads);

@@ -6,7 +6,8 @@ namespace Kidogo.Inference.Classification;
 /// <summary>softmax((W x + b) / T).</summary>
 /// <param name="Weight">[C · D], row after row.</param>
 /// <param name="Bias">[C]</param>
-/// <param name="Temperature">T, above 0: what held-out lines say that the head's confidence has to be divided by (Guo et al., arXiv 1706.04599, section 4.2).</param>
+/// <param name="Temperature">T, above 0: what held-out lines say that the head's confidence has to be divided by (Guo et al., arXiv 1706.04599, section
+/// 4.2).</param>
 public sealed record ClassifierHead(float[] Weight, float[] Bias, double Temperature)
 {
     /// <summary>The probabilities of all classes. [C]</summary>

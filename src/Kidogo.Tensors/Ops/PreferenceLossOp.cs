@@ -28,7 +28,8 @@ public static class PreferenceLossOp
         return Finish(context, answers, slopes, value);
     }
 
-    /// <summary>The mean over answers of λ (1 - σ(r - z)) where the answer is liked, and of λ (1 - σ(z - r)) where it is not (equation 8), with r its reward and z, 0 or more, the divergence from the reference.</summary>
+    /// <summary>The mean over answers of λ (1 - σ(r - z)) where the answer is liked, and of λ (1 - σ(z - r)) where it is not (equation 8), with r its reward
+    /// and z, 0 or more, the divergence from the reference.</summary>
     /// <param name="context">How to compute.</param>
     /// <param name="answers">[N, 1] The logarithms of answers' probabilities.</param>
     /// <param name="reference">[N] The reference's.</param>

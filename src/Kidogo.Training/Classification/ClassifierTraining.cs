@@ -17,7 +17,8 @@ public sealed record ClassifierOptions
     /// <summary>How states become one vector; null for an encoder's own way, and the mean of a decoder's.</summary>
     public Pooling? Pooling { get; init; }
 
-    /// <summary>Share of each label's lines that the head is not fitted to, above 0 to 0.8: one half of them says how strongly to regularise and how sure to be, the other what it is worth. Default 0.2.</summary>
+    /// <summary>Share of each label's lines that the head is not fitted to, above 0 to 0.8: one half of them says how strongly to regularise and how sure to
+    /// be, the other what it is worth. Default 0.2.</summary>
     public double HeldOut { get; init; } = 0.2;
 
     /// <summary>Decides the split. Default 0.</summary>

@@ -6,8 +6,10 @@ using Kidogo.Tensors;
 
 namespace Kidogo.Training.Distillation;
 
-/// <summary>Replaces the batches of some steps: each row keeps the beginning of its first sequence, and the student draws the rest, token by token at temperature 1 (Agarwal et al., arXiv 2306.13649,
-/// algorithm 1). No gradient flows through drawing. What is drawn depends on the weights, the seed and the step alone, so that a run that is resumed draws the same.</summary>
+/// <summary>Replaces the batches of some steps: each row keeps the beginning of its first sequence, and the student draws the rest, token by token at
+/// temperature 1 (Agarwal et al., arXiv 2306.13649,
+/// algorithm 1). No gradient flows through drawing. What is drawn depends on the weights, the seed and the step alone, so that a run that is resumed draws
+/// the same.</summary>
 /// <param name="model">The student.</param>
 /// <param name="share">Share of steps, 0 to 1.</param>
 /// <param name="seed">The run's.</param>

@@ -26,7 +26,8 @@ internal sealed record OutputsIdentity(string? Teacher, string Tokenizer, string
 ///   rest              [N]    F32   the probability of all others together
 ///   sequences         [S, 5] I32   for each sequence the first 16 bytes of the SHA-256 of its ids (int32, little-endian), and its first position
 /// </code>
-/// <c>__metadata__</c> has <c>format</c>, <c>teacher_sha256</c>, <c>tokenizer</c>, <c>data</c>, <c>temperature</c>, <c>vocabulary</c> and <c>rows</c>: of how many rows of the training stream the sequences are.
+/// <c>__metadata__</c> has <c>format</c>, <c>teacher_sha256</c>, <c>tokenizer</c>, <c>data</c>, <c>temperature</c>, <c>vocabulary</c> and <c>rows</c>: of how
+/// many rows of the training stream the sequences are.
 /// A sequence is found by its ids, so that neither batches nor steps matter.
 /// </remarks>
 internal sealed class TeacherOutputs : IDisposable

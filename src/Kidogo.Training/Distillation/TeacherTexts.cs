@@ -43,7 +43,8 @@ public sealed record TeacherTextOptions
 }
 
 /// <summary>Sequence-level distillation (Kim and Rush, arXiv 1606.07947, section 3.2).</summary>
-/// <remarks>Texts are written to OUTPUT.part line by line, and the file is renamed at the end: the same call goes on where one was ended, and every text depends on its number and the seed alone.</remarks>
+/// <remarks>Texts are written to OUTPUT.part line by line, and the file is renamed at the end: the same call goes on where one was ended, and every text
+/// depends on its number and the seed alone.</remarks>
 public static class TeacherTexts
 {
     /// <summary>Writes <c>{"text": …}</c> or <c>{"messages": […]}</c> a line.</summary>
