@@ -105,8 +105,9 @@ internal static class GradientCases
                 ResponseLossOp.Apply(context, x[0], Teacher(x[0].Rows), Targets(x[0], D), new ResponseLossOptions { Distance = distance, Temperature = 1.5, Mix = 0.3 }).Loss) { IsRowwise = false });
         }
 
-        cases.Add("response of sorted probabilities", new(nameof(ResponseLossOp), (random, rows) => [Apart(random, rows)], (context, x) => ResponseLossOp.Apply(
-            context, x[0], Teacher(x[0].Rows), Targets(x[0], D), new ResponseLossOptions { Distance = ResponseDistance.SortedProbabilities, Temperature = 1.5 }).Loss) { IsRowwise = false });
+        // Against equal probabilities: with a random teacher's, some of the same rank are so near each other that a step of differences passes the corner between them.
+        cases.Add("response of sorted probabilities", new(nameof(ResponseLossOp), (random, rows) => [Apart(random, rows)], (context, x) => ScaleOp.Apply(context, ResponseLossOp.Apply(
+            context, x[0], new Tensor(x[0].Rows, D), Targets(x[0], D), new ResponseLossOptions { Distance = ResponseDistance.SortedProbabilities, Temperature = 1.5 }).Loss, 10)) { IsRowwise = false });
         foreach (HiddenDistance distance in Enum.GetValues<HiddenDistance>())
         {
             cases.Add($"hidden {distance}", new(nameof(HiddenLossOp), (random, rows) => [random.Tensor(rows, D, 2)], (context, x) =>
@@ -174,7 +175,7 @@ internal static class GradientCases
     /// <summary>Rows whose values lie so far apart that steps of differences do not change their order.</summary>
     private static Tensor Apart(Pseudorandom random, int rows)
     {
-        Tensor x = random.Tensor(rows, D, 0.05f);
+        Tensor x = random.Tensor(rows, D, 0.02f);
         for (int i = 0; i < x.Length; i++)
         {
             x.Span[i] += 0.4f * (((i % D * 7) + (i / D)) % D);
