@@ -77,24 +77,24 @@ public sealed class TokenBatch
     public bool IsSampled { get; private set; }
 
     /// <summary>Puts other sequences into the batch, one a row.</summary>
-    /// <param name="rows">For each row its ids, two or more and one more than positions at most, and the first of them that counts as a target, 1 or more.</param>
+    /// <param name="rows">For each row its ids, two or more and one more than positions at most, for each of them whether it counts as a target, and the number of its source.</param>
+    /// <param name="isSampled">Whether a model drew them.</param>
     /// <exception cref="ArgumentException">There are more rows than the batch has, or a sequence does not fit.</exception>
-    public void Refill(IReadOnlyList<(int[] Ids, int FirstTarget)> rows)
+    public void Refill(IReadOnlyList<(int[] Ids, bool[] Counts, int Source)> rows, bool isSampled)
     {
-        if (rows.Count > Rows || rows.Any(row => row.Ids.Length < 2 || row.Ids.Length > Context + 1 || row.FirstTarget < 1))
+        if (rows.Count > Rows || rows.Any(row => row.Ids.Length < 2 || row.Ids.Length > Context + 1 || row.Counts.Length != row.Ids.Length))
         {
             throw new ArgumentException($"{rows.Count} rows do not fit a batch of {Rows} rows of {Context} positions.", nameof(rows));
         }
 
         Clear();
-        foreach ((int[] ids, int firstTarget) in rows)
+        foreach ((int[] ids, bool[] counts, int source) in rows)
         {
-            BeginRow(-1);
-            bool[] counts = [.. ids.Select((_, at) => at >= firstTarget)];
+            BeginRow(source);
             Add(0, ids, counts, null);
         }
 
-        IsSampled = true;
+        IsSampled = isSampled;
     }
 
     internal void Clear()

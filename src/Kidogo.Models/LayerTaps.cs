@@ -11,7 +11,8 @@ public readonly record struct AttentionStates(Tensor Query, Tensor Key, Tensor V
 
 /// <summary>Asks the passes of a batch (<see cref="SequenceBatch.Taps"/>) to leave the states of some layers.</summary>
 /// <remarks>
-/// In training these are the tensors of the pass itself: gradients flow into them until the backward pass is over. In inference they are copies, valid until the next pass.
+/// In training these are the tensors of the pass itself: gradients flow into them until the backward pass is over. In inference they are copies, valid until
+/// the next pass.
 /// </remarks>
 /// <param name="hidden">Layers whose output is left.</param>
 /// <param name="attention">Layers whose queries, keys and values are left.</param>

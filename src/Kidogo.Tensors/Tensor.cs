@@ -53,6 +53,20 @@ public sealed class Tensor
         return this;
     }
 
+    /// <summary>Lets what flows into these values flow into those of another tensor: both have one gradient from here on.</summary>
+    /// <param name="other">A parameter of the same shape, as this is one.</param>
+    /// <exception cref="ArgumentException">The shapes differ, or one of them is no parameter.</exception>
+    public void ShareGradient(Tensor other)
+    {
+        if (other.Rows != Rows || other.Columns != Columns || !other.IsParameter || !IsParameter)
+        {
+            throw new ArgumentException($"A gradient of {Rows} x {Columns} cannot be shared with {other.Rows} x {other.Columns}: both have to be parameters of one shape.", nameof(other));
+        }
+
+        other.ClearGradient();
+        Gradient = other.Gradient;
+    }
+
     /// <summary>Makes the gradient zeros, also where nothing has flowed into it yet.</summary>
     public void ClearGradient()
     {

@@ -1,7 +1,8 @@
 // When held-out loss stops falling: the run ends, and the best weights are what it leaves. Knows no weights.
 namespace Kidogo.Training;
 
-/// <summary>Counts evaluations that were no better than the best (Prechelt 1998, "Early stopping - but when?", criterion UP). What it says depends on the log alone, so that a run that is resumed stops where it
+/// <summary>Counts evaluations that were no better than the best (Prechelt 1998, "Early stopping - but when?", criterion UP). What it says depends on the log
+/// alone, so that a run that is resumed stops where it
 /// would have.</summary>
 internal sealed class EarlyStopping
 {

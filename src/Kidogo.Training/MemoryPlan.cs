@@ -52,7 +52,8 @@ public sealed record MemoryPlan(long WeightBytes, long GradientBytes, long Optim
         Activations(config, TokensOfPass(recipe), recipe.Precision),
         Program + Packed(config, TokensOfPass(recipe)));
 
-    private static long TokensOfPass(Recipe recipe) => (long)recipe.Batch.Sequences!.Value / recipe.Batch.Accumulate!.Value * recipe.Batch.Context!.Value;
+    private static long TokensOfPass(Recipe recipe) =>
+        (long)recipe.Batch.Sequences!.Value / recipe.Batch.Accumulate!.Value * (recipe.Preference?.RowsPerItem ?? 1) * recipe.Batch.Context!.Value;
 
     private static long OptimizerBytesFor(OptimizerRecipe optimizer, long parameters, long hidden) => optimizer.Kind switch
     {

@@ -177,18 +177,18 @@ public static class RunStarter
         return recipe with { Distillation = taught with { Teacher = teacher }, Tokenizer = isNew ? new TokenizerRecipe { Path = teacher } : recipe.Tokenizer };
     }
 
-    /// <summary>Of a student both sides' logits are whole: micro-batches are so small, where the recipe gives none, that these stay small too.</summary>
-    private static Recipe SmallEnough(Recipe recipe, Recipe resolved, int vocabulary)
+    /// <summary>Of a student both sides' logits are whole, and of preferences two answers': micro-batches are so small, where the recipe gives none, that these stay small too.</summary>
+    internal static Recipe SmallEnough(Recipe recipe, Recipe resolved, int vocabulary)
     {
         const long MostLogits = 32 << 20; // of a micro-batch: 128 MiB on each side
-        if (recipe.Distillation is null || recipe.Batch.Accumulate is not null)
+        if ((recipe.Distillation is null && recipe.Preference is null) || recipe.Batch.Accumulate is not null)
         {
             return resolved;
         }
 
         BatchRecipe batch = resolved.Batch;
         int parts = Enumerable.Range(batch.Accumulate!.Value, batch.Sequences!.Value).First(count => count >= batch.Sequences
-            || (batch.Sequences % count == 0 && (long)batch.Sequences.Value / count * batch.Context!.Value * vocabulary <= MostLogits));
+            || (batch.Sequences % count == 0 && (long)batch.Sequences.Value / count * (recipe.Preference?.RowsPerItem ?? 1) * batch.Context!.Value * vocabulary <= MostLogits));
         return resolved with { Batch = batch with { Accumulate = Math.Min(parts, batch.Sequences.Value) } };
     }
 

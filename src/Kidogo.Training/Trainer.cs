@@ -1,7 +1,7 @@
 // The loop: steps, evaluations, samples, checkpoints, and what is there at the end. Knows no terminal and no files' formats.
 using System.Diagnostics;
 using System.Text;
-using Kidogo.Data;
+using Kidogo.Models;
 using Kidogo.Models.Files;
 using Kidogo.Models.Passports;
 using Kidogo.Training.Checkpoints;
@@ -51,7 +51,7 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
             {
                 record = record with
                 {
-                    Evaluation = HeldOutEvaluation.Run(run.Model, run.Context, run.Data, run.Batches[0].Rows, run.Recipe.Output.EvalTokens, default),
+                    Evaluation = run.Evaluate(),
                 };
             }
 
@@ -95,24 +95,13 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
     {
         long start = Stopwatch.GetTimestamp();
         long step = run.State.Step;
-        foreach (TokenBatch batch in run.Batches)
-        {
-            run.Stream.Next(batch);
-        }
-
-        if (run.OwnTexts is { } own && own.Samples(step))
-        {
-            for (int part = 0; part < run.Batches.Count; part++)
-            {
-                own.Replace(run.Batches[part], step, part);
-            }
-        }
-
+        run.Fill(step);
         double factor = run.Schedule.Factor(step);
         StepOutcome outcome;
         try
         {
             outcome = run.Step.Run(run.Batches, factor);
+            run.Rounded?.Refresh();
         }
         catch (NonFiniteLossException failure)
         {
@@ -129,7 +118,7 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
         }
 
         long tokens = run.Batches.Sum(batch => (long)batch.Filled);
-        run.Advance(run.State with { Step = step + 1, Tokens = run.State.Tokens + tokens, Position = run.Stream.Position });
+        run.Advance(run.State with { Step = step + 1, Tokens = run.State.Tokens + tokens, Position = run.Position });
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         return new StepRecord(step + 1, outcome.Loss, run.Recipe.Optimizer.LearningRate!.Value * factor, outcome.GradientNorm, run.State.Tokens,
             tokens / seconds)
@@ -143,7 +132,7 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
     {
         if (_prompt.Length == 0)
         {
-            _prompt = TextSampler.Prompt(run.Recipe.Output.SamplePrompt, run.Tokenizer, run.Data, run.Model.Config.ContextLength);
+            _prompt = run.Data is { } data ? TextSampler.Prompt(run.Recipe.Output.SamplePrompt, run.Tokenizer, data, run.Model.Config.ContextLength) : run.PreferencePrompt;
         }
 
         string text = TextSampler.Continue(run.Model, run.Tokenizer, run.Threads, _prompt, run.Recipe.Output.Seed + (ulong)step);
@@ -165,6 +154,7 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
         {
             observer.Say($"held-out loss was lowest after step {best}: the weights of then are kept");
             CheckpointReader.FillParameters(run.Checkpoints.Of(best), run.Parameters, run.Surroundings.Adapter is not null);
+            run.Rounded?.Refresh();
             run.Advance(TrainingState.Read(Path.Combine(run.Checkpoints.Of(best), TrainingState.FileName)) with { Recipe = run.Recipe });
         }
 
@@ -172,7 +162,7 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
         Passport? passport = run.Surroundings.Passport is { } begun
             ? TrainingPassport.With(TrainingPassport.At(begun, run.Recipe, run.State.Step, run.State.Tokens), [.. records.Where(record => record.Step <= run.State.Step)])
             : null;
-        CheckpointWriter.WriteFinished(run.Output, run.Model.Config, run.Parameters, run.Surroundings with { Passport = passport });
+        CheckpointWriter.WriteFinished(run.Output, run.Model.Config, run.Rounded is null ? run.Parameters : ModelParameters.Of(run.Model), run.Surroundings with { Passport = passport });
         NewFile.Write(Path.Combine(run.Output, CurveName), Encoding.UTF8.GetBytes(LossCurve.Svg(records)));
         return new TrainingResult(run.Output, records) { Step = run.State.Step, General = general };
     }

@@ -10,7 +10,7 @@ public sealed class TrainingLog : IDisposable
     /// <summary>Its name in the folder of a run.</summary>
     public const string FileName = "log.jsonl";
 
-    private const string TermEnding = "_loss", EvaluationName = "eval_loss";
+    private const string TermEnding = "_loss", EvaluationName = "eval_loss", AccuracyName = "eval_accuracy";
 
     private readonly FileStream _stream;
 
@@ -55,7 +55,7 @@ public sealed class TrainingLog : IDisposable
             double evalLoss = Number(EvaluationName);
             records.Add(new StepRecord((long)Number("step"), Number("loss"), Number("learning_rate"), Number("gradient_norm"), (long)Number("tokens"),
                 Number("tokens_per_second"),
-                double.IsNaN(evalLoss) ? null : new EvaluationRecord(evalLoss, Number("eval_bits_per_byte"), 0) { Sources = Sources(json.RootElement) })
+                double.IsNaN(evalLoss) ? null : new EvaluationRecord(evalLoss, Number("eval_bits_per_byte"), 0) { Sources = Sources(json.RootElement), Accuracy = double.IsNaN(Number(AccuracyName)) ? null : Number(AccuracyName) })
             {
                 TrainableParameters = json.RootElement.TryGetProperty("trainable_parameters", out JsonElement trainable)
                     && trainable.TryGetInt64(out long count) ? count : null,
@@ -92,6 +92,11 @@ public sealed class TrainingLog : IDisposable
             if (double.IsFinite(evaluation.BitsPerByte))
             {
                 json.WriteNumber("eval_bits_per_byte", evaluation.BitsPerByte);
+            }
+
+            if (evaluation.Accuracy is { } accuracy)
+            {
+                json.WriteNumber(AccuracyName, accuracy);
             }
 
             WriteSources(json, evaluation.Sources);

@@ -68,6 +68,9 @@ public sealed record LossTerm(string Name, double Value)
 /// <param name="Tokens">Tokens that were predicted.</param>
 public sealed record EvaluationRecord(double Loss, double BitsPerByte, long Tokens)
 {
+    /// <summary>Of preferences: the share of items that is told right; null of texts.</summary>
+    public double? Accuracy { get; init; }
+
     /// <summary>The same of each source of the data that has held-out text, in their order; empty where only one has.</summary>
     public IReadOnlyList<SourceEvaluation> Sources { get; init; } = [];
 }

@@ -13,6 +13,7 @@ using Kidogo.Training.Adapters;
 using Kidogo.Training.Checkpoints;
 using Kidogo.Training.Distillation;
 using Kidogo.Training.Optimizers;
+using Kidogo.Training.Preference;
 using Kidogo.Training.Recipes;
 using Kidogo.Training.Schedules;
 
@@ -22,6 +23,8 @@ namespace Kidogo.Training;
 public sealed class TrainingRun : IDisposable
 {
     private readonly List<IDisposable> _owned = [];
+    private BatchStream? _stream;
+    private long _epochPositions, _trainingTokens; // of the data, once
 
     private TrainingRun(string output) => Output = output;
 
@@ -45,15 +48,24 @@ public sealed class TrainingRun : IDisposable
 
     internal IReadOnlyList<ModelParameter> Parameters { get; private set; } = [];
 
+    /// <summary>What makes passes see weights of fewer bits; null where they see those that are trained.</summary>
+    internal QuantizationAware? Rounded { get; private set; }
+
     internal ModelSurroundings Surroundings { get; private set; } = null!;
 
     internal Optimizer Optimizer { get; private set; } = null!;
 
     internal TrainingStep Step { get; private set; } = null!;
 
-    internal PreparedData Data { get; private set; } = null!;
+    /// <summary>The texts; null where preferences are learned from.</summary>
+    internal PreparedData? Data { get; private set; }
 
-    internal BatchStream Stream { get; private set; } = null!;
+    /// <summary>The preferences; null where texts are learned from.</summary>
+    internal PreferenceLoss? Preferences { get; private set; }
+
+    /// <summary>A prompt of the data to sample with, where these are preferences.</summary>
+    internal int[] PreferencePrompt { get; private set; } = [];
+
 
     internal LearningRateSchedule Schedule { get; private set; } = null!;
 
@@ -170,17 +182,16 @@ public sealed class TrainingRun : IDisposable
         State = State with { Recipe = Moved(State.Recipe) };
         Threads = threads > 0 ? threads : Recipe.Precision.Threads > 0 ? Recipe.Precision.Threads : MachineInfo.CountPhysicalCores();
         MemoryPlan memory = LoadModel(folder);
-        Data = Own(PreparedData.Prepare(DataOptions(), Tokenizer, Chat(folder), observer.DataProgress, cancellation));
-        Surroundings = Surroundings with { Passport = Surroundings.Passport is { } begun ? TrainingPassport.With(begun, Data) : null };
-        foreach (string warning in Data.Warnings)
+        BatchRecipe batch = Recipe.Batch;
+        int rows = batch.Sequences!.Value / batch.Accumulate!.Value * (Recipe.Preference?.RowsPerItem ?? 1);
+        Batches = [.. Enumerable.Range(0, batch.Accumulate.Value).Select(_ => new TokenBatch(rows, batch.Context!.Value))];
+        if (Recipe.Preference is null)
         {
-            observer.Warn(warning);
+            LoadTexts(folder, observer, cancellation);
         }
-
-        Stream = Data.OpenTraining();
-        if (State.Position is { } position)
+        else
         {
-            Stream.Position = position;
+            LoadPreferences(folder, Recipe.Preference, observer, cancellation);
         }
 
         Distiller? distiller = Recipe.Distillation is { } taught ? Own(OpenTeacher(taught)) : null;
@@ -189,20 +200,97 @@ public sealed class TrainingRun : IDisposable
         Optimizer = OptimizerFactory.Create(Recipe.Optimizer, [.. Parameters, .. Surroundings.Companions]);
         CheckpointReader.FillOptimizer(folder, State.Step, Optimizer);
         Step = Own(new TrainingStep(
-            Model, Context, Optimizer, new StepOptions(Recipe.Optimizer.LabelSmoothing, Recipe.Optimizer.ZLoss, Recipe.Optimizer.Clip), distiller,
+            Model, Context, Optimizer, new StepOptions(Recipe.Optimizer.LabelSmoothing, Recipe.Optimizer.ZLoss, Recipe.Optimizer.Clip), (StepLoss?)distiller ?? Preferences,
             Recipe.Optimizer.KeepZeros == true && Recipe.Adapter is null ? new KeptZeros(Parameters) : null));
-        BatchRecipe batch = Recipe.Batch;
-        int rows = batch.Sequences!.Value / batch.Accumulate!.Value;
-        Batches = [.. Enumerable.Range(0, batch.Accumulate.Value).Select(_ => new TokenBatch(rows, batch.Context!.Value))];
         MakePlan(memory);
         UseOutputs(distiller, observer, cancellation);
     }
+
+    private void LoadTexts(string folder, TrainingObserver observer, CancellationToken cancellation)
+    {
+        PreparedData data = Own(PreparedData.Prepare(DataOptions(), Tokenizer, Chat(folder), observer.DataProgress, cancellation));
+        Data = data;
+        Surroundings = Surroundings with { Passport = Surroundings.Passport is { } begun ? TrainingPassport.With(begun, data) : null };
+        foreach (string warning in data.Warnings)
+        {
+            observer.Warn(warning);
+        }
+
+        _stream = data.OpenTraining();
+        if (State.Position is { } position)
+        {
+            _stream.Position = position;
+        }
+
+        (_epochPositions, _trainingTokens) = (data.Sources.Sum(source => source.TrainingPositions), data.Sources.Sum(source => source.TrainingTokens));
+    }
+
+    private void LoadPreferences(string folder, PreferenceRecipe recipe, TrainingObserver observer, CancellationToken cancellation)
+    {
+        PreferenceOptions options = new()
+        {
+            Paths = [.. Recipe.Data.Sources.Select(source => source.Path)],
+            IsSingle = recipe.Kind == PreferenceKind.Kto,
+            MostTokens = Recipe.Batch.Context!.Value + 1,
+            SkipsLong = Recipe.Data.SkipLongConversations,
+            HeldOut = Recipe.Data.HeldOut,
+            Seed = Recipe.Output.Seed,
+        };
+        PreferenceData data = PreferenceData.Read(options, Tokenizer, Chat(folder));
+        if (data.Skipped > 0)
+        {
+            observer.Warn($"{data.Skipped} preferences are longer than the context of {Recipe.Batch.Context} tokens and are left out.");
+        }
+
+        ReferenceScores reference;
+        if (State.Step == 0)
+        {
+            reference = ReferenceScores.Compute(Model, Context, data, Batches[0].Rows, observer, cancellation);
+            reference.Write(Output, data);
+        }
+        else
+        {
+            reference = ReferenceScores.Read(Output, data);
+        }
+
+        Preferences = Own(new PreferenceLoss(recipe, data, reference));
+        PreferenceText first = data.Items[data.At(0)].Answer;
+        PreferencePrompt = first.Ids[..Math.Max(1, Array.IndexOf(first.Counts, true))];
+        _epochPositions = (long)data.TrainingCount * Recipe.Batch.Context!.Value;
+        _trainingTokens = data.Items.Sum(item => (long)PreferenceLoss.TextsOf(item).Sum(text => text.Ids.Length));
+    }
+
+    /// <summary>Fills the micro-batches of a step.</summary>
+    internal void Fill(long step)
+    {
+        Preferences?.Fill(Batches, step);
+        for (int part = 0; part < Batches.Count && _stream is not null; part++)
+        {
+            _stream.Next(Batches[part]);
+            if (OwnTexts is { } own && own.Samples(step))
+            {
+                own.Replace(Batches[part], step, part);
+            }
+        }
+    }
+
+    /// <summary>Where the texts stand; null of preferences, which the step says.</summary>
+    internal StreamPosition? Position => _stream?.Position;
+
+    /// <summary>What held-out texts or preferences give; null where none are held out.</summary>
+    internal EvaluationRecord? Evaluate() => Preferences is { } preferences ? preferences.Evaluate(Model, Context, Batches[0].Rows)
+        : HeldOutEvaluation.Run(Model, Context, Data!, Batches[0].Rows, Recipe.Output.EvalTokens, default);
 
     /// <summary>Opens the teacher, or what is stored of it.</summary>
     private Distiller OpenTeacher(DistillationRecipe taught)
     {
         OwnTexts = taught.OnPolicy > 0 ? Own(new OnPolicySampler(Model, taught.OnPolicy, Recipe.Output.Seed, Threads)) : null;
         TeacherOutputs? outputs = taught is { NeedsTeacher: true, Outputs: { } path } && File.Exists(path) ? TeacherOutputs.Open(path, IdentityOf(taught)) : null;
+        if (outputs is null && taught is { NeedsTeacher: true, Teacher.Length: 0 })
+        {
+            throw new TrainingFailedException($"{taught.Outputs}, what this run knows of its teacher, is not there any more. Put it back, and resume again.");
+        }
+
         try
         {
             return Distiller.Open(Recipe, Model, Tokenizer, outputs, Threads);
@@ -226,7 +314,7 @@ public sealed class TrainingRun : IDisposable
         if (distiller.Model is { } teacher)
         {
             OutputsIdentity identity = IdentityOf(taught);
-            TeacherOutputs.Write(path, teacher, identity, Data, Recipe, rows, observer, cancellation);
+            TeacherOutputs.Write(path, teacher, identity, Data!, Recipe, rows, observer, cancellation);
             distiller.UseStored(TeacherOutputs.Open(path, identity));
         }
 
@@ -236,7 +324,7 @@ public sealed class TrainingRun : IDisposable
     private OutputsIdentity IdentityOf(DistillationRecipe taught)
     {
         using ModelHeader? header = taught.Teacher.Length > 0 ? ModelHeader.Open(taught.Teacher) : null;
-        return new OutputsIdentity(header is null ? null : AdaptedBase.HashOf(header), Tokenizer.Fingerprint, Data.Fingerprint, taught.Temperature, Model.Config.VocabSize);
+        return new OutputsIdentity(header is null ? null : AdaptedBase.HashOf(header), Tokenizer.Fingerprint, Data!.Fingerprint, taught.Temperature, Model.Config.VocabSize);
     }
 
     /// <summary>The state of a checkpoint that is whole; the refusal of one that is not names the last that is.</summary>
@@ -286,6 +374,12 @@ public sealed class TrainingRun : IDisposable
         LoadedModel loaded = Own(ModelLoader.Load(folder, Context));
         Model = loaded.Model;
         Parameters = ModelParameters.MakeTrainable(Model);
+        if (Recipe.Precision.QuantizationAware is { } format)
+        {
+            Rounded = QuantizationAware.Of(Model, Parameters, QuantizationAware.FormatOf(format)!);
+            Parameters = Rounded.Parameters;
+        }
+
         Dictionary<string, ReadOnlyMemory<byte>> words = ModelWords.OfFolder(folder);
         Tokenizer = ModelWords.Read(words);
         Surroundings = RunStarter.Surroundings(loaded.Family, words, File.ReadAllBytes(Path.Combine(folder, "config.json"))) with
@@ -333,7 +427,7 @@ public sealed class TrainingRun : IDisposable
         string kept = Path.Combine(Output, RunStarter.RunName);
         long? planned = State.PlannedSteps ?? (File.Exists(kept) ? TrainingState.Read(kept).PlannedSteps : null);
         double seconds = State.Step == 0 ? MeasureSeconds() : 0;
-        long steps = planned ?? RecipeDefaults.Steps(Recipe, Model.Config.ParameterCount, Data.Sources.Sum(source => source.TrainingPositions), seconds);
+        long steps = planned ?? RecipeDefaults.Steps(Recipe, Model.Config.ParameterCount, _epochPositions, seconds);
         State = State with { PlannedSteps = steps };
         if (planned is null)
         {
@@ -349,7 +443,7 @@ public sealed class TrainingRun : IDisposable
         }
 
         Schedule = new LearningRateSchedule(Recipe.Optimizer.Schedule, steps, warmup, Recipe.Optimizer.FinalRate, Recipe.Optimizer.DecayShare ?? 0.2);
-        Plan = new TrainingPlan(Model.Config, Recipe, memory, steps, State.Step, seconds, Data.Sources.Sum(source => source.TrainingTokens))
+        Plan = new TrainingPlan(Model.Config, Recipe, memory, steps, State.Step, seconds, _trainingTokens)
         {
             TrainableParameters = Parameters.Sum(parameter => (long)parameter.Values.Length),
         };
@@ -358,12 +452,18 @@ public sealed class TrainingRun : IDisposable
     /// <summary>Seconds of a step: of the second of two that change no weight.</summary>
     private double MeasureSeconds()
     {
-        BatchStream stream = Data.OpenTraining();
-        TokenBatch batch = new(Batches[0].Rows, Batches[0].Context);
-        stream.Next(batch);
-        Step.Accumulate([batch]);
+        if (Preferences is not null)
+        {
+            Preferences.Fill(Batches, 0);
+        }
+        else
+        {
+            Data!.OpenTraining().Next(Batches[0]);
+        }
+
+        Step.Accumulate([Batches[0]]);
         long start = Stopwatch.GetTimestamp();
-        Step.Accumulate([batch]);
+        Step.Accumulate([Batches[0]]);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         foreach (TrainedParameter parameter in Optimizer.Parameters)
         {

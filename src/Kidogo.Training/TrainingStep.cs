@@ -4,7 +4,6 @@ using Kidogo.Data;
 using Kidogo.Models;
 using Kidogo.Tensors;
 using Kidogo.Tensors.Ops;
-using Kidogo.Training.Distillation;
 using Kidogo.Training.Optimizers;
 
 namespace Kidogo.Training;
@@ -39,7 +38,7 @@ public sealed class TrainingStep : IDisposable
     private readonly StepOptions _options;
     private readonly SequenceBatch _sequences = new();
     private readonly List<int> _targets = [];
-    private readonly Distiller? _distiller;
+    private readonly StepLoss? _loss;
     private readonly KeptZeros? _zeros;
 
     /// <summary>Prepares steps; all gradients begin at zero.</summary>
@@ -52,10 +51,10 @@ public sealed class TrainingStep : IDisposable
     {
     }
 
-    /// <summary>Prepares steps that also learn from a teacher, which stays the caller's, or leave zeros as they are.</summary>
-    internal TrainingStep(DecoderModel model, ComputeContext context, Optimizer optimizer, StepOptions options, Distiller? distiller, KeptZeros? zeros = null)
+    /// <summary>Prepares steps whose loss is more than the labels', or which leave zeros as they are; the loss stays the caller's.</summary>
+    internal TrainingStep(DecoderModel model, ComputeContext context, Optimizer optimizer, StepOptions options, StepLoss? loss, KeptZeros? zeros = null)
     {
-        _distiller = distiller;
+        _loss = loss;
         _zeros = zeros;
         _model = model;
         _context = context;
@@ -93,13 +92,14 @@ public sealed class TrainingStep : IDisposable
         double crossEntropy = 0;
         long tokens = microBatches.Sum(batch => (long)batch.Filled);
         Dictionary<string, double> terms = [];
+        _loss?.Begin(_model, _context, microBatches);
         foreach (TokenBatch batch in microBatches.Where(batch => batch.Filled > 0))
         {
             BatchSequences.Fill(batch, _sequences, _targets);
             CrossEntropyOptions options = new() { LabelSmoothing = (float)_options.LabelSmoothing, ZLoss = (float)_options.ZLoss, Count = Math.Max(1, targets) };
-            if (_distiller is not null)
+            if (_loss is not null)
             {
-                TaughtLoss part = _distiller.Loss(_model, _context, batch, _sequences, CollectionsMarshal.AsSpan(_targets), options, tokens);
+                PartLoss part = _loss.Of(_model, _context, batch, _sequences, CollectionsMarshal.AsSpan(_targets), options, tokens);
                 loss += part.Value;
                 foreach ((string name, double value) in part.Terms)
                 {

@@ -93,6 +93,8 @@ internal static class Application
         TrainVerb.Create(session),
         DistilVerb.Create(session),
         AdaptVerb.Create(session),
+        PreferVerb.Create(session),
+        ClassifyVerb.Create(session),
         MergeVerb.Create(session),
         ConvertVerb.Create(session),
         CalibrateVerb.Create(session),

@@ -80,6 +80,7 @@ internal sealed class TrainingScreen(Session session, bool json) : TrainingObser
         {
             string bits = double.IsFinite(evaluation.BitsPerByte) ? $", {Loss(evaluation.BitsPerByte)} bits per byte" : "";
             string terms = record.Terms.Count > 1 ? $" ({string.Join(", ", record.Terms.Select(term => $"{term.Name} {Loss(term.Value)}"))})" : "";
+            bits += evaluation.Accuracy is { } accuracy ? string.Create(CultureInfo.InvariantCulture, $", {100 * accuracy:0.0} % told right") : "";
             _bar?.Clear();
             session.Tell($"step {record.Step}: loss {Loss(record.Loss)}{terms}, held out {Loss(evaluation.Loss)}{bits}");
             if (evaluation.Sources.Count > 0 && record.Step == plan.Steps)

@@ -45,6 +45,42 @@ internal static class TrainVerb
         return options;
     }
 
+    /// <summary>MODEL and OUT, or a recipe.</summary>
+    internal static Argument<string[]> Places() => new("MODEL [OUT]")
+    {
+        Description = "The model, in any format, and the folder that is written to (or --out); a name that ends in .yaml is a recipe",
+        Arity = new ArgumentArity(0, 3),
+    };
+
+    /// <summary>Makes fields of the model and the folder that were named.</summary>
+    /// <param name="verb">The verb, for messages.</param>
+    /// <param name="places">What was named.</param>
+    /// <param name="given">The fields given as options, to which they are added.</param>
+    /// <returns>The recipe that was named; null for none.</returns>
+    internal static string? Take(string verb, IEnumerable<string> places, List<KeyValuePair<string, IReadOnlyList<string>>> given)
+    {
+        string? file = null;
+        foreach (string place in places)
+        {
+            bool isRecipe = Path.GetExtension(place) is ".yaml" or ".yml";
+            if (isRecipe ? file is not null : given.Exists(field => field.Key == "from") && given.Exists(field => field.Key == "out"))
+            {
+                throw new UsageException(isRecipe ? $"{file} and {place} are two recipes; give one." : $"kidogo {verb} takes a model and a folder; there is no place for {place}.");
+            }
+
+            if (isRecipe)
+            {
+                file = place;
+            }
+            else
+            {
+                given.Add(KeyValuePair.Create<string, IReadOnlyList<string>>(given.Exists(field => field.Key == "from") ? "out" : "from", [place]));
+            }
+        }
+
+        return file;
+    }
+
     /// <summary>The fields that were given as options.</summary>
     internal static List<KeyValuePair<string, IReadOnlyList<string>>> Given(ParseResult parsed, List<(RecipeField Field, Option Option)> options)
     {

@@ -20,14 +20,16 @@ public sealed record AttentionRelationOptions
     /// <summary>Whether a token is related to those up to itself only. Default true.</summary>
     public bool IsCausal { get; init; } = true;
 
-    /// <summary>Whether scores are compared as they are, by the mean square (Jiao et al., arXiv 1909.10351, equation 7), instead of by KL(teacher‖student) of their softmax. Default false.</summary>
+    /// <summary>Whether scores are compared as they are, by the mean square (Jiao et al., arXiv 1909.10351, equation 7), instead of by KL(teacher‖student) of
+    /// their softmax. Default false.</summary>
     public bool ComparesScores { get; init; }
 
     /// <summary>What the sum over tokens is divided by; 0 (the default) for the tokens there are.</summary>
     public long Count { get; init; }
 }
 
-/// <summary>The mean over heads and tokens of the distance of relations (Wang et al., arXiv 2002.10957, equations 6 to 9; arXiv 2012.15828, section 3.1).</summary>
+/// <summary>The mean over heads and tokens of the distance of relations (Wang et al., arXiv 2002.10957, equations 6 to 9; arXiv 2012.15828, section
+/// 3.1).</summary>
 public static class AttentionRelationOp
 {
     /// <summary>Computes the loss.</summary>

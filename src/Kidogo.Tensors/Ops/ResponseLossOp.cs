@@ -301,10 +301,10 @@ public static class ResponseLossOp
                 ofOthers += other;
             }
 
-            bool hasRest = options.Missing == MissingMass.Rest;
+            bool hasRest = options.Missing == MissingMass.Rest && ids.Length < q.Length; // of all tokens nothing is left but rounding
             double rest = hasRest ? Math.Max(0, 1 - ofTeacher) : 0;
             TensorPrimitives.Multiply(h, hasRest && ofOthers > 0 ? -rest / ofOthers : 0, h);
-            loss += hasRest && rest > 0 ? rest * (Math.Log(rest) - Math.Log(ofOthers)) : 0;
+            loss += hasRest && rest > 0 ? rest * (Math.Log(rest) - Math.Log(Math.Max(ofOthers, double.Epsilon))) : 0;
             double logSum = hasRest ? 0 : Math.Log(ofTeacher), logOfStudent = options.Missing == MissingMass.BothRenormalized ? Math.Log(ofStudent) : 0;
             for (int i = 0; i < ids.Length; i++)
             {

@@ -126,7 +126,8 @@ internal static class AdaptedBase
         sequences = Math.Max(sequences, recipe.Batch.Accumulate ?? 1);
         int accumulate = recipe.Batch.Accumulate ?? Enumerable.Range(1, sequences).First(parts => parts == sequences
             || (sequences % parts == 0 && MemoryPlan.Activations(config, (long)sequences / parts * context, recipe.Precision) <= MostActivationBytes));
-        return RecipeDefaults.Resolve(recipe with { Batch = new BatchRecipe { Context = context, Sequences = sequences, Accumulate = accumulate } }, config.ParameterCount, config.ContextLength);
+        Recipe resolved = RecipeDefaults.Resolve(recipe with { Batch = new BatchRecipe { Context = context, Sequences = sequences, Accumulate = accumulate } }, config.ParameterCount, config.ContextLength);
+        return RunStarter.SmallEnough(recipe, resolved, config.VocabSize);
     }
 
     private static void RefuseIfTooLarge(ModelHeader header, Recipe recipe)

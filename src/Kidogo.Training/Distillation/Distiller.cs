@@ -8,14 +8,8 @@ using Kidogo.Training.Recipes;
 
 namespace Kidogo.Training.Distillation;
 
-/// <summary>What a micro-batch's terms were.</summary>
-/// <param name="Loss">[1, 1]: the sum that gradients are found of.</param>
-/// <param name="Value">The same in double.</param>
-/// <param name="Terms">Each term before its weight.</param>
-internal readonly record struct TaughtLoss(Tensor Loss, double Value, IReadOnlyList<LossTerm> Terms);
-
 /// <summary>The loss of a student.</summary>
-internal sealed class Distiller : IDisposable
+internal sealed class Distiller : StepLoss
 {
     private readonly DistillationRecipe _recipe;
     private readonly FeatureTerm[] _features;
@@ -73,18 +67,11 @@ internal sealed class Distiller : IDisposable
         _teacher = new StoredTeacher(_recipe, outputs);
     }
 
-    /// <summary>The loss of a micro-batch.</summary>
-    /// <param name="student">The student.</param>
-    /// <param name="context">The training context.</param>
-    /// <param name="batch">The micro-batch.</param>
-    /// <param name="sequences">The same as sequences, which have to stay until the backward pass is over.</param>
-    /// <param name="targets">Their targets.</param>
-    /// <param name="options">What the labels' term is, with the targets of the whole step.</param>
-    /// <param name="tokens">Tokens of the whole step.</param>
-    public TaughtLoss Loss(DecoderModel student, ComputeContext context, TokenBatch batch, SequenceBatch sequences, ReadOnlySpan<int> targets, CrossEntropyOptions options, long tokens)
+    /// <inheritdoc/>
+    public override PartLoss Of(DecoderModel model, ComputeContext context, TokenBatch batch, SequenceBatch sequences, ReadOnlySpan<int> targets, CrossEntropyOptions options, long tokens)
     {
         sequences.Taps = _ofStudent;
-        Tensor logits = student.Forward(context, sequences);
+        Tensor logits = model.Forward(context, sequences);
         sequences.Taps = null;
         List<LossTerm> terms = [];
         Tensor? sum = null;
@@ -119,11 +106,11 @@ internal sealed class Distiller : IDisposable
             Add(term.Name, term.Weight, loss.Loss, loss.Value);
         }
 
-        return new TaughtLoss(sum!, value, terms);
+        return new PartLoss(sum!, value, terms);
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _teacher?.Dispose();
+    public override void Dispose() => _teacher?.Dispose();
 
     private static IEnumerable<FeatureTerm> Terms(FeatureRecipe recipe, DecoderConfig student, DecoderConfig teacher, ulong seed)
     {

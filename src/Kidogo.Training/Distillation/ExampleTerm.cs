@@ -6,7 +6,8 @@ using Kidogo.Tensors.Ops;
 
 namespace Kidogo.Training.Distillation;
 
-/// <summary>A relation among some tokens of a micro-batch after the last layer (arXiv 1904.05068). Widths may differ, for only relations are compared.</summary>
+/// <summary>A relation among some tokens of a micro-batch after the last layer (arXiv 1904.05068). Widths may differ, for only relations are
+/// compared.</summary>
 /// <param name="relation">Which.</param>
 /// <param name="name">Its name in logs.</param>
 /// <param name="weight">What it is multiplied by.</param>

@@ -7,7 +7,8 @@ using Kidogo.Training.Recipes;
 
 namespace Kidogo.Training.Distillation;
 
-/// <summary>The mean over layers of the student of the distance between its output and the teacher's at the same share of the depth (arXiv 1909.10351, uniform strategy), through a trained projection
+/// <summary>The mean over layers of the student of the distance between its output and the teacher's at the same share of the depth (arXiv 1909.10351,
+/// uniform strategy), through a trained projection
 /// where widths differ.</summary>
 internal sealed class HiddenTerm : FeatureTerm
 {

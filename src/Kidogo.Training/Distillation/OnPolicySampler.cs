@@ -6,8 +6,10 @@ using Kidogo.Tensors;
 
 namespace Kidogo.Training.Distillation;
 
-/// <summary>Replaces the batches of some steps: each row keeps the beginning of its first sequence, and the student draws the rest, token by token at temperature 1 (Agarwal et al., arXiv 2306.13649,
-/// algorithm 1). No gradient flows through drawing. What is drawn depends on the weights, the seed and the step alone, so that a run that is resumed draws the same.</summary>
+/// <summary>Replaces the batches of some steps: each row keeps the beginning of its first sequence, and the student draws the rest, token by token at
+/// temperature 1 (Agarwal et al., arXiv 2306.13649,
+/// algorithm 1). No gradient flows through drawing. What is drawn depends on the weights, the seed and the step alone, so that a run that is resumed draws
+/// the same.</summary>
 /// <param name="model">The student.</param>
 /// <param name="share">Share of steps, 0 to 1.</param>
 /// <param name="seed">The run's.</param>
@@ -28,9 +30,9 @@ internal sealed class OnPolicySampler(DecoderModel model, double share, ulong se
     public void Replace(TokenBatch batch, long step, int part)
     {
         List<int[]> prompts = [.. batch.Segments.GroupBy(segment => segment.First / batch.Context).Select(row => Prompt(batch, row.First()))];
-        int length = Math.Min(batch.Context + 1, model.Config.LongestSequence);
+        int length = Math.Min(batch.Context, model.Config.LongestSequence) + 1; // the last token is a target alone
         List<int>[] texts = [.. prompts.Select(prompt => prompt.ToList())];
-        KvCache[] caches = [.. prompts.Select(_ => model.CreateCache(length, KvFormat.F32))];
+        KvCache[] caches = [.. prompts.Select(_ => model.CreateCache(length - 1, KvFormat.F32))];
         ulong[] random = [.. prompts.Select((_, row) => PlacedDraws.Stream(string.Create(CultureInfo.InvariantCulture, $"distillation.texts.{step}.{part}.{row}"), seed))];
         try
         {
@@ -65,7 +67,7 @@ internal sealed class OnPolicySampler(DecoderModel model, double share, ulong se
             Array.ForEach(caches, cache => cache.Dispose());
         }
 
-        batch.Refill([.. texts.Select((text, row) => (text.ToArray(), prompts[row].Length))]);
+        batch.Refill([.. texts.Select((text, row) => (text.ToArray(), text.Select((_, at) => at >= prompts[row].Length).ToArray(), -1))], isSampled: true);
     }
 
     /// <inheritdoc/>

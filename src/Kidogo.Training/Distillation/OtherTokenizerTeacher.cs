@@ -8,7 +8,8 @@ using Kidogo.Training.Recipes;
 
 namespace Kidogo.Training.Distillation;
 
-/// <summary>Universal logit distillation (Boizard et al., arXiv 2402.12030). There the i-th tokens of both are compared; here those after which both have read as many bytes of the text, since only then do
+/// <summary>Universal logit distillation (Boizard et al., arXiv 2402.12030). There the i-th tokens of both are compared; here those after which both have
+/// read as many bytes of the text, since only then do
 /// both say what comes next of the same.</summary>
 internal sealed class OtherTokenizerTeacher : Teacher
 {

@@ -26,7 +26,8 @@ internal sealed record OutputsIdentity(string? Teacher, string Tokenizer, string
 ///   rest              [N]    F32   the probability of all others together
 ///   sequences         [S, 5] I32   for each sequence the first 16 bytes of the SHA-256 of its ids (int32, little-endian), and its first position
 /// </code>
-/// <c>__metadata__</c> has <c>format</c>, <c>teacher_sha256</c>, <c>tokenizer</c>, <c>data</c>, <c>temperature</c>, <c>vocabulary</c> and <c>rows</c>: of how many rows of the training stream the sequences are.
+/// <c>__metadata__</c> has <c>format</c>, <c>teacher_sha256</c>, <c>tokenizer</c>, <c>data</c>, <c>temperature</c>, <c>vocabulary</c> and <c>rows</c>: of how
+/// many rows of the training stream the sequences are.
 /// A sequence is found by its ids, so that neither batches nor steps matter.
 /// </remarks>
 internal sealed class TeacherOutputs : IDisposable
@@ -122,7 +123,7 @@ internal sealed class TeacherOutputs : IDisposable
     public static void Write(string path, ModelTeacher teacher, OutputsIdentity identity, PreparedData data, Recipe recipe, long rows, TrainingObserver observer, CancellationToken cancellation)
     {
         int kept = Math.Min(recipe.Distillation!.OutputsPerToken, identity.Vocabulary), rowsAtOnce = recipe.Batch.Sequences!.Value / recipe.Batch.Accumulate!.Value;
-        using FileStream ids = Scratch(path, "ids"), logs = Scratch(path, "logs"), rests = Scratch(path, "rest");
+        using FileStream ids = Scratch(recipe, "ids"), logs = Scratch(recipe, "logs"), rests = Scratch(recipe, "rest");
         List<int> sequences = [];
         HashSet<UInt128> seen = [];
         int positions = 0;
@@ -215,7 +216,8 @@ internal sealed class TeacherOutputs : IDisposable
         return MemoryMarshal.Read<UInt128>(hash);
     }
 
-    private static FileStream Scratch(string path, string part) => new($"{path}.{part}.{Environment.ProcessId}.tmp", FileMode.Create, FileAccess.ReadWrite, FileShare.None, 1 << 16, FileOptions.DeleteOnClose);
+    // In the run's folder and by such a name it is removed when the run goes on, if the process was killed.
+    private static FileStream Scratch(Recipe recipe, string part) => new(Path.Combine(recipe.Output.Folder, $".teacher-{part}.tmp"), FileMode.Create, FileAccess.ReadWrite, FileShare.None, 1 << 16, FileOptions.DeleteOnClose);
 
     private static void Copy(FileStream from, Stream to)
     {

@@ -174,6 +174,9 @@ public sealed record PrecisionRecipe
     /// <summary>Whether blocks are computed again instead of keeping their activations. Default false.</summary>
     public bool CheckpointActivations { get; init; }
 
+    /// <summary>A format that matrices of blocks are rounded to in every pass, as the exported file will have them; null for none.</summary>
+    public string? QuantizationAware { get; init; }
+
     /// <summary>Threads, 1 to 1,024; 0 for one per physical core. Changes no bit of the result.</summary>
     public int Threads { get; init; }
 }
@@ -276,6 +279,9 @@ public sealed record Recipe
 
     /// <summary>The teacher that is learned from; null for none.</summary>
     public DistillationRecipe? Distillation { get; init; }
+
+    /// <summary>Preferences that are learned from instead of texts; null for texts.</summary>
+    public PreferenceRecipe? Preference { get; init; }
 
     /// <summary>Whether ids are drawn instead of read.</summary>
     public bool IsRandom => Data.Sources.Any(source => source.Path == DataSource.RandomPath || source.Kind == SourceKind.Random);

@@ -38,6 +38,20 @@ internal static class RecipeCheck
             Distillation(recipe, taught);
         }
 
+        if (recipe.Preference is { } preference && (preference.Kind is null || recipe.Model.From is null || recipe.Distillation is not null || recipe.IsRandom))
+        {
+            throw new RecipeException(preference.Kind is null ? "beta, liked_weight and disliked_weight belong to task: dpo or kto. Give the task, or leave them out."
+                : recipe.Model.From is null ? "Preferences are learned by a model that answers already. Name it: kidogo prefer MODEL, or from: MODEL in the recipe."
+                : recipe.IsRandom ? "data: random has no preferences. Give .jsonl files of them." : "Preferences and a teacher cannot be learned from at once: leave out the fields of one of them.");
+        }
+
+        if (recipe.Precision.QuantizationAware is { } format && (QuantizationAware.FormatOf(format) is null || recipe.Adapter is not null || recipe.Precision.IsBFloat16))
+        {
+            throw new RecipeException(recipe.Adapter is not null ? "quantization_aware trains the model's own weights, not an adapter's: leave it out, or use kidogo train --from MODEL."
+                : recipe.Precision.IsBFloat16 ? "quantization_aware sees weights as the file will have them, which precision: bf16 would round again. Leave one of them out."
+                : $"quantization_aware: {format} is no format of blocks that weights can be rounded to. Take Q4_0, TQ2_0, Q1_0 or another that kidogo quantize --help lists.");
+        }
+
         bool judges = recipe.Output.EvalEvery != 0 && recipe.Data.HeldOut > 0 && !recipe.IsRandom;
         if (!judges && (recipe.Stop.Patience is not null || recipe.Distillation is { Compares: true }))
         {

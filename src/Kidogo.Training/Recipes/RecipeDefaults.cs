@@ -8,7 +8,7 @@ public static class RecipeDefaults
 {
     private const long Small = 5_000_000, Medium = 30_000_000; // parameters
     private const int TokensOfMicroBatch = 4096;
-    private const double OfContinued = 0.1, OfPrincipalComponents = 0.3; // of the learning rate of a new model
+    private const double OfContinued = 0.1, OfPrincipalComponents = 0.3, OfPreferences = 0.1; // of the learning rate of a new model
 
     /// <summary>Parameters of a new model, by the bytes of text there are to learn from.</summary>
     public static long SizeFor(long textBytes) => textBytes switch
@@ -44,6 +44,7 @@ public static class RecipeDefaults
     /// <exception cref="RecipeException">Numbers contradict each other.</exception>
     public static Recipe Resolve(Recipe recipe, long parameters, int modelContext)
     {
+        double cautious = recipe.Preference is null ? 1 : OfPreferences; // what is known already is to stay
         int context = recipe.Batch.Context ?? ContextFor(parameters, modelContext);
         int sequences = recipe.Batch.Sequences ?? Sequences(parameters, context, recipe.Batch.Accumulate ?? 1);
         int accumulate = recipe.Batch.Accumulate ?? Accumulate(sequences, context);
@@ -58,8 +59,8 @@ public static class RecipeDefaults
             Batch = new BatchRecipe { Context = context, Sequences = sequences, Accumulate = accumulate },
             Optimizer = recipe.Adapter is { } adapter
                 ? Resolve(recipe.Optimizer with { WeightDecay = recipe.Optimizer.WeightDecay ?? 0 }, parameters,
-                    adapter.Method == Models.Adapters.AdapterMethod.Pissa ? OfPrincipalComponents : 1)
-                : Resolve(recipe.Optimizer, parameters, recipe.Model.From is null ? 1 : OfContinued),
+                    cautious * (adapter.Method == Models.Adapters.AdapterMethod.Pissa ? OfPrincipalComponents : 1))
+                : Resolve(recipe.Optimizer, parameters, cautious * (recipe.Model.From is null ? 1 : OfContinued)),
             Data = recipe.Data with
             {
                 Sources = [.. recipe.Data.Sources.Select(Absolute)],

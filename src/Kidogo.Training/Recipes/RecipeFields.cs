@@ -112,6 +112,9 @@ public static class RecipeFields
         RecipeField.Choice("precision", "How weights and activations are stored in a pass; master weights, sums and optimiser stay float32",
             [("f32", false), ("bf16", true)], "f32",
             (r, v) => r with { Precision = r.Precision with { IsBFloat16 = v } }, r => r.Precision.IsBFloat16),
+        RecipeField.Text("quantization_aware", "A format that the matrices of all blocks are rounded to in every pass, as the exported file will have them: Q4_0, TQ2_0 (ternary), Q1_0 (binary) or another",
+            "a format of GGUF files", "none",
+            (r, v) => r with { Precision = r.Precision with { QuantizationAware = v } }, r => r.Precision.QuantizationAware),
         RecipeField.Switch("checkpoint_activations", "Whether blocks are computed again for their gradients instead of being kept: less memory, a third more "
             + "work, the same bits",
             (r, v) => r with { Precision = r.Precision with { CheckpointActivations = v } }, r => r.Precision.CheckpointActivations),
@@ -164,7 +167,10 @@ public static class RecipeFields
     /// <summary>The fields of distillation, which <c>kidogo distil</c> has beside those of training.</summary>
     public static IReadOnlyList<RecipeField> OfDistillation => DistillationFields.All;
 
-    private static IEnumerable<RecipeField> Every => All.Concat(OfAdapters).Concat(OfDistillation);
+    /// <summary>The fields of preferences, which <c>kidogo adapt</c> and <c>kidogo prefer</c> have beside those of training.</summary>
+    public static IReadOnlyList<RecipeField> OfPreferences => PreferenceFields.All;
+
+    private static IEnumerable<RecipeField> Every => All.Concat(OfAdapters).Concat(OfDistillation).Concat(OfPreferences);
 
     private static Recipe WithAdapter(Recipe recipe, Func<AdapterRecipe, AdapterRecipe> change) =>
         recipe with { Adapter = change(recipe.Adapter ?? new AdapterRecipe()) };

@@ -99,12 +99,15 @@ internal static class GradientCases
         AddLoss("cross entropy", new());
         AddLoss("cross entropy, all of it", new() { LabelSmoothing = 0.2f, ZLoss = 0.1f, Count = 5 });
         AddLoss("cross entropy in place", new() { LabelSmoothing = 0.2f, ZLoss = 0.1f, Count = 5, OverwritesLogits = true });
-        foreach (ResponseDistance distance in Enum.GetValues<ResponseDistance>())
+        foreach (ResponseDistance distance in Enum.GetValues<ResponseDistance>().Where(distance => distance != ResponseDistance.SortedProbabilities))
         {
             cases.Add($"response {distance}", new(nameof(ResponseLossOp), (random, rows) => [random.Tensor(rows, D, 3)], (context, x) =>
                 ResponseLossOp.Apply(context, x[0], Teacher(x[0].Rows), Targets(x[0], D), new ResponseLossOptions { Distance = distance, Temperature = 1.5, Mix = 0.3 }).Loss) { IsRowwise = false });
         }
 
+        // Against equal probabilities: with a random teacher's, some of the same rank are so near each other that a step of differences passes the corner between them.
+        cases.Add("response of sorted probabilities", new(nameof(ResponseLossOp), (random, rows) => [Apart(random, rows)], (context, x) => ScaleOp.Apply(context, ResponseLossOp.Apply(
+            context, x[0], new Tensor(x[0].Rows, D), Targets(x[0], D), new ResponseLossOptions { Distance = ResponseDistance.SortedProbabilities, Temperature = 1.5 }).Loss, 10)) { IsRowwise = false });
         foreach (HiddenDistance distance in Enum.GetValues<HiddenDistance>())
         {
             cases.Add($"hidden {distance}", new(nameof(HiddenLossOp), (random, rows) => [random.Tensor(rows, D, 2)], (context, x) =>
@@ -118,6 +121,12 @@ internal static class GradientCases
                 ScaleOp.Apply(context, ExampleRelationOp.Apply(context, x[0], Teacher(x[0].Rows), [.. Enumerable.Range(0, Math.Min(x[0].Rows, 9))], relation).Loss, 40)) { IsRowwise = false });
         }
 
+        cases.Add("sequence log probability", new(nameof(SequenceLogProbabilityOp), (random, rows) => [random.Tensor(rows, D, 3)], (context, x) =>
+            SequenceLogProbabilityOp.Apply(context, x[0], Targets(x[0], D), Short(x[0].Rows))) { IsRowwise = false });
+        cases.Add("preferences of pairs", new(nameof(PreferenceLossOp), (random, rows) => [random.Tensor(2 * (rows / 2), 1, 3)], (context, x) =>
+            PreferenceLossOp.Pairs(context, x[0], Reference(x[0].Rows), 0.7, 2).Loss) { IsRowwise = false });
+        cases.Add("preferences of single answers", new(nameof(PreferenceLossOp), (random, rows) => [random.Tensor(rows, 1, 3)], (context, x) => PreferenceLossOp.Singles(
+            context, x[0], Reference(x[0].Rows), new([.. Enumerable.Range(0, x[0].Rows).Select(row => row % 3 != 1)], 0.7, 0.4, 1.5, 0.8), 2).Loss) { IsRowwise = false });
         AddRelation("attention relation", 4, 6, new() { Heads = 4 });
         AddRelation("attention relation of shared heads, divided anew", 2, 6, new() { Heads = 3, Count = 2 });
         AddRelation("attention relation of scores, both ways", 4, 6, new() { Heads = 4, IsCausal = false, ComparesScores = true });
@@ -163,6 +172,18 @@ internal static class GradientCases
         return Weight.Open(s_stored.Matrix(10), context);
     }
 
+    /// <summary>Rows whose values lie so far apart that steps of differences do not change their order.</summary>
+    private static Tensor Apart(Pseudorandom random, int rows)
+    {
+        Tensor x = random.Tensor(rows, D, 0.02f);
+        for (int i = 0; i < x.Length; i++)
+        {
+            x.Span[i] += 0.4f * (((i % D * 7) + (i / D)) % D);
+        }
+
+        return x;
+    }
+
     /// <summary>Values where corners are farther than the steps of differences.</summary>
     private static Tensor AwayFrom0(Pseudorandom random, int rows)
     {
@@ -181,6 +202,8 @@ internal static class GradientCases
 
     /// <summary>Sequences of a few rows each, one row of none.</summary>
     private static SequenceRows[] Short(int rows) => [.. Enumerable.Range(0, (rows + 6) / 7).Select(i => new SequenceRows(7 * i, Math.Min(6, rows - (7 * i)), null))];
+
+    private static double[] Reference(int rows) => [.. Enumerable.Range(0, rows).Select(row => 0.3 * ((row * 5) % 7) - 1)];
 
     private static int[] Positions(Tensor x) => [.. Enumerable.Range(0, x.Rows).Select(row => (row * 7) % 300)];
 }

@@ -35,11 +35,13 @@ public sealed class OpTableTests
         [nameof(LinearOp)] = context => LinearOp.Apply(context, s_x, Weight.FromDense(s_x), null),
         [nameof(LowRankOp)] = context => LowRankOp.Apply(context, s_x, AttentionReference.Rows(s_x, 0, 2), new LowRankChange(new Pseudorandom(77).Tensor(3, 32), new Pseudorandom(78).Tensor(32, 3), 2)),
         [nameof(MagnitudeOp)] = context => MagnitudeOp.Apply(context, AttentionReference.Rows(s_x, 0, 2), s_row, MagnitudeOp.RowLengths(context, Weight.FromDense(new Pseudorandom(79).Tensor(32, 8)), null)),
+        [nameof(PreferenceLossOp)] = context => PreferenceLossOp.Pairs(context, new Pseudorandom(81).Tensor(2, 1), [0.5, 1], 0.1).Loss,
         [nameof(ResponseLossOp)] = context => ResponseLossOp.Apply(context, s_x, new Pseudorandom(80).Tensor(2, 32), [], new ResponseLossOptions()).Loss,
         [nameof(RmsNormOp)] = context => RmsNormOp.Apply(context, s_x, s_row, 1e-5f, unitOffset: false),
         [nameof(RotaryOp)] = context => RotaryOp.Apply(context, AttentionReference.Rows(s_x, 0, 2), 16, new RotaryTable([1, 0.1], 1, RotaryLayout.HalfSplit), [3, 4]),
         [nameof(RowsOp)] = context => RowsOp.Apply(context, s_x, [1]),
         [nameof(ScaleOp)] = context => ScaleOp.Apply(context, AttentionReference.Rows(s_x, 0, 2), 3),
+        [nameof(SequenceLogProbabilityOp)] = context => SequenceLogProbabilityOp.Apply(context, s_x, [3, CrossEntropyOp.NoTarget], [new SequenceRows(0, 2, null)]),
         [nameof(SoftcapOp)] = context => SoftcapOp.Apply(context, AttentionReference.Rows(s_x, 0, 2), 3),
     };
 
