@@ -14,6 +14,7 @@ internal sealed class AnswerGrammars(Tokenizer tokenizer, IReadOnlyCollection<in
 
     private readonly Lock _lock = new();
     private readonly Dictionary<(string Kind, string Text), TokenGrammar> _kept = [];
+    private TokenBytes? _marked;
     private readonly Lazy<TokenBytes> _tokens = new(() => TokenBytes.Of(tokenizer, ends));
 
     /// <summary>Any JSON object.</summary>
@@ -31,7 +32,22 @@ internal sealed class AnswerGrammars(Tokenizer tokenizer, IReadOnlyCollection<in
     /// <exception cref="GrammarException">It is malformed.</exception>
     public TokenGrammar OfPattern(string pattern) => Keep("pattern", pattern, RegexReader.Read);
 
-    private TokenGrammar Keep(string kind, string text, Func<string, Grammar> read)
+    /// <summary>A form of which markers are part: calls, or what comes after reasoning.</summary>
+    /// <param name="key">What tells it from others.</param>
+    /// <param name="markers">Control tokens that count as their text; the same whenever this is called.</param>
+    /// <param name="make">Makes the grammar.</param>
+    /// <exception cref="GrammarException">It cannot be enforced.</exception>
+    public TokenGrammar OfMarked(string key, IReadOnlyCollection<int> markers, Func<Grammar> make)
+    {
+        lock (_lock)
+        {
+            _marked ??= TokenBytes.Of(tokenizer, ends, markers);
+        }
+
+        return Keep("marked", key, _ => make(), _marked);
+    }
+
+    private TokenGrammar Keep(string kind, string text, Func<string, Grammar> read, TokenBytes? tokens = null)
     {
         lock (_lock)
         {
@@ -41,7 +57,7 @@ internal sealed class AnswerGrammars(Tokenizer tokenizer, IReadOnlyCollection<in
             }
         }
 
-        TokenGrammar made = new(read(text), _tokens.Value);
+        TokenGrammar made = new(read(text), tokens ?? _tokens.Value);
         lock (_lock)
         {
             if (_kept.Count >= MostKept)

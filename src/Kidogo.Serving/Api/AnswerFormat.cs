@@ -49,6 +49,41 @@ internal static class AnswerFormat
         }
     }
 
+    /// <summary>Reads <c>format</c> of the Responses API's <c>text</c>.</summary>
+    public static TokenGrammar? ReadText(RequestFields text, ServedModel model)
+    {
+        if (text.Object("format") is not { } format)
+        {
+            return null;
+        }
+
+        string type = format.RequiredText("type");
+        if (type is not ("text" or "json_object" or "json_schema"))
+        {
+            throw ApiException.Field(format.PathOf("type"), $"`{format.PathOf("type")}` has to be text, json_object or json_schema.", "invalid_value");
+        }
+
+        JsonElement? schema = type == "json_schema" ? Described(format, isRequired: true) : null;
+        format.RejectUnknown();
+        try
+        {
+            return type == "text" ? null : schema is { } told ? model.Grammars.OfSchema(told) : model.Grammars.OfAnyObject();
+        }
+        catch (GrammarException failure)
+        {
+            throw ApiException.Field(format.PathOf("schema"), $"`{format.PathOf("schema")}` cannot be used. {failure.Message}", "invalid_value");
+        }
+    }
+
+    /// <summary>A schema with its name.</summary>
+    private static JsonElement? Described(RequestFields described, bool isRequired)
+    {
+        described.Text("name");
+        described.Text("description");
+        described.Flag("strict"); // answers always obey
+        return described.Element("schema") ?? (isRequired ? throw described.Missing("schema", "an object: a JSON schema") : null);
+    }
+
     private static (string Field, Func<TokenGrammar> Make)? OfResponseFormat(RequestFields fields, ServedModel model)
     {
         const string Name = "response_format";
@@ -69,10 +104,7 @@ internal static class AnswerFormat
                 return (Name, () => loose is { } given ? model.Grammars.OfSchema(given) : model.Grammars.OfAnyObject());
             case "json_schema":
                 RequestFields described = format.Object("json_schema") ?? throw format.Missing("json_schema", "an object with a name and a schema");
-                described.Text("name");
-                described.Text("description");
-                described.Flag("strict"); // answers always obey
-                JsonElement? schema = described.Element("schema");
+                JsonElement? schema = Described(described, isRequired: false);
                 described.RejectUnknown();
                 format.RejectUnknown();
                 return (Name, () => schema is { } told ? model.Grammars.OfSchema(told) : model.Grammars.OfAnyObject());
