@@ -60,6 +60,20 @@ public static class CallGrammar
         return grammar;
     }
 
+    /// <summary>Whether arguments can be held to a schema.</summary>
+    public static bool CanEnforce(JsonElement schema)
+    {
+        try
+        {
+            JsonSchemaReader.ReadObject(new Grammar(), schema);
+            return true;
+        }
+        catch (GrammarException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>Reasoning that the prompt has opened, and then an answer of a form.</summary>
     /// <param name="reasoningClose">What ends the reasoning.</param>
     /// <param name="form">The form; it becomes part of the result.</param>

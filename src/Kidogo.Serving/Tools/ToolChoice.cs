@@ -109,27 +109,18 @@ internal sealed class ToolChoice
             return null;
         }
 
-        foreach (DescribedTool tool in _tools.Where(tool => tool.IsStrict))
-        {
-            try
-            {
-                model.Grammars.OfSchema(tool.Parameters); // so that what is refused is refused by its name
-            }
-            catch (GrammarException failure)
-            {
-                throw ApiException.Field(tool.PathOf("parameters"), $"`{tool.PathOf("parameters")}` cannot be enforced, as `strict` asks. {failure.Message}", "invalid_value");
-            }
-        }
-
-        string key = $"{_start} {IsParallel} {reasoning}\n{string.Join('\n', _tools.Select(tool => $"{tool.Name} {(tool.IsStrict ? tool.Parameters.GetRawText() : "")}"))}";
+        string text = $"{_start} {IsParallel} {reasoning}\n{string.Join('\n', _tools.Select(tool => $"{tool.Name} {(tool.IsStrict ? tool.Parameters.GetRawText() : "")}"))}";
+        string key = Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(text)));
+        CallRule[] rules = [.. _tools.Select(tool => new CallRule(tool.Name, tool.IsStrict ? tool.Parameters : null))];
         try
         {
-            CallRule[] rules = [.. _tools.Select(tool => new CallRule(tool.Name, tool.IsStrict ? tool.Parameters : null))];
             return model.Grammars.OfMarked(key, model.Markers, () => CallGrammar.Of(spelling, rules, _start, IsParallel, reasoning));
         }
         catch (GrammarException failure)
         {
-            throw ApiException.Field("tools", $"`tools` cannot be enforced, as `strict` asks. {failure.Message}", "invalid_value");
+            DescribedTool? wrong = _tools.FirstOrDefault(tool => tool.IsStrict && !CallGrammar.CanEnforce(tool.Parameters));
+            string field = wrong is null ? "tools" : wrong.PathOf("parameters");
+            throw ApiException.Field(field, $"`{field}` cannot be enforced, as `strict` asks. {failure.Message}", "invalid_value");
         }
     }
 
