@@ -1,5 +1,6 @@
 // The grammars that answers of one model are held to, kept for the next request with the same. Knows no requests.
-using System.Text.Json;
+using System.Security.Cryptography;
+using System.Text;
 using Kidogo.Inference.Constraints;
 using Kidogo.Text.Tokenizers;
 
@@ -13,24 +14,15 @@ internal sealed class AnswerGrammars(Tokenizer tokenizer, IReadOnlyCollection<in
     private const int MostKept = 32;
 
     private readonly Lock _lock = new();
-    private readonly Dictionary<(string Kind, string Text), TokenGrammar> _kept = [];
+    private readonly Dictionary<string, TokenGrammar> _kept = new(StringComparer.Ordinal); // by the hash of what tells it from others
     private TokenBytes? _marked;
     private readonly Lazy<TokenBytes> _tokens = new(() => TokenBytes.Of(tokenizer, ends));
 
-    /// <summary>Any JSON object.</summary>
-    public TokenGrammar OfAnyObject() => Keep("object", "", _ => JsonSchemaReader.AnyObject());
-
-    /// <summary>JSON that obeys a schema.</summary>
-    /// <exception cref="GrammarException">It cannot be enforced.</exception>
-    public TokenGrammar OfSchema(JsonElement schema) => Keep("schema", schema.GetRawText(), JsonSchemaReader.Read);
-
-    /// <summary>A grammar in GBNF.</summary>
-    /// <exception cref="GrammarException">It is malformed.</exception>
-    public TokenGrammar OfGrammar(string grammar) => Keep("grammar", grammar, GbnfReader.Read);
-
-    /// <summary>Texts that a regular expression matches as a whole.</summary>
-    /// <exception cref="GrammarException">It is malformed.</exception>
-    public TokenGrammar OfPattern(string pattern) => Keep("pattern", pattern, RegexReader.Read);
+    /// <summary>A form.</summary>
+    /// <param name="key">What tells it from others.</param>
+    /// <param name="make">Makes the grammar.</param>
+    /// <exception cref="GrammarException">It is malformed, or cannot be enforced.</exception>
+    public TokenGrammar Of(string key, Func<Grammar> make) => Keep(key, make, () => _tokens.Value);
 
     /// <summary>A form of which markers are part: calls, or what comes after reasoning.</summary>
     /// <param name="key">What tells it from others.</param>
@@ -39,25 +31,29 @@ internal sealed class AnswerGrammars(Tokenizer tokenizer, IReadOnlyCollection<in
     /// <exception cref="GrammarException">It cannot be enforced.</exception>
     public TokenGrammar OfMarked(string key, IReadOnlyCollection<int> markers, Func<Grammar> make)
     {
-        lock (_lock)
+        TokenBytes Marked()
         {
-            _marked ??= TokenBytes.Of(tokenizer, ends, markers);
+            lock (_lock)
+            {
+                return _marked ??= TokenBytes.Of(tokenizer, ends, markers);
+            }
         }
 
-        return Keep("marked", key, _ => make(), _marked);
+        return Keep($"marked {key}", make, Marked);
     }
 
-    private TokenGrammar Keep(string kind, string text, Func<string, Grammar> read, TokenBytes? tokens = null)
+    private TokenGrammar Keep(string key, Func<Grammar> make, Func<TokenBytes> tokens)
     {
+        string hash = Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(key))); // schemas are long
         lock (_lock)
         {
-            if (_kept.TryGetValue((kind, text), out TokenGrammar? known))
+            if (_kept.TryGetValue(hash, out TokenGrammar? known))
             {
                 return known;
             }
         }
 
-        TokenGrammar made = new(read(text), tokens ?? _tokens.Value);
+        TokenGrammar made = new(make(), tokens());
         lock (_lock)
         {
             if (_kept.Count >= MostKept)
@@ -65,7 +61,7 @@ internal sealed class AnswerGrammars(Tokenizer tokenizer, IReadOnlyCollection<in
                 _kept.Clear(); // those in use stay as they are
             }
 
-            return _kept.TryAdd((kind, text), made) ? made : _kept[(kind, text)];
+            return _kept.TryAdd(hash, made) ? made : _kept[hash];
         }
     }
 }

@@ -44,7 +44,7 @@ internal sealed record ChatRequest(AskedModel Asked, IReadOnlyList<GenerationReq
             UsesCache = fields.Flag("cache_prompt") ?? true,
         };
         RefuseWhatIsNotThere(fields);
-        TokenGrammar? form = AnswerFormat.Read(fields, model, isChat: true);
+        AnswerForm? form = AnswerFormat.Read(fields, isChat: true);
         ChatRequest chat = Of(asked, fields, request, form, streams, choices, reportsUsage);
         fields.RejectUnknown();
         return chat;
@@ -60,18 +60,16 @@ internal sealed record ChatRequest(AskedModel Asked, IReadOnlyList<GenerationReq
     /// <param name="reportsUsage">Whether a stream ends with its usage.</param>
     /// <param name="isResponse">Whether the fields are those of the Responses API.</param>
     public static ChatRequest Of(
-        AskedModel asked, RequestFields fields, GenerationRequest request, TokenGrammar? form, bool streams, int choices = 1, bool reportsUsage = false, bool isResponse = false)
+        AskedModel asked, RequestFields fields, GenerationRequest request, AnswerForm? form, bool streams, int choices = 1, bool reportsUsage = false, bool isResponse = false)
     {
         ServedModel model = asked.Model;
         (ToolChoice? tools, ChatPrompt prompt) = ReadPrompt(fields, model, isResponse);
         string? reasoning = prompt.StartsInReasoning ? prompt.Reasoning!.Close : null;
-        if (form is not null && (tools is not null || reasoning is not null))
+        if (form is not null && tools is not null)
         {
-            string field = isResponse ? "text.format" : "response_format";
-            throw ApiException.Field(field, $"An answer of a given form does not go with {(tools is null ? "reasoning: say `reasoning_effort: none`" : "`tools`")}.", "invalid_value");
+            throw ApiException.Field(form.Field, $"`{form.Field}` does not go with `tools`: an answer is of a given form, or calls.", "invalid_value");
         }
 
-        form ??= tools?.Form(model, reasoning);
         request = request with
         {
             Prompt = [.. prompt.Ids, .. tools?.ForcedIds(model.Tokenizer) ?? []],
@@ -79,7 +77,7 @@ internal sealed record ChatRequest(AskedModel Asked, IReadOnlyList<GenerationReq
             StartsInReasoning = prompt.StartsInReasoning,
             SpelledOut = tools?.SpelledOut(model.Tokenizer) ?? [],
         };
-        return new ChatRequest(asked, Choices(request, choices, form), tools, streams, reportsUsage);
+        return new ChatRequest(asked, Choices(request, choices, form?.For(model, reasoning) ?? tools?.Form(model, reasoning)), tools, streams, reportsUsage);
     }
 
     /// <summary>The conversation, rendered and not tokenised: for whoever only wants to see it.</summary>

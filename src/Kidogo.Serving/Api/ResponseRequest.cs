@@ -1,6 +1,5 @@
 // POST /v1/responses as it is asked for: every field is honoured here, or refused by name. Nothing is kept between requests. Knows no answers.
 using System.Text.Json;
-using Kidogo.Inference.Constraints;
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Sampling;
 using Kidogo.Inference.Scheduling;
@@ -31,7 +30,7 @@ internal sealed record ResponseRequest(AskedModel Asked, ChatRequest Chat, IRead
         bool streams = WantsStream(fields);
         int? alternatives = Alternatives(fields);
         RequestFields? text = fields.Object("text");
-        TokenGrammar? form = text is null ? null : AnswerFormat.ReadText(text, asked.Model);
+        AnswerForm? form = text is null ? null : AnswerFormat.ReadText(text);
         text?.Refuse("verbosity", "the models here know no such switch.", value => RequestFields.Is(value, "medium"));
         text?.RejectUnknown();
         SamplerOptions sampling = SamplingFields.Read(fields, asked.Model.DefaultSampling, asked.Model.Config.VocabSize);

@@ -109,8 +109,7 @@ internal sealed class ToolChoice
             return null;
         }
 
-        string text = $"{_start} {IsParallel} {reasoning}\n{string.Join('\n', _tools.Select(tool => $"{tool.Name} {(tool.IsStrict ? tool.Parameters.GetRawText() : "")}"))}";
-        string key = Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(text)));
+        string key = $"{_start} {IsParallel} {reasoning}\n{string.Join('\n', _tools.Select(tool => $"{tool.Name} {(tool.IsStrict ? tool.Parameters.GetRawText() : "")}"))}";
         CallRule[] rules = [.. _tools.Select(tool => new CallRule(tool.Name, tool.IsStrict ? tool.Parameters : null))];
         try
         {
