@@ -1,9 +1,10 @@
-// A model that is served: its words, its template, its defaults and its scheduler. Knows no requests.
+// A model that is served: a hosted model and what clients call it. Knows no requests.
 using Kidogo.Inference;
+using Kidogo.Inference.Constraints;
 using Kidogo.Inference.Sampling;
-using Kidogo.Models;
 using Kidogo.Inference.Scheduling;
-using Kidogo.Serving.Tools;
+using Kidogo.Inference.Tools;
+using Kidogo.Models;
 using Kidogo.Tensors;
 using Kidogo.Text.ChatTemplates;
 using Kidogo.Text.Tokenizers;
@@ -13,8 +14,7 @@ namespace Kidogo.Serving;
 /// <summary>A loaded model in a place of its own.</summary>
 public sealed class ServedModel : IDisposable
 {
-    private readonly LoadedModel _loaded;
-    private readonly ComputeContext _context;
+    private readonly HostedModel _hosted;
 
     /// <summary>Starts to serve a model. The model and the context belong to the result from now on.</summary>
     /// <param name="id">What clients call it.</param>
@@ -28,15 +28,7 @@ public sealed class ServedModel : IDisposable
     public ServedModel(string id, LoadedModel loaded, ComputeContext context, ChatTemplate? template, SchedulerOptions options, Action<string>? warn = null)
     {
         Id = id;
-        _loaded = loaded;
-        _context = context;
-        Text = ModelText.Of(loaded.Header);
-        Tokenizer = Text.Tokenizer;
-        Chat = template is null ? null : new ChatPrompter(Text, template);
-        ToolFormat = template is null ? null : ToolCallFormat.Of(template.Source);
-        Grammars = new AnswerGrammars(Tokenizer, [.. options.EndTokens, .. loaded.Generation.EndTokens]);
-        DefaultSampling = new SamplerOptions().WithModelDefaults(loaded.Generation.ToSampling(), warn);
-        Scheduler = new Scheduler(loaded.Model, Tokenizer, context, options with { EndTokens = [.. options.EndTokens, .. loaded.Generation.EndTokens] });
+        _hosted = new HostedModel(loaded, context, template, options, warn);
     }
 
     /// <summary>What clients call it.</summary>
@@ -46,34 +38,29 @@ public sealed class ServedModel : IDisposable
     public DateTimeOffset Created { get; } = DateTimeOffset.UtcNow;
 
     /// <summary>Its words.</summary>
-    public ModelText Text { get; }
+    public ModelText Text => _hosted.Text;
 
     /// <summary>Its vocabulary.</summary>
-    public Tokenizer Tokenizer { get; }
+    public Tokenizer Tokenizer => _hosted.Tokenizer;
 
     /// <summary>Renders conversations; null where there is no template.</summary>
-    public ChatPrompter? Chat { get; }
+    public ChatPrompter? Chat => _hosted.Chat;
 
     /// <summary>What holds where a client says nothing.</summary>
-    public SamplerOptions DefaultSampling { get; }
+    public SamplerOptions DefaultSampling => _hosted.DefaultSampling;
 
     /// <summary>Computes.</summary>
-    public Scheduler Scheduler { get; }
+    public Scheduler Scheduler => _hosted.Scheduler;
 
     /// <summary>What the model does.</summary>
-    public DecoderConfig Config => _loaded.Config;
+    public DecoderConfig Config => _hosted.Config;
 
     /// <summary>What answers can be held to.</summary>
-    internal AnswerGrammars Grammars { get; }
+    internal AnswerGrammars Grammars => _hosted.Grammars;
 
     /// <summary>How the template has the model call tools; null where it knows none.</summary>
-    internal ToolCallFormat? ToolFormat { get; }
+    internal ToolCallFormat? ToolFormat => _hosted.ToolFormat;
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        Scheduler.Dispose();
-        _loaded.Dispose();
-        _context.Dispose();
-    }
+    public void Dispose() => _hosted.Dispose();
 }

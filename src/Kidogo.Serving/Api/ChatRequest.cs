@@ -5,6 +5,7 @@ using Kidogo.Inference.Constraints;
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Sampling;
 using Kidogo.Inference.Scheduling;
+using Kidogo.Inference.Tools;
 using Kidogo.Serving.Tools;
 using Kidogo.Text.ChatTemplates;
 
@@ -62,7 +63,7 @@ internal sealed record ChatRequest(ServedModel Model, IReadOnlyList<GenerationRe
     /// <summary>The conversation, rendered and not tokenised: for whoever only wants to see it.</summary>
     public static RenderedPrompt Render(RequestFields fields, ServedModel model)
     {
-        ToolChoice? tools = ToolChoice.Read(fields, model);
+        ToolChoice? tools = ToolFields.Read(fields, model);
         ChatPromptOptions options = new() { Tools = tools?.Tools, Thinks = Thinks(fields, model) };
         IReadOnlyList<JsonElement> messages = Messages(fields, model);
         fields.RejectUnknown();
@@ -88,7 +89,7 @@ internal sealed record ChatRequest(ServedModel Model, IReadOnlyList<GenerationRe
     private static (ToolChoice? Tools, ChatPrompt Prompt) ReadPrompt(RequestFields fields, ServedModel model)
     {
         IReadOnlyList<JsonElement> messages = Messages(fields, model);
-        ToolChoice? tools = ToolChoice.Read(fields, model);
+        ToolChoice? tools = ToolFields.Read(fields, model);
         ChatPromptOptions options = new() { Tools = tools?.Tools, Thinks = Thinks(fields, model) };
         return (tools, Rendered(() => model.Chat!.Build(messages, options)));
     }

@@ -1,14 +1,13 @@
 // The grammars that answers of one model are held to, kept for the next request with the same. Knows no requests.
 using System.Text.Json;
-using Kidogo.Inference.Constraints;
 using Kidogo.Text.Tokenizers;
 
-namespace Kidogo.Serving;
+namespace Kidogo.Inference.Constraints;
 
 /// <summary>Makes grammars for a vocabulary. For any number of threads.</summary>
 /// <param name="tokenizer">The vocabulary.</param>
 /// <param name="ends">Tokens that end answers besides the vocabulary's own.</param>
-internal sealed class AnswerGrammars(Tokenizer tokenizer, IReadOnlyCollection<int> ends)
+public sealed class AnswerGrammars(Tokenizer tokenizer, IReadOnlyCollection<int> ends)
 {
     private const int MostKept = 32;
 

@@ -1,10 +1,10 @@
 // How models write tool calls into their answers: a table of forms, told apart by what their templates say. Knows no requests.
 using Kidogo.Text.Tokenizers;
 
-namespace Kidogo.Serving.Tools;
+namespace Kidogo.Inference.Tools;
 
 /// <summary>What stands between the markers.</summary>
-internal enum ToolCallLayout
+public enum ToolCallLayout
 {
     /// <summary>JSON objects with <c>name</c> and <c>arguments</c> (or <c>parameters</c>), one or in an array.</summary>
     Objects,
@@ -20,7 +20,7 @@ internal enum ToolCallLayout
 /// <param name="Layout">What stands between the markers.</param>
 /// <param name="Open">Opens calls; empty where an answer that is a call is nothing else, and begins with a brace.</param>
 /// <param name="Close">Closes them; null where they end with the answer.</param>
-internal sealed record ToolCallFormat(ToolCallLayout Layout, string Open, string? Close)
+public sealed record ToolCallFormat(ToolCallLayout Layout, string Open, string? Close)
 {
     /// <summary>Further control tokens inside calls.</summary>
     public IReadOnlyList<string> Inner { get; private init; } = [];
