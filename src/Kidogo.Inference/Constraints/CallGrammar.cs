@@ -60,17 +60,17 @@ public static class CallGrammar
         return grammar;
     }
 
-    /// <summary>Whether arguments can be held to a schema.</summary>
-    public static bool CanEnforce(JsonElement schema)
+    /// <summary>Why arguments cannot be held to a schema; null where they can.</summary>
+    public static string? WhyNot(JsonElement schema)
     {
         try
         {
             JsonSchemaReader.ReadObject(new Grammar(), schema);
-            return true;
+            return null;
         }
-        catch (GrammarException)
+        catch (GrammarException failure)
         {
-            return false;
+            return failure.Message;
         }
     }
 

@@ -82,7 +82,7 @@ public sealed class Scheduler : IDisposable
         {
             ObjectDisposedException.ThrowIf(_isStopping, this);
             int free = Math.Max(0, _options.Parallel - _active.Count - _waiting.Count);
-            if (_waiting.Count + requests.Count > _options.QueueLength + free)
+            if (_waiting.Count + requests.Count > (long)_options.QueueLength + free)
             {
                 _refused += requests.Count;
                 throw new QueueFullException(_waiting.Count, RetryAfter());

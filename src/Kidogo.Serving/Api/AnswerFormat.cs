@@ -18,7 +18,7 @@ internal sealed record AnswerForm(string Field, string Key, Func<Grammar> Read)
     {
         try
         {
-            return reasoning is null ? model.Grammars.Of(Key, Read) : model.Grammars.OfMarked($"{reasoning}\n{Key}", model.Markers, () => CallGrammar.AfterReasoning(reasoning, Read()));
+            return reasoning is null ? model.Grammars.Of(Key, Read) : model.Grammars.OfMarked($"{reasoning}\n{Key}", model.Hosted.Markers, () => CallGrammar.AfterReasoning(reasoning, Read()));
         }
         catch (GrammarException failure)
         {

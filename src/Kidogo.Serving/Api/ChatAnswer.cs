@@ -2,6 +2,7 @@
 using System.Text.Json;
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Scheduling;
+using Kidogo.Inference.Tools;
 
 namespace Kidogo.Serving.Api;
 
@@ -10,7 +11,7 @@ internal sealed class ChatAnswer(ChatRequest request, GenerationGroup group)
     : ChoicesAnswer(request, group, Identifier.New("chatcmpl-"), ("chat.completion", "chat.completion.chunk"), request.ReportsUsage)
 {
     private readonly ChatRequest _request = request;
-    private readonly ChatChoice[] _choices = [.. request.Requests.Select((_, index) => new ChatChoice(request, index))];
+    private readonly ChatChoice[] _choices = [.. request.Requests.Select(each => new ChatChoice(request.Tools, each.Alternatives is not null))];
     private readonly WholeMessage[] _messages = [.. request.Requests.Select(_ => new WholeMessage())];
     private readonly bool[] _begun = new bool[request.Requests.Count];
 

@@ -5,6 +5,7 @@ using Kidogo.Inference.Constraints;
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Sampling;
 using Kidogo.Inference.Scheduling;
+using Kidogo.Inference.Tools;
 using Kidogo.Serving.Tools;
 using Kidogo.Text.ChatTemplates;
 
@@ -77,13 +78,13 @@ internal sealed record ChatRequest(AskedModel Asked, IReadOnlyList<GenerationReq
             StartsInReasoning = prompt.StartsInReasoning,
             SpelledOut = tools?.SpelledOut(model.Tokenizer) ?? [],
         };
-        return new ChatRequest(asked, Choices(request, choices, form?.For(model, reasoning) ?? tools?.Form(model, reasoning)), tools, streams, reportsUsage);
+        return new ChatRequest(asked, Choices(request, choices, form?.For(model, reasoning) ?? FormOf(tools, model, reasoning)), tools, streams, reportsUsage);
     }
 
     /// <summary>The conversation, rendered and not tokenised: for whoever only wants to see it.</summary>
     public static RenderedPrompt Render(RequestFields fields, ServedModel model)
     {
-        ToolChoice? tools = ToolChoice.Read(fields, model);
+        ToolChoice? tools = ToolFields.Read(fields, model);
         ChatPromptOptions options = new() { Tools = tools?.Tools, Thinks = Thinks(fields, model, isResponse: false) };
         IReadOnlyList<JsonElement> messages = Messages(fields, model, isResponse: false);
         fields.RejectUnknown();
@@ -106,10 +107,23 @@ internal sealed record ChatRequest(AskedModel Asked, IReadOnlyList<GenerationReq
         return choices;
     }
 
+    /// <summary>What the tools hold the answer to; null for nothing. All of them together may be too much.</summary>
+    private static TokenGrammar? FormOf(ToolChoice? tools, ServedModel model, string? reasoning)
+    {
+        try
+        {
+            return tools?.Form(model.Hosted, reasoning);
+        }
+        catch (GrammarException failure)
+        {
+            throw ApiException.Field("tools", $"`tools` cannot be enforced, as `strict` asks. {failure.Message}", "invalid_value");
+        }
+    }
+
     private static (ToolChoice? Tools, ChatPrompt Prompt) ReadPrompt(RequestFields fields, ServedModel model, bool isResponse)
     {
         IReadOnlyList<JsonElement> messages = Messages(fields, model, isResponse);
-        ToolChoice? tools = ToolChoice.Read(fields, model, isFlat: isResponse);
+        ToolChoice? tools = ToolFields.Read(fields, model, isFlat: isResponse);
         ChatPromptOptions options = new() { Tools = tools?.Tools, Thinks = Thinks(fields, model, isResponse) };
         return (tools, Rendered(() => model.Chat!.Build(messages, options)));
     }

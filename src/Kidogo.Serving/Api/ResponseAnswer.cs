@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Scheduling;
+using Kidogo.Inference.Tools;
 
 namespace Kidogo.Serving.Api;
 
@@ -12,7 +13,7 @@ internal sealed class ResponseAnswer(ResponseRequest request, GenerationGroup gr
 {
     private const string InProgress = "in_progress", Completed = "completed", Incomplete = "incomplete", Failed = "failed";
 
-    private readonly ChatChoice _choice = new(request.Chat, 0);
+    private readonly ChatChoice _choice = new(request.Chat.Tools, request.Requests[0].Alternatives is not null);
     private readonly List<Item> _items = [];
     private Item? _open;
     private int _sequence;

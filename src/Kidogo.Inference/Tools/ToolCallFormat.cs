@@ -2,10 +2,10 @@
 using Kidogo.Inference.Constraints;
 using Kidogo.Text.Tokenizers;
 
-namespace Kidogo.Serving.Tools;
+namespace Kidogo.Inference.Tools;
 
 /// <summary>What stands between the markers.</summary>
-internal enum ToolCallLayout
+public enum ToolCallLayout
 {
     /// <summary>JSON objects with <c>name</c> and <c>arguments</c> (or <c>parameters</c>), one or in an array.</summary>
     Objects,
@@ -21,7 +21,7 @@ internal enum ToolCallLayout
 /// <param name="Layout">What stands between the markers.</param>
 /// <param name="Open">Opens calls; empty where an answer that is a call is nothing else, and begins with a brace.</param>
 /// <param name="Close">Closes them; null where they end with the answer.</param>
-internal sealed record ToolCallFormat(ToolCallLayout Layout, string Open, string? Close)
+public sealed record ToolCallFormat(ToolCallLayout Layout, string Open, string? Close)
 {
     /// <summary>Further control tokens inside calls.</summary>
     public IReadOnlyList<string> Inner { get; private init; } = [];

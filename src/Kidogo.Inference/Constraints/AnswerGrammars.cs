@@ -1,15 +1,15 @@
 // The grammars that answers of one model are held to, kept for the next request with the same. Knows no requests.
 using System.Security.Cryptography;
 using System.Text;
-using Kidogo.Inference.Constraints;
+using System.Text.Json;
 using Kidogo.Text.Tokenizers;
 
-namespace Kidogo.Serving;
+namespace Kidogo.Inference.Constraints;
 
 /// <summary>Makes grammars for a vocabulary. For any number of threads.</summary>
 /// <param name="tokenizer">The vocabulary.</param>
 /// <param name="ends">Tokens that end answers besides the vocabulary's own.</param>
-internal sealed class AnswerGrammars(Tokenizer tokenizer, IReadOnlyCollection<int> ends)
+public sealed class AnswerGrammars(Tokenizer tokenizer, IReadOnlyCollection<int> ends)
 {
     private const int MostKept = 32;
 
@@ -17,6 +17,25 @@ internal sealed class AnswerGrammars(Tokenizer tokenizer, IReadOnlyCollection<in
     private readonly Dictionary<string, TokenGrammar> _kept = new(StringComparer.Ordinal); // by the hash of what tells it from others
     private TokenBytes? _marked;
     private readonly Lazy<TokenBytes> _tokens = new(() => TokenBytes.Of(tokenizer, ends));
+
+    /// <summary>Any JSON object.</summary>
+    public TokenGrammar OfAnyObject() => Of("object", JsonSchemaReader.AnyObject);
+
+    /// <summary>JSON that obeys a schema.</summary>
+    /// <exception cref="GrammarException">It cannot be enforced.</exception>
+    public TokenGrammar OfSchema(JsonElement schema)
+    {
+        string text = schema.GetRawText();
+        return Of($"schema {text}", () => JsonSchemaReader.Read(text));
+    }
+
+    /// <summary>A grammar in GBNF.</summary>
+    /// <exception cref="GrammarException">It is malformed.</exception>
+    public TokenGrammar OfGrammar(string grammar) => Of($"grammar {grammar}", () => GbnfReader.Read(grammar));
+
+    /// <summary>Texts that a regular expression matches as a whole.</summary>
+    /// <exception cref="GrammarException">It is malformed.</exception>
+    public TokenGrammar OfPattern(string pattern) => Of($"pattern {pattern}", () => RegexReader.Read(pattern));
 
     /// <summary>A form.</summary>
     /// <param name="key">What tells it from others.</param>
