@@ -1,24 +1,22 @@
-// A model that is served: its words, its template, its defaults and its scheduler. Knows no requests.
+// A decoder that is served: a hosted model and what clients call it. Knows no requests.
 using Kidogo.Inference;
+using Kidogo.Inference.Constraints;
 using Kidogo.Inference.Sampling;
-using Kidogo.Models;
 using Kidogo.Inference.Scheduling;
-using Kidogo.Serving.Tools;
+using Kidogo.Inference.Tools;
+using Kidogo.Models;
+using Kidogo.Models.Adapters;
 using Kidogo.Tensors;
 using Kidogo.Text.ChatTemplates;
-using Kidogo.Text.Tokenizers;
 
 namespace Kidogo.Serving;
 
-/// <summary>A loaded model in a place of its own.</summary>
-public sealed class ServedModel : IDisposable
+/// <summary>A loaded decoder in a place of its own.</summary>
+public sealed class ServedModel : Served
 {
-    private readonly LoadedModel _loaded;
-    private readonly ComputeContext _context;
-
     /// <summary>Starts to serve a model. The model and the context belong to the result from now on.</summary>
     /// <param name="id">What clients call it.</param>
-    /// <param name="loaded">The model.</param>
+    /// <param name="loaded">The model; its adapters are attached already.</param>
     /// <param name="context">What it computes with; for nobody else.</param>
     /// <param name="template">The chat template; null for none, then only texts are continued.</param>
     /// <param name="options">How it is shared. The model's own end tokens are added.</param>
@@ -26,54 +24,47 @@ public sealed class ServedModel : IDisposable
     /// <exception cref="Kidogo.Models.Files.ModelFormatException">The model's files have no vocabulary, or a malformed one.</exception>
     /// <exception cref="ArgumentException">An option is outside its range.</exception>
     public ServedModel(string id, LoadedModel loaded, ComputeContext context, ChatTemplate? template, SchedulerOptions options, Action<string>? warn = null)
+        : this(id, new HostedModel(loaded, context, template, options, warn))
     {
-        Id = id;
-        _loaded = loaded;
-        _context = context;
-        Text = ModelText.Of(loaded.Header);
-        Tokenizer = Text.Tokenizer;
-        Chat = template is null ? null : new ChatPrompter(Text, template);
-        ToolFormat = template is null ? null : ToolCallFormat.Of(template.Source);
-        Grammars = new AnswerGrammars(Tokenizer, [.. options.EndTokens, .. loaded.Generation.EndTokens]);
-        DefaultSampling = new SamplerOptions().WithModelDefaults(loaded.Generation.ToSampling(), warn);
-        Scheduler = new Scheduler(loaded.Model, Tokenizer, context, options with { EndTokens = [.. options.EndTokens, .. loaded.Generation.EndTokens] });
     }
 
-    /// <summary>What clients call it.</summary>
-    public string Id { get; }
-
-    /// <summary>When it was loaded.</summary>
-    public DateTimeOffset Created { get; } = DateTimeOffset.UtcNow;
-
-    /// <summary>Its words.</summary>
-    public ModelText Text { get; }
-
-    /// <summary>Its vocabulary.</summary>
-    public Tokenizer Tokenizer { get; }
-
-    /// <summary>Renders conversations; null where there is no template.</summary>
-    public ChatPrompter? Chat { get; }
-
-    /// <summary>What holds where a client says nothing.</summary>
-    public SamplerOptions DefaultSampling { get; }
-
-    /// <summary>Computes.</summary>
-    public Scheduler Scheduler { get; }
-
-    /// <summary>What the model does.</summary>
-    public DecoderConfig Config => _loaded.Config;
-
-    /// <summary>What answers can be held to.</summary>
-    internal AnswerGrammars Grammars { get; }
-
-    /// <summary>How the template has the model call tools; null where it knows none.</summary>
-    internal ToolCallFormat? ToolFormat { get; }
+    private ServedModel(string id, HostedModel hosted)
+        : base(id, hosted.Text)
+    {
+        Hosted = hosted;
+        Facts = new ModelFacts(Config.VocabSize, Scheduler.ContextLength, Config.ContextLength, Config.ParameterCount);
+    }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        Scheduler.Dispose();
-        _loaded.Dispose();
-        _context.Dispose();
-    }
+    public override ModelFacts Facts { get; }
+
+    /// <summary>Renders conversations; null where there is no template.</summary>
+    public ChatPrompter? Chat => Hosted.Chat;
+
+    /// <summary>What holds where a client says nothing.</summary>
+    public SamplerOptions DefaultSampling => Hosted.DefaultSampling;
+
+    /// <summary>Computes.</summary>
+    public Scheduler Scheduler => Hosted.Scheduler;
+
+    /// <summary>What the model does.</summary>
+    public DecoderConfig Config => Hosted.Config;
+
+    /// <summary>The adapters that requests may name.</summary>
+    public AdapterSet Adapters => Hosted.Adapters;
+
+    /// <summary>The model without its name.</summary>
+    internal HostedModel Hosted { get; }
+
+    /// <summary>Ids that a prompt may have.</summary>
+    internal int Vocabulary => Math.Min(Tokenizer.VocabularySize, Config.VocabSize);
+
+    /// <summary>What answers can be held to.</summary>
+    internal AnswerGrammars Grammars => Hosted.Grammars;
+
+    /// <summary>How the template has the model call tools; null where it knows none.</summary>
+    internal ToolCallFormat? ToolFormat => Hosted.ToolFormat;
+
+    /// <inheritdoc/>
+    public override void Dispose() => Hosted.Dispose();
 }

@@ -156,7 +156,7 @@ internal sealed class SchedulerStep(DecoderModel model, ComputeContext context, 
             foreach (Part part in parts)
             {
                 one[0] = part.Choice.Next;
-                _batch.Add(part.Choice.Sequence!.Cache, part.IsPrompt ? part.Tokens : one, part.Rows);
+                _batch.Add(part.Choice.Sequence!.Cache, part.IsPrompt ? part.Tokens : one, part.Rows, part.Choice.Request.Adapter);
             }
 
             Tensor logits = model.Forward(context, _batch);

@@ -60,7 +60,7 @@ public sealed class Tokenizer
     public IReadOnlyList<int> EndOfGenerationIds => [.. _parts.Ends.Order()];
 
     /// <summary>The tokens around a text with a hole in it, for models that fill such; null where the vocabulary has none.</summary>
-    public FillInMiddleTokens? FillInMiddle => SpecialTokens.FindHoles(_vocabulary);
+    public FillInMiddleTokens? FillInMiddle => _parts.Hole;
 
     /// <summary>What is odd about the description this was made from, one sentence each; mostly none.</summary>
     public IReadOnlyList<string> Warnings => _parts.Warnings;
@@ -466,4 +466,11 @@ public sealed class Tokenizer
 /// <param name="Prefix">Before the text before the hole.</param>
 /// <param name="Suffix">Before the text after it.</param>
 /// <param name="Middle">Before what fills it.</param>
-public sealed record FillInMiddleTokens(int Prefix, int Suffix, int Middle);
+public sealed record FillInMiddleTokens(int Prefix, int Suffix, int Middle)
+{
+    /// <summary>Before the name of a repository; null where the vocabulary has no such token.</summary>
+    public int? Repository { get; init; }
+
+    /// <summary>Before the name of a file, other files that belong to the text among them; null where the vocabulary has no such token.</summary>
+    public int? File { get; init; }
+}
