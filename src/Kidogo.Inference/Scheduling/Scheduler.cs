@@ -327,7 +327,7 @@ public sealed class Scheduler : IDisposable
         CachedSequence sequence = request.UsesCache && !request.ReportsPrompt
             ? _prefixes.Take(request.Owner, request.Prompt, InUse(request.Owner), out cached)
             : _prefixes.Fresh();
-        choice.Begin(sequence, cached);
+        choice.Begin(sequence, cached, _options.GuessesAhead ? _step.Guess(choice) : null);
         Interlocked.Add(ref _cachedTokens, cached);
     }
 
