@@ -47,6 +47,9 @@ public sealed class KidogoOptions
     /// <summary>Bytes that earlier prompts may keep for later ones that begin alike. 0 or more, default 512 MiB.</summary>
     public long IdleCacheBytes { get; set; } = 512L * 1024 * 1024;
 
+    /// <summary>Whether answers are guessed ahead by looking up how they, or their prompts, went on before. Changes speed, never answers, and stops where it loses. Default false.</summary>
+    public bool GuessesAhead { get; set; }
+
     /// <summary>Told in a sentence what is odd about a model. Null (default) for nobody.</summary>
     public Action<string>? Warn { get; set; }
 
@@ -58,6 +61,7 @@ public sealed class KidogoOptions
         ContextLength = contextLength,
         CacheFormat = format,
         IdleCacheBytes = IdleCacheBytes,
+        GuessesAhead = GuessesAhead,
     };
 
     /// <summary>What a model is called: the given name, or that of its file or folder; of a name in the model cache all.</summary>

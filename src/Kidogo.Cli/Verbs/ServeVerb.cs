@@ -47,6 +47,7 @@ internal static class ServeVerb
         Option<string?> certPassword = Opt.Text("--cert-password", "FILE", "A file whose first line is the password of the key or the PFX file");
         Option<int?> drain = Opt.Int("--drain-timeout", "Seconds that running answers have to end after Ctrl-C (default 30)", 0, 3600);
         Option<bool> log = Opt.Flag("--log-requests", "One line a request on standard error, without contents");
+        Option<string?> speculate = Opt.Choice("--speculate", "Guess tokens ahead by looking up how texts went on before; no answer changes, and it stops where it loses (default off)", "lookup", "off");
         Option<string?> cache = Opt.KvCache();
         Option<string?> template = Opt.ChatTemplate();
         Option<int?> threads = Opt.Threads();
@@ -54,7 +55,7 @@ internal static class ServeVerb
         Option<bool> exact = Opt.Exact();
         Command command = new("serve", "Serve models: the OpenAI API and a chat page")
         {
-            models, folder, adapters, memory, cert, certKey, certPassword, host, port, parallel, queue, context, idle, share, keys, noAuth, origins, hosts, drain, log, cache, template, threads, exact, loadAs,
+            models, folder, adapters, memory, cert, certKey, certPassword, host, port, parallel, queue, context, idle, share, keys, noAuth, origins, hosts, drain, log, speculate, cache, template, threads, exact, loadAs,
         };
         command.SetAction(parsed => Run(session, new Options(
             parsed.GetValue(models) ?? [],
@@ -71,6 +72,7 @@ internal static class ServeVerb
                 QueueLength = parsed.GetValue(queue) ?? 64,
                 IdleCacheBytes = (parsed.GetValue(idle) ?? 512L) * MebiByte,
                 SharesCache = parsed.GetValue(share),
+                GuessesAhead = parsed.GetValue(speculate) == "lookup",
             },
             parsed.GetValue(cert) is { } path ? new CertificateFiles(path, parsed.GetValue(certKey), parsed.GetValue(certPassword))
                 : parsed.GetValue(certKey) is null && parsed.GetValue(certPassword) is null ? null : throw new UsageException("--cert-key and --cert-password go with --cert."),

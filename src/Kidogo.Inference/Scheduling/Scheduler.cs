@@ -333,7 +333,7 @@ public sealed class Scheduler : IDisposable
         CachedSequence sequence = request.UsesCache && !request.ReportsPrompt
             ? _prefixes.Take(KeyOf(request), request.Prompt, InUse(KeyOf(request)), out cached)
             : _prefixes.Fresh();
-        choice.Begin(sequence, cached);
+        choice.Begin(sequence, cached, _options.GuessesAhead ? _step.Guess(choice) : null);
         Interlocked.Add(ref _cachedTokens, cached);
     }
 

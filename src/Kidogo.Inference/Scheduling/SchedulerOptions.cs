@@ -34,6 +34,9 @@ public sealed record SchedulerOptions
     /// <summary>Steps of an answer that may wait for a slow reader before its sequence pauses. 1 or more, default 256.</summary>
     public int UnreadSteps { get; init; } = 256;
 
+    /// <summary>Whether answers are guessed ahead by looking up how they, or their prompts, went on before (<see cref="Speculation.PromptLookup"/>). Changes speed, never tokens, and stops where it loses. Default false.</summary>
+    public bool GuessesAhead { get; init; }
+
     /// <summary>Ids that end an answer beside those of the tokenizer.</summary>
     public IReadOnlyList<int> EndTokens { get; init; } = [];
 
