@@ -35,9 +35,8 @@ public sealed class HostedModel : IDisposable
         Tokenizer = Text.Tokenizer;
         Chat = template is null ? null : new ChatPrompter(Text, template);
         ToolFormat = template is null ? null : ToolCallFormat.Of(template.Source);
-        Markers = MarkersOf(template?.ReasoningTags);
         options = options with { EndTokens = [.. options.EndTokens, .. loaded.Generation.EndTokens] };
-        Grammars = new AnswerGrammars(Tokenizer, options.EndTokens);
+        Grammars = new AnswerGrammars(Tokenizer, options.EndTokens, MarkersOf(template?.ReasoningTags));
         DefaultSampling = new SamplerOptions().WithModelDefaults(loaded.Generation.ToSampling(), warn);
         Scheduler = new Scheduler(loaded.Model, Tokenizer, context, options);
     }
@@ -62,9 +61,6 @@ public sealed class HostedModel : IDisposable
 
     /// <summary>How the template has the model call tools; null where it knows none.</summary>
     public ToolCallFormat? ToolFormat { get; }
-
-    /// <summary>Control tokens that are text to a grammar of calls: those around them, and around reasoning. Where calls have no marker, none that only some models put before one.</summary>
-    public IReadOnlyCollection<int> Markers { get; }
 
     /// <summary>What the model does.</summary>
     public DecoderConfig Config => _loaded.Config;
@@ -117,6 +113,7 @@ public sealed class HostedModel : IDisposable
         _context.Dispose();
     }
 
+    /// <summary>Control tokens that are text to a grammar of calls: those around them, and around reasoning. Where calls have no marker, none that only some models put before one.</summary>
     private HashSet<int> MarkersOf(ReasoningTags? reasoning)
     {
         IEnumerable<int> tags = (reasoning is null ? [] : (string[])[reasoning.Open, reasoning.Close]).Select(Tokenizer.FindPiece).OfType<int>();

@@ -1,5 +1,4 @@
 // Microsoft.Extensions.AI's chat client over a hosted model. Knows no template and no wire format.
-using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Runtime.CompilerServices;
 using System.Text;
@@ -44,7 +43,7 @@ public sealed class KidogoChatClient : IChatClient
         _modelId = modelId;
         _ownsModel = ownsModel;
         _metadata = new ChatClientMetadata(ModelTelemetry.ProviderName, providerUri: null, modelId);
-        _telemetry = new ModelTelemetry(modelId, meters);
+        _telemetry = new ModelTelemetry(meters);
         _options = new OptionsReader(model, modelId, this);
     }
 
@@ -108,14 +107,15 @@ public sealed class KidogoChatClient : IChatClient
 
     private async IAsyncEnumerable<ChatResponseUpdate> RunAsync(IEnumerable<ChatMessage> messages, ChatOptions options, bool streams, [EnumeratorCancellation] CancellationToken cancellation)
     {
-        using ModelOperation operation = _telemetry.Begin("chat");
-        Describe(operation.Span, options, streams);
+        using ModelOperation operation = _telemetry.Begin("chat", _modelId);
+        operation.Span?.SetTag("gen_ai.output.type", options.ResponseFormat is ChatResponseFormatJson ? "json" : "text");
         ChatCall call;
         GenerationGroup group;
         try
         {
             cancellation.ThrowIfCancellationRequested();
             call = _options.Read(messages, options);
+            operation.Asked([call.Request], streams);
             group = _model.Scheduler.Submit(call.Request);
         }
         catch (Exception failure)
@@ -127,66 +127,44 @@ public sealed class KidogoChatClient : IChatClient
         using (group)
         {
             AnswerWriter writer = new(call, _modelId);
-            operation.Span?.SetTag("gen_ai.response.id", writer.ResponseId).SetTag("gen_ai.response.model", _modelId);
-            bool goesOn = true;
-            while (goesOn)
+            try
             {
-                try
+                bool goesOn = true;
+                while (goesOn)
                 {
-                    goesOn = !writer.IsOver && await group.Steps.WaitToReadAsync(cancellation).ConfigureAwait(false);
-                }
-                catch (Exception failure)
-                {
-                    operation.Failed(failure);
-                    throw;
-                }
-
-                while (goesOn && group.Steps.TryRead(out GenerationStep? step))
-                {
-                    foreach (ChatResponseUpdate update in writer.Take(step))
+                    try
                     {
-                        if (streams)
-                        {
-                            operation.Chunk();
-                        }
+                        goesOn = !writer.IsOver && await group.Steps.WaitToReadAsync(cancellation).ConfigureAwait(false);
+                    }
+                    catch (Exception failure)
+                    {
+                        operation.Failed(failure);
+                        throw;
+                    }
 
-                        yield return update;
+                    while (goesOn && group.Steps.TryRead(out GenerationStep? step))
+                    {
+                        operation.Stepped();
+                        foreach (ChatResponseUpdate update in writer.Take(step))
+                        {
+                            if (streams)
+                            {
+                                operation.Chunk();
+                            }
+
+                            yield return update;
+                        }
                     }
                 }
+
+                group.Cancel(); // where enough has come before the model's own end
+                yield return writer.End(group.Choices[0]);
             }
-
-            group.Cancel(); // where enough has come before the model's own end
-            ChatResponseUpdate last = writer.End(group.Choices[0]);
-            Report(operation, last, group.Choices[0]);
-            yield return last;
+            finally
+            {
+                operation.Answered(writer.ResponseId, group, [writer.Finish?.Value]);
+            }
         }
-    }
-
-    private static void Describe(Activity? span, ChatOptions options, bool streams)
-    {
-        if (span is null)
-        {
-            return;
-        }
-
-        span.SetTag("gen_ai.request.stream", streams)
-            .SetTag("gen_ai.request.max_tokens", options.MaxOutputTokens)
-            .SetTag("gen_ai.request.temperature", options.Temperature)
-            .SetTag("gen_ai.request.top_p", options.TopP)
-            .SetTag("gen_ai.request.top_k", options.TopK)
-            .SetTag("gen_ai.request.seed", options.Seed)
-            .SetTag("gen_ai.request.frequency_penalty", options.FrequencyPenalty)
-            .SetTag("gen_ai.request.presence_penalty", options.PresencePenalty)
-            .SetTag("gen_ai.output.type", options.ResponseFormat is ChatResponseFormatJson ? "json" : "text");
-    }
-
-    private static void Report(ModelOperation operation, ChatResponseUpdate last, GeneratedChoice choice)
-    {
-        operation.Used(choice.Request.Prompt.Length, choice.GeneratedTokens);
-        operation.Served(choice.PromptTime, choice.DecodeTime, choice.GeneratedTokens);
-        operation.Span?.SetTag("gen_ai.response.finish_reasons", new[] { last.FinishReason?.Value ?? "stop" })
-            .SetTag("gen_ai.usage.cache_read.input_tokens", choice.CachedTokens)
-            .SetTag("gen_ai.usage.reasoning.output_tokens", choice.ReasoningTokens);
     }
 
     /// <summary>From the steps of one answer to its updates.</summary>
@@ -204,6 +182,14 @@ public sealed class KidogoChatClient : IChatClient
         public string ResponseId { get; } = $"chatcmpl-{Guid.NewGuid():N}";
 
         public bool IsOver => _choice.Finish is not null;
+
+        /// <summary>Why the answer ended; null while it goes on.</summary>
+        public ChatFinishReason? Finish => _choice.Finish switch
+        {
+            null => null,
+            "length" => ChatFinishReason.Length,
+            _ => _calls ? ChatFinishReason.ToolCalls : ChatFinishReason.Stop,
+        };
 
         public IEnumerable<ChatResponseUpdate> Take(GenerationStep step)
         {
@@ -258,7 +244,7 @@ public sealed class KidogoChatClient : IChatClient
                 CachedInputTokenCount = choice.CachedTokens,
                 ReasoningTokenCount = choice.ReasoningTokens,
             }));
-            last.FinishReason = _choice.Finish == "length" ? ChatFinishReason.Length : _calls ? ChatFinishReason.ToolCalls : ChatFinishReason.Stop;
+            last.FinishReason = Finish ?? ChatFinishReason.Stop;
             return last;
         }
 

@@ -1,14 +1,11 @@
 // Microsoft.Extensions.AI's embedding generator over an encoder. Knows no files' formats.
 using System.Diagnostics.Metrics;
 using Kidogo.Inference.Telemetry;
-using Kidogo.Models;
-using Kidogo.Models.Encoders;
-using Kidogo.Tensors;
 using Microsoft.Extensions.AI;
 
 namespace Kidogo.Inference;
 
-/// <summary>Turns texts into vectors with an encoder in this process. Safe for any number of threads; one call computes at a time.</summary>
+/// <summary>Turns texts into vectors with an encoder in this process. Safe for any number of threads; calls take turns.</summary>
 /// <remarks>
 /// A text that is longer than the model reads is refused with both numbers, unless <c>AdditionalProperties</c> has <c>truncate</c> true. Options that ask for what is not there are refused by name.
 /// </remarks>
@@ -17,88 +14,52 @@ public sealed class KidogoEmbeddingGenerator : IEmbeddingGenerator<string, Embed
     private const string TruncateProperty = "truncate";
     private const string OptionsName = "options";
 
-    private readonly LoadedEncoder _encoder;
-    private readonly ModelText _words;
-    private readonly ComputeContext _context;
-    private readonly TextEmbedder _embedder;
+    private readonly HostedEncoder _encoder;
+    private readonly bool _ownsEncoder;
     private readonly EmbeddingGeneratorMetadata _metadata;
     private readonly ModelTelemetry _telemetry;
     private readonly string _modelId;
-    private readonly SemaphoreSlim _turn = new(1); // a context belongs to one pass
     private bool _isDisposed;
 
-    /// <summary>A generator over an encoder. The encoder and the context belong to it from now on.</summary>
+    /// <summary>A generator over an encoder.</summary>
     /// <param name="encoder">The encoder.</param>
-    /// <param name="context">What it computes with; for nobody else.</param>
     /// <param name="modelId">What it is called in options and metrics.</param>
+    /// <param name="ownsEncoder">Whether the encoder ends with the generator.</param>
     /// <param name="meters">Makes the meter; null to make it here.</param>
-    /// <exception cref="Kidogo.Models.Files.ModelFormatException">The encoder's folder has no vocabulary, or a malformed one.</exception>
-    public KidogoEmbeddingGenerator(LoadedEncoder encoder, ComputeContext context, string modelId, IMeterFactory? meters = null)
+    public KidogoEmbeddingGenerator(HostedEncoder encoder, string modelId, bool ownsEncoder = false, IMeterFactory? meters = null)
     {
         ArgumentNullException.ThrowIfNull(encoder);
+        ArgumentException.ThrowIfNullOrEmpty(modelId);
         _encoder = encoder;
-        _context = context;
+        _ownsEncoder = ownsEncoder;
         _modelId = modelId;
-        _words = ModelText.Of(encoder.Folder);
-        _embedder = new TextEmbedder(encoder, _words.Tokenizer, context);
-        _metadata = new EmbeddingGeneratorMetadata(ModelTelemetry.ProviderName, providerUri: null, modelId, encoder.Model.Config.HiddenSize);
-        _telemetry = new ModelTelemetry(modelId, meters);
+        _metadata = new EmbeddingGeneratorMetadata(ModelTelemetry.ProviderName, providerUri: null, modelId, encoder.Dimensions);
+        _telemetry = new ModelTelemetry(meters);
     }
 
-    /// <summary>Loads an encoder, as <see cref="KidogoOptions.EmbeddingModel"/> says.</summary>
+    /// <summary>Loads an encoder. It ends with the generator.</summary>
     /// <param name="options">Which encoder, and how.</param>
     /// <param name="meters">Makes the meter; null to make it here.</param>
-    /// <exception cref="FileNotFoundException">There is no such model; the message has the nearest.</exception>
-    /// <exception cref="Kidogo.Models.Files.ModelFormatException">The folder is not what it should be, or holds no encoder.</exception>
-    /// <exception cref="ArgumentException">An option is outside its range.</exception>
+    /// <inheritdoc cref="HostedEncoder.Load"/>
     public static KidogoEmbeddingGenerator Load(KidogoOptions options, IMeterFactory? meters = null)
     {
-        ArgumentNullException.ThrowIfNull(options);
-        string name = options.EmbeddingModel
-            ?? throw new ArgumentException($"{nameof(KidogoOptions)}.{nameof(options.EmbeddingModel)} is not set: name a Hugging Face folder, or org/name of the model cache.", nameof(options));
-        KidogoOptionsValidator.Check(options);
-        string path = new ModelLocator(ModelPlaces.FromEnvironment()).Locate(name);
-        ComputeContext context = ComputeContext.Inference(options.Threads, options.IsExact ? ComputePrecision.Exact : ComputePrecision.Fast);
-        LoadedEncoder? encoder = null;
-        try
-        {
-            encoder = LoadedEncoder.Load(path, context);
-            return new KidogoEmbeddingGenerator(encoder, context, options.IdOf(name, isEmbedding: true), meters);
-        }
-        catch
-        {
-            encoder?.Dispose();
-            context.Dispose();
-            throw;
-        }
+        HostedEncoder encoder = HostedEncoder.Load(options);
+        return new KidogoEmbeddingGenerator(encoder, options.IdOf(options.EmbeddingModel!, isEmbedding: true), ownsEncoder: true, meters);
     }
 
     /// <inheritdoc/>
     public async Task<GeneratedEmbeddings<Embedding<float>>> GenerateAsync(IEnumerable<string> values, EmbeddingGenerationOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(values);
-        using ModelOperation operation = _telemetry.Begin("embeddings");
+        using ModelOperation operation = _telemetry.Begin("embeddings", _modelId);
         try
         {
             bool truncates = Read(options);
             string[] texts = [.. values];
-            int missing = Array.IndexOf(texts, null);
-            if (missing >= 0)
-            {
-                throw new ArgumentException($"Text {missing} is null.", nameof(values));
-            }
-
-            TextEmbedding[] vectors = await EmbedAsync(texts, cancellationToken).ConfigureAwait(false);
-            int cut = Array.FindIndex(vectors, vector => vector.WholeTokens > vector.Tokens);
-            if (cut >= 0 && !truncates)
-            {
-                throw new ArgumentException(
-                    $"Text {cut} has {vectors[cut].WholeTokens} tokens; {_modelId} reads {_encoder.MaxTokens}. Give it in parts, or set {nameof(EmbeddingGenerationOptions)}.{nameof(options.AdditionalProperties)}[\"{TruncateProperty}\"] to true.", nameof(values));
-            }
-
+            int[][] ids = await Task.Run(() => texts.Select((text, i) => Encode(text, i, truncates, cancellationToken)).ToArray(), cancellationToken).ConfigureAwait(false);
+            TextEmbedding[] vectors = await _encoder.EmbedAsync(ids, options?.Dimensions, cancellationToken).ConfigureAwait(false);
             long tokens = vectors.Sum(vector => (long)vector.Tokens);
-            operation.Used(tokens, null);
-            operation.Span?.SetTag("gen_ai.response.model", _modelId).SetTag("gen_ai.embeddings.dimension.count", _encoder.Model.Config.HiddenSize);
+            operation.Embedded(tokens, options?.Dimensions ?? _encoder.Dimensions);
             DateTimeOffset now = DateTimeOffset.UtcNow;
             return new GeneratedEmbeddings<Embedding<float>>(vectors.Select(vector => new Embedding<float>(vector.Values) { CreatedAt = now, ModelId = _modelId }))
             {
@@ -118,7 +79,8 @@ public sealed class KidogoEmbeddingGenerator : IEmbeddingGenerator<string, Embed
         ArgumentNullException.ThrowIfNull(serviceType);
         return serviceKey is not null ? null
             : serviceType == typeof(EmbeddingGeneratorMetadata) ? _metadata
-            : serviceType == typeof(Text.Tokenizers.Tokenizer) ? _words.Tokenizer
+            : serviceType == typeof(HostedEncoder) ? _encoder
+            : serviceType == typeof(Text.Tokenizers.Tokenizer) ? _encoder.Tokenizer
             : serviceType.IsInstanceOfType(this) ? this
             : null;
     }
@@ -131,25 +93,25 @@ public sealed class KidogoEmbeddingGenerator : IEmbeddingGenerator<string, Embed
             return;
         }
 
-        _turn.Wait(); // not under a call that computes
-        _words.Dispose();
-        _encoder.Dispose();
-        _context.Dispose();
+        if (_ownsEncoder)
+        {
+            _encoder.Dispose();
+        }
+
         _telemetry.Dispose();
-        _turn.Dispose();
     }
 
-    private async Task<TextEmbedding[]> EmbedAsync(string[] texts, CancellationToken cancellation)
+    private int[] Encode(string text, int index, bool truncates, CancellationToken cancellation)
     {
-        await _turn.WaitAsync(cancellation).ConfigureAwait(false);
-        try
+        cancellation.ThrowIfCancellationRequested();
+        if (text is null)
         {
-            return await Task.Run(() => _embedder.Embed(texts, cancellation), cancellation).ConfigureAwait(false);
+            throw new ArgumentException($"Text {index} is null.");
         }
-        finally
-        {
-            _turn.Release();
-        }
+
+        int[] ids = _encoder.Encode(text, out int whole);
+        return whole == ids.Length || truncates ? ids : throw new ArgumentException(
+            $"Text {index} has {whole} tokens; {_modelId} reads {_encoder.MaxTokens}. Give it in parts, or set {nameof(EmbeddingGenerationOptions)}.{nameof(EmbeddingGenerationOptions.AdditionalProperties)}[\"{TruncateProperty}\"] to true.");
     }
 
     /// <summary>Whether long texts are cut.</summary>
@@ -160,10 +122,10 @@ public sealed class KidogoEmbeddingGenerator : IEmbeddingGenerator<string, Embed
             return false;
         }
 
-        int size = _encoder.Model.Config.HiddenSize;
-        if (options.Dimensions is { } dimensions && dimensions != size)
+        if (options.Dimensions is { } width && width != _encoder.Dimensions && !_encoder.Widths.Contains(width))
         {
-            throw new NotSupportedException($"{nameof(EmbeddingGenerationOptions)}.{nameof(options.Dimensions)} is {dimensions}; {_modelId} makes vectors of {size}, and cut ones would mean something else.");
+            string can = _encoder.Widths.Count == 0 ? "and cut ones would mean something else" : $"or {string.Join(", ", _encoder.Widths)}";
+            throw new NotSupportedException($"{nameof(EmbeddingGenerationOptions)}.{nameof(options.Dimensions)} is {width}; {_modelId} makes vectors of {_encoder.Dimensions} numbers, {can}.");
         }
 
         if (options.ModelId is { } asked && asked != _modelId)

@@ -2,6 +2,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Reflection;
+using Kidogo.Inference.Telemetry;
 using Kidogo.Serving.Access;
 using Kidogo.Serving.Api;
 using Kidogo.Serving.Pages;
@@ -25,7 +26,7 @@ public sealed class KidogoServer : IAsyncDisposable
     private static readonly TimeSpan s_keepAlive = TimeSpan.FromSeconds(130);
 
     private readonly ModelShelf _shelf;
-    private readonly Telemetry _telemetry = new();
+    private readonly ModelTelemetry _telemetry = new();
     private readonly DateTimeOffset _started = DateTimeOffset.UtcNow;
     private readonly ServerOptions _options;
     private readonly Gatekeeper _gatekeeper;

@@ -14,6 +14,8 @@ namespace Kidogo.Serving;
 /// <summary>A loaded decoder in a place of its own.</summary>
 public sealed class ServedModel : Served
 {
+    private readonly HostedModel _hosted;
+
     /// <summary>Starts to serve a model. The model and the context belong to the result from now on.</summary>
     /// <param name="id">What clients call it.</param>
     /// <param name="loaded">The model; its adapters are attached already.</param>
@@ -31,7 +33,7 @@ public sealed class ServedModel : Served
     private ServedModel(string id, HostedModel hosted)
         : base(id, hosted.Text)
     {
-        Hosted = hosted;
+        _hosted = hosted;
         Facts = new ModelFacts(Config.VocabSize, Scheduler.ContextLength, Config.ContextLength, Config.ParameterCount);
     }
 
@@ -39,32 +41,29 @@ public sealed class ServedModel : Served
     public override ModelFacts Facts { get; }
 
     /// <summary>Renders conversations; null where there is no template.</summary>
-    public ChatPrompter? Chat => Hosted.Chat;
+    public ChatPrompter? Chat => _hosted.Chat;
 
     /// <summary>What holds where a client says nothing.</summary>
-    public SamplerOptions DefaultSampling => Hosted.DefaultSampling;
+    public SamplerOptions DefaultSampling => _hosted.DefaultSampling;
 
     /// <summary>Computes.</summary>
-    public Scheduler Scheduler => Hosted.Scheduler;
+    public Scheduler Scheduler => _hosted.Scheduler;
 
     /// <summary>What the model does.</summary>
-    public DecoderConfig Config => Hosted.Config;
+    public DecoderConfig Config => _hosted.Config;
 
     /// <summary>The adapters that requests may name.</summary>
-    public AdapterSet Adapters => Hosted.Adapters;
-
-    /// <summary>The model without its name.</summary>
-    internal HostedModel Hosted { get; }
+    public AdapterSet Adapters => _hosted.Adapters;
 
     /// <summary>Ids that a prompt may have.</summary>
     internal int Vocabulary => Math.Min(Tokenizer.VocabularySize, Config.VocabSize);
 
     /// <summary>What answers can be held to.</summary>
-    internal AnswerGrammars Grammars => Hosted.Grammars;
+    internal AnswerGrammars Grammars => _hosted.Grammars;
 
     /// <summary>How the template has the model call tools; null where it knows none.</summary>
-    internal ToolCallFormat? ToolFormat => Hosted.ToolFormat;
+    internal ToolCallFormat? ToolFormat => _hosted.ToolFormat;
 
     /// <inheritdoc/>
-    public override void Dispose() => Hosted.Dispose();
+    public override void Dispose() => _hosted.Dispose();
 }

@@ -1,4 +1,5 @@
 // Many sequences that are guessed ahead: the same tokens as alone, ends and limits included.
+using Kidogo.Inference.Constraints;
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Sampling;
 using Kidogo.Inference.Scheduling;
@@ -69,7 +70,7 @@ public sealed class GuessingTests : IDisposable
             {
                 Prompt = prompt,
                 Generation = new GenerationOptions { MaxTokens = 80, StopStrings = stops, Sampling = SamplerOptions.Greedy },
-                Mask = pattern is null ? null : new Inference.Constraints.TokenConstraint(model.Grammars.OfPattern(pattern)),
+                Mask = pattern is null ? null : new TokenConstraint(model.Grammars.Of(AnswerForm.Pattern(pattern))),
             };
             using GenerationGroup group = model.Scheduler.Submit(request);
             return string.Concat((await group.Steps.ReadAllAsync().ToListAsync()).SelectMany(step => step.Pieces).Select(piece => piece.Text));

@@ -51,6 +51,7 @@ public sealed class KidogoChatClientTests : IDisposable
         { "Did you mean \"min_p\"", new ChatOptions { AdditionalProperties = new() { ["minp"] = 0.1 } } },
         { "min_p", new ChatOptions { AdditionalProperties = new() { ["min_p"] = "much" } } },
         { "grammar", new ChatOptions { AdditionalProperties = new() { ["grammar"] = "root ::= (" } } },
+        { "strict", new ChatOptions { AdditionalProperties = new() { ["strict"] = "yes" } } },
         { "exclude each other", new ChatOptions { ResponseFormat = ChatResponseFormat.Json, AdditionalProperties = new() { ["regex"] = "a" } } },
 #pragma warning disable MEAI001 // experimental in the package
         { "AllowBackgroundResponses", new ChatOptions { AllowBackgroundResponses = true } },
@@ -254,6 +255,52 @@ public sealed class KidogoChatClientTests : IDisposable
         Assert.Equal(ChatFinishReason.Length, next.FinishReason);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Tools_ThatAreStrict_GetArgumentsThatObey(bool isForAll)
+    {
+        using KidogoChatClient client = KidogoChatClient.Load(new KidogoOptions { Model = _folder.Write("tools.gguf", TinyModel.File(TinyModel.Template + "{# tools <tool_call> #}")), Threads = 1 });
+        ChatOptions options = new() { Temperature = 1.5f, MaxOutputTokens = 300, ToolMode = ChatToolMode.RequireAny, AllowMultipleToolCalls = false, Tools = [new Tool(Schema, isForAll ? [] : new() { ["Strict"] = true })] };
+        if (isForAll)
+        {
+            options.AdditionalProperties = new() { ["strictJsonSchema"] = true };
+        }
+
+        for (int seed = 0; seed < 6; seed++)
+        {
+            options.Seed = seed;
+            ChatResponse answer = await client.GetResponseAsync("a", options);
+            FunctionCallContent call = Assert.IsType<FunctionCallContent>(Assert.Single(answer.Messages[0].Contents));
+            Assert.Null(call.Exception);
+            Assert.Equal(("weather", 2), (call.Name, call.Arguments!.Count));
+            Assert.Contains(call.Arguments["town"]!.ToString(), (string[])["Dakar", "Moshi"]);
+            Assert.True(call.Arguments["dry"] is JsonElement { ValueKind: JsonValueKind.True or JsonValueKind.False });
+        }
+    }
+
+    [Fact]
+    public async Task Tools_ThatCannotBeStrict_AreRefused()
+    {
+        using ScriptedModel scripted = new(s_callPieces, 1, 2, 3, 4, 5, 6, 0, 0);
+        using KidogoChatClient client = Scripted(scripted, ToolTemplate);
+        ChatOptions options = new() { Tools = [new Tool("""{"type":"object","properties":{"a":{"not":{}}}}""", new() { ["strict"] = true })] };
+        Assert.Contains("\"weather\"", (await Assert.ThrowsAsync<ArgumentException>(() => client.GetResponseAsync("a", options))).Message, StringComparison.Ordinal);
+        using ScriptedModel python = new(s_callPieces, 1, 0);
+        using KidogoChatClient other = Scripted(python, ToolTemplate.Replace("<tool_call>", "<|tool_list_start|>", StringComparison.Ordinal));
+        options.Tools = [new Tool(Schema, new() { ["strict"] = true })];
+        Assert.Contains("\"weather\"", (await Assert.ThrowsAsync<NotSupportedException>(() => other.GetResponseAsync("a", options))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Form_AfterReasoningThatThePromptOpens_HoldsForTheAnswer()
+    {
+        using ScriptedModel scripted = new(["<|end|>", "x", "</think>", "a", "c", "y"], 0, 2, 4, 3, 4, 1); // each token is followed by the next
+        using KidogoChatClient client = Scripted(scripted, "{% for message in messages %}{{ message.content }}{% endfor %}<think>{# </think> #}");
+        ChatResponse answer = await client.GetResponseAsync("y", new ChatOptions { Temperature = 0, AdditionalProperties = new() { ["regex"] = "[ab]{3}" } });
+        Assert.Equal(("aaa", "x"), (answer.Text, string.Concat(answer.Messages[0].Contents.OfType<TextReasoningContent>())));
+    }
+
     [Fact]
     public void Conversation_WithCallsAndResults_IsWhatTemplatesRead()
     {
@@ -325,6 +372,15 @@ public sealed class KidogoChatClientTests : IDisposable
 
     private static KidogoChatClient Scripted(ScriptedModel scripted, string template) =>
         new(new HostedModel(scripted.Loaded, scripted.Context, ChatTemplate.Parse(template), new SchedulerOptions()), "scripted", ownsModel: true);
+
+    private sealed class Tool(string schema, Dictionary<string, object?> properties) : AIFunctionDeclaration
+    {
+        public override string Name => "weather";
+
+        public override JsonElement JsonSchema => TestServer.Parse(schema);
+
+        public override IReadOnlyDictionary<string, object?> AdditionalProperties => properties;
+    }
 
     private static ChatOptions Greedy(int maxTokens) => new() { Temperature = 0, MaxOutputTokens = maxTokens };
 }

@@ -2,6 +2,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using Kidogo.Inference.Telemetry;
 
 namespace Kidogo.ServingTests;
 
@@ -14,11 +15,11 @@ public sealed class TelemetryTests
     {
         ConcurrentBag<(string Name, string? Unit, double Value, string Tags)> measured = [];
         ConcurrentBag<Activity> spans = [];
-        using MeterListener meters = new() { InstrumentPublished = (instrument, listener) => { if (instrument.Meter.Name == "Kidogo.Serving") { listener.EnableMeasurementEvents(instrument); } } };
+        using MeterListener meters = new() { InstrumentPublished = (instrument, listener) => { if (instrument.Meter.Name == ModelTelemetry.SourceName) { listener.EnableMeasurementEvents(instrument); } } };
         meters.SetMeasurementEventCallback<double>((instrument, value, tags, _) => measured.Add((instrument.Name, instrument.Unit, value, TagsOf(tags))));
         meters.SetMeasurementEventCallback<long>((instrument, value, tags, _) => measured.Add((instrument.Name, instrument.Unit, value, TagsOf(tags))));
         meters.Start();
-        using ActivityListener activities = new() { ShouldListenTo = source => source.Name == "Kidogo.Serving", Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData, ActivityStopped = spans.Add };
+        using ActivityListener activities = new() { ShouldListenTo = source => source.Name == ModelTelemetry.SourceName, Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData, ActivityStopped = spans.Add };
         ActivitySource.AddActivityListener(activities);
 
         string model = $"m{Guid.NewGuid():N}"; // other tests run beside this one

@@ -33,11 +33,11 @@ internal sealed class FormArguments
     /// <exception cref="FailureException">The form cannot be used.</exception>
     public TokenGrammar? Read(ParseResult parsed, ModelText text, IReadOnlyList<int> endTokens)
     {
-        (Option<string?> Option, Func<AnswerGrammars, string, TokenGrammar> Make)[] forms =
+        (Option<string?> Option, Func<string, AnswerForm> Read)[] forms =
         [
-            (_schema, (grammars, given) => grammars.OfSchema(Schema(given))),
-            (_grammar, (grammars, given) => grammars.OfGrammar(System.Text.Encoding.UTF8.GetString(InputFile.ReadAll(given, MostBytes)))),
-            (_regex, (grammars, given) => grammars.OfPattern(given)),
+            (_schema, given => AnswerForm.Schema(Schema(given))),
+            (_grammar, given => AnswerForm.Gbnf(System.Text.Encoding.UTF8.GetString(InputFile.ReadAll(given, MostBytes)))),
+            (_regex, AnswerForm.Pattern),
         ];
         forms = [.. forms.Where(form => parsed.GetValue(form.Option) is not null)];
         if (forms.Length > 1)
@@ -57,7 +57,7 @@ internal sealed class FormArguments
 
         try
         {
-            return forms[0].Make(new AnswerGrammars(text.Tokenizer, endTokens), parsed.GetValue(forms[0].Option)!);
+            return new AnswerGrammars(text.Tokenizer, endTokens).Of(forms[0].Read(parsed.GetValue(forms[0].Option)!));
         }
         catch (GrammarException failure)
         {

@@ -1,4 +1,5 @@
 // From ChatOptions to what is asked of the scheduler: every option is honoured here, or refused by name. Knows no answers.
+using System.Collections.ObjectModel;
 using System.Globalization;
 using System.Text.Json;
 using Kidogo.Inference.Constraints;
@@ -27,7 +28,8 @@ internal sealed class OptionsReader(HostedModel model, string modelId, IChatClie
 {
     private const double LargestTemperature = 2, LargestPenalty = 2;
 
-    private static readonly string[] s_properties = ["min_p", "typical_p", "repetition_penalty", "grammar", "regex"];
+    private static readonly string[] s_strict = ["strict", "strictJsonSchema"]; // as Microsoft's adapter for OpenAI has called it
+    private static readonly string[] s_properties = ["min_p", "typical_p", "repetition_penalty", "grammar", "regex", .. s_strict];
 
     /// <summary>Reads a call.</summary>
     /// <exception cref="ArgumentException">An option, or a message, is outside its range; the message names it.</exception>
@@ -42,21 +44,17 @@ internal sealed class OptionsReader(HostedModel model, string modelId, IChatClie
 
         RefuseWhatIsNotThere(options);
         SamplerOptions sampling = Sampling(options);
-        TokenGrammar? form = Form(options);
+        (string Option, AnswerForm Form)? form = Form(options);
         ToolChoice? tools = ToolsOf(options);
         if (form is not null && tools is not null)
         {
             throw Unsupported(nameof(options.ResponseFormat), $"does not go with {nameof(options.Tools)}: an answer of a given form is no call. Set {nameof(options.ToolMode)} to none for the last turn");
         }
 
-        bool? thinks = Thinks(options, chat.Template) ?? (form is not null && chat.Template.SupportsThinkingSwitch ? false : null);
         IReadOnlyList<JsonElement> conversation = ConversationReader.Read(messages, options.Instructions, chat.Template.Source.Contains("developer", StringComparison.Ordinal));
-        ChatPrompt prompt = Build(chat, conversation, new ChatPromptOptions { Tools = tools?.Tools, Thinks = thinks });
-        if (form is not null && prompt.StartsInReasoning)
-        {
-            throw Unsupported(nameof(options.ResponseFormat), $"does not go with reasoning, which the template of {modelId} begins: set {nameof(options.Reasoning)}.{nameof(options.Reasoning.Effort)} to none, where the template allows");
-        }
-
+        ChatPrompt prompt = Build(chat, conversation, new ChatPromptOptions { Tools = tools?.Tools, Thinks = Thinks(options, chat.Template) });
+        string? reasoning = prompt.StartsInReasoning ? prompt.Reasoning!.Close : null;
+        TokenGrammar? grammar = form is { } asked ? Grammar(asked.Option, asked.Form.After(reasoning)) : Grammar(nameof(options.Tools), tools?.Form(reasoning));
         GenerationRequest request = new()
         {
             Prompt = [.. prompt.Ids, .. tools?.ForcedIds(model.Tokenizer) ?? []],
@@ -64,7 +62,7 @@ internal sealed class OptionsReader(HostedModel model, string modelId, IChatClie
             Reasoning = prompt.Reasoning,
             StartsInReasoning = prompt.StartsInReasoning,
             SpelledOut = tools?.SpelledOut(model.Tokenizer) ?? [],
-            Mask = form is null ? null : new TokenConstraint(form),
+            Mask = grammar is null ? null : new TokenConstraint(grammar),
         };
         return new ChatCall(request, tools, options.Reasoning?.Output is not ReasoningOutput.None);
     }
@@ -108,7 +106,7 @@ internal sealed class OptionsReader(HostedModel model, string modelId, IChatClie
 
         foreach (string name in options.AdditionalProperties?.Keys ?? Enumerable.Empty<string>())
         {
-            if (!s_properties.Contains(name))
+            if (!s_properties.Contains(name, StringComparer.OrdinalIgnoreCase)) // as the dictionary compares them
             {
                 string nearest = NearestName.Likely(name, s_properties) is { } other ? $" Did you mean \"{other}\"?" : "";
                 throw Unsupported(nameof(options.AdditionalProperties), $"has \"{name}\", which is unknown.{nearest} Known: {string.Join(", ", s_properties)}");
@@ -161,16 +159,16 @@ internal sealed class OptionsReader(HostedModel model, string modelId, IChatClie
         }
     }
 
-    /// <summary>What the answer is held to; null for nothing.</summary>
-    private TokenGrammar? Form(ChatOptions options)
+    /// <summary>What the answer is held to, and which option says so; null for nothing.</summary>
+    private static (string Option, AnswerForm Form)? Form(ChatOptions options)
     {
-        List<(string Name, Func<TokenGrammar> Make)> forms = [];
+        List<(string Option, AnswerForm Form)> forms = [];
         switch (options.ResponseFormat)
         {
             case null or ChatResponseFormatText:
                 break;
             case ChatResponseFormatJson json:
-                forms.Add((nameof(options.ResponseFormat), () => json.Schema is { } schema ? model.Grammars.OfSchema(schema) : model.Grammars.OfAnyObject()));
+                forms.Add((nameof(options.ResponseFormat), json.Schema is { } schema ? AnswerForm.Schema(schema) : AnswerForm.AnyObject));
                 break;
             default:
                 throw Unsupported(nameof(options.ResponseFormat), $"is a {options.ResponseFormat.GetType().Name}, which is unknown here");
@@ -178,31 +176,34 @@ internal sealed class OptionsReader(HostedModel model, string modelId, IChatClie
 
         if (TextProperty(options, "grammar") is { } grammar)
         {
-            forms.Add(("grammar", () => model.Grammars.OfGrammar(grammar)));
+            forms.Add(("grammar", AnswerForm.Gbnf(grammar)));
         }
 
         if (TextProperty(options, "regex") is { } pattern)
         {
-            forms.Add(("regex", () => model.Grammars.OfPattern(pattern)));
+            forms.Add(("regex", AnswerForm.Pattern(pattern)));
         }
 
-        if (forms.Count > 1)
-        {
-            throw new ArgumentException($"{nameof(ChatOptions)}: {forms[0].Name} and {forms[1].Name} exclude each other; give one of them.");
-        }
+        return forms.Count == 0 ? null
+            : forms.Count == 1 ? forms[0]
+            : throw new ArgumentException($"{nameof(ChatOptions)}: {forms[0].Option} and {forms[1].Option} exclude each other; give one of them.");
+    }
 
+    private TokenGrammar? Grammar(string option, AnswerForm? form)
+    {
         try
         {
-            return forms.Count == 0 ? null : forms[0].Make();
+            return form is null ? null : model.Grammars.Of(form);
         }
         catch (GrammarException failure)
         {
-            throw new ArgumentException($"{nameof(ChatOptions)}.{forms[0].Name} cannot be used. {failure.Message}", failure);
+            throw new ArgumentException($"{nameof(ChatOptions)}.{option} cannot be used. {failure.Message}", failure);
         }
     }
 
     private ToolChoice? ToolsOf(ChatOptions options)
     {
+        bool isStrict = Strict(options.AdditionalProperties) ?? false;
         List<ToolDescription> tools = [];
         foreach (AITool tool in options.Tools ?? [])
         {
@@ -217,7 +218,8 @@ internal sealed class OptionsReader(HostedModel model, string modelId, IChatClie
                     $"{nameof(ChatOptions)}.{nameof(options.Tools)} has \"{function.Name}\"; a name has 1 to {ToolDescription.LongestName} letters, digits, dashes and underscores, and is not used twice.");
             }
 
-            tools.Add(new ToolDescription(function.Name, function.Description, function.JsonSchema.ValueKind == JsonValueKind.Object ? function.JsonSchema : null));
+            JsonElement? schema = function.JsonSchema.ValueKind == JsonValueKind.Object ? function.JsonSchema : null;
+            tools.Add(new ToolDescription(function.Name, function.Description, schema, Strict(function.AdditionalProperties) ?? isStrict));
         }
 
         if (tools.Count > ToolDescription.Most)
@@ -247,7 +249,44 @@ internal sealed class OptionsReader(HostedModel model, string modelId, IChatClie
         }
 
         ToolCallFormat format = model.ToolFormat ?? throw Unsupported(nameof(options.Tools), $"is not supported by {modelId}: its chat template has no place for them");
+        foreach (ToolDescription strict in tools.Where(tool => tool.IsStrict))
+        {
+            CheckStrict(strict, format);
+        }
+
         return new ToolChoice(format, tools, required is not null, required?.RequiredFunctionName, options.AllowMultipleToolCalls ?? true);
+    }
+
+    private void CheckStrict(ToolDescription tool, ToolCallFormat format)
+    {
+        if (format.Spelling is null)
+        {
+            throw Unsupported(nameof(ChatOptions.Tools), $"has \"{tool.Name}\", which is strict: {modelId} writes calls as Python, which is held to no schema here");
+        }
+
+        if (tool.Parameters is { } schema && CallGrammar.WhyNot(schema) is { } problem)
+        {
+            throw new ArgumentException($"{nameof(ChatOptions)}.{nameof(ChatOptions.Tools)} has \"{tool.Name}\", which is strict, and its schema cannot be enforced. {problem}");
+        }
+    }
+
+    /// <summary>Whether arguments always obey their schema; null where nothing is said.</summary>
+    private static bool? Strict(IReadOnlyDictionary<string, object?>? properties)
+    {
+        foreach ((string name, object? value) in properties ?? ReadOnlyDictionary<string, object?>.Empty)
+        {
+            if (s_strict.Contains(name, StringComparer.OrdinalIgnoreCase) && value is not null)
+            {
+                return value switch
+                {
+                    bool flag => flag,
+                    JsonElement { ValueKind: JsonValueKind.True or JsonValueKind.False } element => element.GetBoolean(),
+                    _ => throw new ArgumentException($"{nameof(ChatOptions)}: {name} is a {value.GetType().Name}; it has to be true or false."),
+                };
+            }
+        }
+
+        return null;
     }
 
     /// <summary>Whether the model reasons first; null for its template's own way.</summary>

@@ -78,20 +78,9 @@ public sealed class ToolChoice
     }
 
     /// <summary>What the answer is held to: calls of known tools where one has to come, arguments that obey where a tool is strict; null for nothing.</summary>
-    /// <param name="model">Who answers.</param>
-    /// <param name="reasoning">What closes reasoning that the prompt has opened; null where it has not.</param>
-    /// <exception cref="GrammarException">A strict tool's schema cannot be enforced.</exception>
-    public TokenGrammar? Form(HostedModel model, string? reasoning)
-    {
-        if (_format.Spelling is not { } spelling || (_start == CallStart.Free && !_callable.Any(tool => tool.IsStrict)))
-        {
-            return null;
-        }
-
-        string key = $"{_start} {IsParallel} {reasoning}\n{string.Join('\n', _callable.Select(tool => $"{tool.Name} {(tool.IsStrict ? SchemaOf(tool).GetRawText() : "")}"))}";
-        CallRule[] rules = [.. _callable.Select(tool => new CallRule(tool.Name, tool.IsStrict ? SchemaOf(tool) : null))];
-        return model.Grammars.OfMarked(key, model.Markers, () => CallGrammar.Of(spelling, rules, _start, IsParallel, reasoning));
-    }
+    /// <param name="reasoningClose">What closes reasoning that the prompt has opened; null where it has not.</param>
+    public AnswerForm? Form(string? reasoningClose) => _format.Spelling is not { } spelling || (_start == CallStart.Free && !_callable.Any(tool => tool.IsStrict)) ? null
+        : AnswerForm.Calls(spelling, [.. _callable.Select(tool => new CallRule(tool.Name, tool.IsStrict ? tool.Schema : null))], _start, IsParallel, reasoningClose);
 
     /// <summary>Reads the answer, beginning with what was forced.</summary>
     /// <param name="begun">What the forced start already is.</param>
@@ -104,8 +93,6 @@ public sealed class ToolChoice
 
     /// <summary>Control tokens that the parser has to see.</summary>
     public IReadOnlyCollection<int> SpelledOut(Tokenizer tokenizer) => _format.SpelledOut(tokenizer);
-
-    private static JsonElement SchemaOf(ToolDescription tool) => tool.Parameters ?? ToolDescription.NoParameters;
 
     private static void Add(List<TextSpan> spans, string text, bool isTrusted)
     {

@@ -17,11 +17,13 @@ public sealed record ToolDescription(string Name, string? Description, JsonEleme
     /// <summary>The most characters of a name.</summary>
     public const int LongestName = 64;
 
+    private static readonly JsonElement s_noParameters = JsonBuilding.Element(json => json.WriteRawValue("""{"type":"object","properties":{}}"""));
+
+    /// <summary>What its arguments obey.</summary>
+    internal JsonElement Schema => Parameters ?? s_noParameters;
+
     /// <summary>Whether a text can be a tool's name: 1 to <see cref="LongestName"/> letters, digits, dashes and underscores, so that none is a piece of a template.</summary>
     public static bool IsName(string name) => name.Length is > 0 and <= LongestName && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-');
-
-    /// <summary>The schema of a tool that says none.</summary>
-    internal static JsonElement NoParameters { get; } = JsonBuilding.Element(json => json.WriteRawValue("""{"type":"object","properties":{}}"""));
 
     /// <summary>Writes it as templates read it.</summary>
     internal void Write(Utf8JsonWriter json)
@@ -32,7 +34,7 @@ public sealed record ToolDescription(string Name, string? Description, JsonEleme
         json.WriteString("name", Name);
         json.WriteString("description", Description ?? "");
         json.WritePropertyName("parameters");
-        (Parameters ?? NoParameters).WriteTo(json);
+        Schema.WriteTo(json);
         json.WriteEndObject();
         json.WriteEndObject();
     }

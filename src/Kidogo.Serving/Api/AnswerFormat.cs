@@ -4,21 +4,19 @@ using Kidogo.Inference.Constraints;
 
 namespace Kidogo.Serving.Api;
 
-/// <summary>What an answer is held to.</summary>
+/// <summary>What an answer is held to, as a request says.</summary>
 /// <param name="Field">The field that says so.</param>
-/// <param name="Key">What tells it from other forms.</param>
-/// <param name="Read">Makes the grammar.</param>
-internal sealed record AnswerForm(string Field, string Key, Func<Grammar> Read)
+/// <param name="Form">The form.</param>
+internal sealed record AskedForm(string Field, AnswerForm Form)
 {
     /// <summary>The form for a model's tokens.</summary>
     /// <param name="model">Who answers.</param>
-    /// <param name="reasoning">What closes reasoning that the prompt has opened, which comes first; null where it has not.</param>
     /// <exception cref="ApiException">It cannot be enforced.</exception>
-    public TokenGrammar For(ServedModel model, string? reasoning)
+    public TokenGrammar For(ServedModel model)
     {
         try
         {
-            return reasoning is null ? model.Grammars.Of(Key, Read) : model.Grammars.OfMarked($"{reasoning}\n{Key}", model.Hosted.Markers, () => CallGrammar.AfterReasoning(reasoning, Read()));
+            return model.Grammars.Of(Form);
         }
         catch (GrammarException failure)
         {
@@ -35,9 +33,9 @@ internal static class AnswerFormat
     /// <summary>The form that is asked for; null for none.</summary>
     /// <param name="fields">The request.</param>
     /// <param name="isChat">Whether <c>response_format</c> is one of the request's fields.</param>
-    public static AnswerForm? Read(RequestFields fields, bool isChat)
+    public static AskedForm? Read(RequestFields fields, bool isChat)
     {
-        List<AnswerForm> asked = [];
+        List<AskedForm> asked = [];
         if (isChat && fields.Object(Format) is { } format && OfResponseFormat(format) is { } form)
         {
             asked.Add(form);
@@ -45,17 +43,17 @@ internal static class AnswerFormat
 
         if (fields.Element("json_schema") is { } schema)
         {
-            asked.Add(OfSchema("json_schema", schema));
+            asked.Add(new AskedForm("json_schema", AnswerForm.Schema(schema)));
         }
 
         if (fields.Text("grammar") is { } grammar)
         {
-            asked.Add(new AnswerForm("grammar", $"grammar {grammar}", () => GbnfReader.Read(grammar)));
+            asked.Add(new AskedForm("grammar", AnswerForm.Gbnf(grammar)));
         }
 
         if (fields.Text("regex") is { } pattern)
         {
-            asked.Add(new AnswerForm("regex", $"pattern {pattern}", () => RegexReader.Read(pattern)));
+            asked.Add(new AskedForm("regex", AnswerForm.Pattern(pattern)));
         }
 
         return asked.Count <= 1
@@ -64,7 +62,7 @@ internal static class AnswerFormat
     }
 
     /// <summary>Reads <c>format</c> of the Responses API's <c>text</c>.</summary>
-    public static AnswerForm? ReadText(RequestFields text)
+    public static AskedForm? ReadText(RequestFields text)
     {
         if (text.Object("format") is not { } format)
         {
@@ -74,10 +72,10 @@ internal static class AnswerFormat
         string type = TypeOf(format);
         JsonElement? schema = type == "json_schema" ? Described(format) ?? throw format.Missing("schema", "an object: a JSON schema") : null;
         format.RejectUnknown();
-        return type == "text" ? null : schema is { } told ? OfSchema(format.PathOf("schema"), told) : AnyObject(format.PathOf("type"));
+        return type == "text" ? null : new AskedForm(format.PathOf(schema is null ? "type" : "schema"), schema is { } told ? AnswerForm.Schema(told) : AnswerForm.AnyObject);
     }
 
-    private static AnswerForm? OfResponseFormat(RequestFields format)
+    private static AskedForm? OfResponseFormat(RequestFields format)
     {
         JsonElement? schema = null;
         string type = TypeOf(format);
@@ -93,7 +91,7 @@ internal static class AnswerFormat
         }
 
         format.RejectUnknown();
-        return type == "text" ? null : schema is { } told ? OfSchema(Format, told) : AnyObject(Format);
+        return type == "text" ? null : new AskedForm(Format, schema is { } told ? AnswerForm.Schema(told) : AnswerForm.AnyObject);
     }
 
     private static string TypeOf(RequestFields format)
@@ -110,12 +108,4 @@ internal static class AnswerFormat
         described.Flag("strict"); // answers always obey
         return described.Element("schema");
     }
-
-    private static AnswerForm OfSchema(string field, JsonElement schema)
-    {
-        string text = schema.GetRawText();
-        return new AnswerForm(field, $"schema {text}", () => JsonSchemaReader.Read(text));
-    }
-
-    private static AnswerForm AnyObject(string field) => new(field, "object", JsonSchemaReader.AnyObject);
 }

@@ -1,10 +1,11 @@
 // One request with what answering it needs. Knows no endpoint.
 using System.Text.Json;
 using Kidogo.Inference;
+using Kidogo.Inference.Scheduling;
+using Kidogo.Inference.Telemetry;
 using Kidogo.Models;
 using Kidogo.Models.Adapters;
 using Kidogo.Serving.Access;
-using Kidogo.Inference.Scheduling;
 using Microsoft.AspNetCore.Http;
 
 namespace Kidogo.Serving.Api;
@@ -15,7 +16,7 @@ namespace Kidogo.Serving.Api;
 /// <param name="options">How the server is set up.</param>
 /// <param name="client">Who asks.</param>
 /// <param name="telemetry">Where numbers go.</param>
-internal sealed class ApiCall(HttpContext http, ModelShelf shelf, ServerOptions options, Client client, Telemetry telemetry) : IDisposable
+internal sealed class ApiCall(HttpContext http, ModelShelf shelf, ServerOptions options, Client client, ModelTelemetry telemetry) : IDisposable
 {
     private const int DeepestJson = 64;
 
@@ -25,7 +26,7 @@ internal sealed class ApiCall(HttpContext http, ModelShelf shelf, ServerOptions 
 
     public ModelShelf Shelf => shelf;
 
-    public Telemetry Telemetry => telemetry;
+    public ModelTelemetry Telemetry => telemetry;
 
     /// <summary>When the server began.</summary>
     public required DateTimeOffset Started { get; init; }
@@ -179,6 +180,10 @@ internal sealed class ApiCall(HttpContext http, ModelShelf shelf, ServerOptions 
             bad.StatusCode, ApiException.InvalidRequest, bad.StatusCode == 413 ? "The body is too large for this server." : "The request could not be read to its end.", code: bad.StatusCode == 413 ? "body_too_large" : null),
         _ => null,
     };
+
+    /// <summary>A failure's kind, in a word: never its message, which may quote what was asked.</summary>
+    public static string KindOf(Exception failure) =>
+        failure is OperationCanceledException ? "cancelled" : Translate(failure) is { } told ? told.Code ?? told.Type : failure.GetType().Name;
 
     private static async Task WriteAsync(HttpContext http, ReadOnlyMemory<byte> bytes, int status)
     {

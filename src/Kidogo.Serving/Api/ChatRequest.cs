@@ -45,7 +45,7 @@ internal sealed record ChatRequest(AskedModel Asked, IReadOnlyList<GenerationReq
             UsesCache = fields.Flag("cache_prompt") ?? true,
         };
         RefuseWhatIsNotThere(fields);
-        AnswerForm? form = AnswerFormat.Read(fields, isChat: true);
+        AskedForm? form = AnswerFormat.Read(fields, isChat: true);
         ChatRequest chat = Of(asked, fields, request, form, streams, choices, reportsUsage);
         fields.RejectUnknown();
         return chat;
@@ -61,7 +61,7 @@ internal sealed record ChatRequest(AskedModel Asked, IReadOnlyList<GenerationReq
     /// <param name="reportsUsage">Whether a stream ends with its usage.</param>
     /// <param name="isResponse">Whether the fields are those of the Responses API.</param>
     public static ChatRequest Of(
-        AskedModel asked, RequestFields fields, GenerationRequest request, AnswerForm? form, bool streams, int choices = 1, bool reportsUsage = false, bool isResponse = false)
+        AskedModel asked, RequestFields fields, GenerationRequest request, AskedForm? form, bool streams, int choices = 1, bool reportsUsage = false, bool isResponse = false)
     {
         ServedModel model = asked.Model;
         (ToolChoice? tools, ChatPrompt prompt) = ReadPrompt(fields, model, isResponse);
@@ -71,6 +71,8 @@ internal sealed record ChatRequest(AskedModel Asked, IReadOnlyList<GenerationReq
             throw ApiException.Field(form.Field, $"`{form.Field}` does not go with `tools`: an answer is of a given form, or calls.", "invalid_value");
         }
 
+        form = form is not null ? form with { Form = form.Form.After(reasoning) }
+            : tools?.Form(reasoning) is { } calls ? new AskedForm("tools", calls) : null; // schemas that each can be enforced may be too much together
         request = request with
         {
             Prompt = [.. prompt.Ids, .. tools?.ForcedIds(model.Tokenizer) ?? []],
@@ -78,7 +80,7 @@ internal sealed record ChatRequest(AskedModel Asked, IReadOnlyList<GenerationReq
             StartsInReasoning = prompt.StartsInReasoning,
             SpelledOut = tools?.SpelledOut(model.Tokenizer) ?? [],
         };
-        return new ChatRequest(asked, Choices(request, choices, form?.For(model, reasoning) ?? FormOf(tools, model, reasoning)), tools, streams, reportsUsage);
+        return new ChatRequest(asked, Choices(request, choices, form?.For(model)), tools, streams, reportsUsage);
     }
 
     /// <summary>The conversation, rendered and not tokenised: for whoever only wants to see it.</summary>
@@ -105,19 +107,6 @@ internal sealed record ChatRequest(AskedModel Asked, IReadOnlyList<GenerationReq
         }
 
         return choices;
-    }
-
-    /// <summary>What the tools hold the answer to; null for nothing. All of them together may be too much.</summary>
-    private static TokenGrammar? FormOf(ToolChoice? tools, ServedModel model, string? reasoning)
-    {
-        try
-        {
-            return tools?.Form(model.Hosted, reasoning);
-        }
-        catch (GrammarException failure)
-        {
-            throw ApiException.Field("tools", $"`tools` cannot be enforced, as `strict` asks. {failure.Message}", "invalid_value");
-        }
     }
 
     private static (ToolChoice? Tools, ChatPrompt Prompt) ReadPrompt(RequestFields fields, ServedModel model, bool isResponse)

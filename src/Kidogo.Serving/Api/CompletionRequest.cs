@@ -64,7 +64,7 @@ internal sealed record CompletionRequest(
         string? suffix = fields.Text("suffix");
         List<(string Text, int[] Ids)> prompts = ReadPrompts(fields, model, mayBeEmpty: suffix is not null);
         prompts = Suffixed(suffix, model.Tokenizer, prompts, echoes);
-        TokenGrammar? form = AnswerFormat.Read(fields, isChat: false)?.For(model, null);
+        TokenGrammar? form = AnswerFormat.Read(fields, isChat: false)?.For(model);
         fields.RejectUnknown();
         return new CompletionRequest(
             asked,

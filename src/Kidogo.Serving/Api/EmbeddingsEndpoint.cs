@@ -1,8 +1,8 @@
 // POST /v1/embeddings: texts to vectors, in OpenAI's shapes. Knows no encoder's insides.
-using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Kidogo.Inference;
+using Kidogo.Inference.Telemetry;
 
 namespace Kidogo.Serving.Api;
 
@@ -18,41 +18,43 @@ internal static class EmbeddingsEndpoint
         using JsonDocument body = await call.ReadJsonAsync().ConfigureAwait(false);
         RequestFields fields = new(body.RootElement);
         string? asked = fields.Text("model");
-        ServedEncoder encoder = await call.EncoderAsync(asked).ConfigureAwait(false);
+        ServedEncoder served = await call.EncoderAsync(asked).ConfigureAwait(false);
+        HostedEncoder encoder = served.Hosted;
         JsonElement input = fields.Element("input") ?? throw fields.Missing("input", "a text, an array of texts, an array of token ids, or an array of arrays of token ids");
-        int? width = Width(fields, encoder);
+        int? width = Width(fields, served);
         bool isBase64 = IsBase64(fields);
         fields.Text("user");
         fields.RejectUnknown();
-        List<int[]> texts = Texts(fields, input, encoder);
+        List<int[]> texts = Texts(fields, input, served);
         long tokens = texts.Sum(text => (long)text.Length);
         call.Client.CheckTokens(tokens);
-        using Telemetry.Operation operation = call.Telemetry.BeginEmbeddings(encoder.Id);
+        using ModelOperation operation = call.Telemetry.Begin("embeddings", served.Id, isRequest: true);
         TextEmbedding[] vectors;
         try
         {
-            vectors = await encoder.EmbedAsync(texts, call.Gone).ConfigureAwait(false);
+            vectors = await encoder.EmbedAsync(texts, width, call.Gone).ConfigureAwait(false);
         }
         catch (Exception failure)
         {
-            operation.Failed(failure);
+            operation.Failed(ApiCall.KindOf(failure));
             throw;
         }
 
-        operation.Embedded(tokens);
-        call.Summary = $"{encoder.Id} texts={texts.Count} tokens={tokens}";
-        await call.WriteAsync(json => Write(json, asked ?? encoder.Id, vectors, width, isBase64, tokens)).ConfigureAwait(false);
+        operation.Embedded(tokens, width ?? encoder.Dimensions);
+        call.Summary = $"{served.Id} texts={texts.Count} tokens={tokens}";
+        await call.WriteAsync(json => Write(json, asked ?? served.Id, vectors, isBase64, tokens)).ConfigureAwait(false);
     }
 
-    private static int? Width(RequestFields fields, ServedEncoder encoder)
+    private static int? Width(RequestFields fields, ServedEncoder served)
     {
+        HostedEncoder encoder = served.Hosted;
         if (fields.Int("dimensions", 1, int.MaxValue) is not { } width || width == encoder.Dimensions)
         {
             return null;
         }
 
         string can = encoder.Widths.Count == 0 ? "and was not trained for vectors that are cut: leave `dimensions` away" : $"or {string.Join(", ", encoder.Widths)}";
-        return encoder.Widths.Contains(width) ? width : throw ApiException.Field("dimensions", $"`dimensions` is {width}; `{encoder.Id}` makes vectors of {encoder.Dimensions} numbers, {can}.", "unsupported_parameter");
+        return encoder.Widths.Contains(width) ? width : throw ApiException.Field("dimensions", $"`dimensions` is {width}; `{served.Id}` makes vectors of {encoder.Dimensions} numbers, {can}.", "unsupported_parameter");
     }
 
     private static bool IsBase64(RequestFields fields) => fields.Text("encoding_format") switch
@@ -63,7 +65,7 @@ internal static class EmbeddingsEndpoint
     };
 
     /// <summary>The ids of all texts. Texts get the special tokens that the encoder wants; ids are taken as they are.</summary>
-    private static List<int[]> Texts(RequestFields fields, JsonElement input, ServedEncoder encoder)
+    private static List<int[]> Texts(RequestFields fields, JsonElement input, ServedEncoder served)
     {
         const string Expected = "a text, an array of texts, an array of token ids, or an array of arrays of token ids";
         if (input.ValueKind is not (JsonValueKind.String or JsonValueKind.Array) || (input.ValueKind == JsonValueKind.Array && input.GetArrayLength() == 0))
@@ -77,15 +79,17 @@ internal static class EmbeddingsEndpoint
             throw ApiException.Field("input", $"`input` has {input.GetArrayLength()} texts; at most {MostTexts} are taken at once.", "invalid_value");
         }
 
+        HostedEncoder encoder = served.Hosted;
         List<int[]> texts = [];
         long tokens = 0;
         foreach (JsonElement element in isOne ? [input] : input.EnumerateArray().ToArray())
         {
             string path = isOne ? "input" : $"input[{texts.Count}]";
+            int whole = 0; // tokens of a text before it is cut
             int[] ids = element.ValueKind switch
             {
                 JsonValueKind.String when element.ValueEquals("") => throw ApiException.Field(path, $"`{path}` is empty; give at least one character.", "invalid_value"),
-                JsonValueKind.String => encoder.Encode(RequestFields.StringOf(element, path)),
+                JsonValueKind.String => encoder.Encode(RequestFields.StringOf(element, path), out whole),
                 JsonValueKind.Array => TokenIds.Read(element, path, encoder.Vocabulary),
                 _ => throw RequestFields.WrongAt(path, element, isOne ? Expected : "a text, or an array of token ids"),
             };
@@ -94,9 +98,10 @@ internal static class EmbeddingsEndpoint
                 throw ApiException.Field(path, $"`{path}` has no tokens; give at least one.", "invalid_value");
             }
 
-            if (ids.Length > encoder.MaxTokens)
+            whole = Math.Max(whole, ids.Length);
+            if (whole > encoder.MaxTokens)
             {
-                throw ApiException.TooLong(ids.Length, encoder.MaxTokens, $"`{path}` has {ids.Length} tokens, but `{encoder.Id}` reads {encoder.MaxTokens} of a text. Cut it into pieces.", path);
+                throw ApiException.TooLong(whole, encoder.MaxTokens, $"`{path}` has {whole} tokens, but `{served.Id}` reads {encoder.MaxTokens} of a text. Cut it into pieces.", path);
             }
 
             texts.Add(ids);
@@ -110,7 +115,7 @@ internal static class EmbeddingsEndpoint
         return texts;
     }
 
-    private static void Write(Utf8JsonWriter json, string model, TextEmbedding[] vectors, int? width, bool isBase64, long tokens)
+    private static void Write(Utf8JsonWriter json, string model, TextEmbedding[] vectors, bool isBase64, long tokens)
     {
         json.WriteStartObject();
         json.WriteString("object", "list");
@@ -120,7 +125,7 @@ internal static class EmbeddingsEndpoint
             json.WriteStartObject();
             json.WriteString("object", "embedding");
             json.WriteNumber("index", i);
-            WriteVector(json, width is { } cut ? Cut(vectors[i].Values, cut) : vectors[i].Values, isBase64);
+            WriteVector(json, vectors[i].Values, isBase64);
             json.WriteEndObject();
         }
 
@@ -148,14 +153,5 @@ internal static class EmbeddingsEndpoint
         }
 
         json.WriteEndArray();
-    }
-
-    /// <summary>The first numbers, brought to length 1 again.</summary>
-    private static float[] Cut(float[] values, int width)
-    {
-        float[] cut = values[..width];
-        float length = TensorPrimitives.Norm<float>(cut);
-        TensorPrimitives.Divide(cut, length > 0 ? length : 1, cut);
-        return cut;
     }
 }

@@ -74,7 +74,7 @@ internal sealed record InfillRequest(AskedModel Asked, IReadOnlyList<GenerationR
             ReturnsTokens = fields.Flag("return_tokens") ?? false,
         };
         RefuseWhatIsNotThere(fields);
-        TokenGrammar? form = AnswerFormat.Read(fields, isChat: false)?.For(asked.Model, null);
+        TokenGrammar? form = AnswerFormat.Read(fields, isChat: false)?.For(asked.Model);
         fields.RejectUnknown();
         ITokenMask? mask = form is null ? null : new TokenConstraint(form);
         return infill with { Requests = [request with { Mask = endsEarly ? new InfillMask(model.Tokenizer, sampling, mask) : mask }] };

@@ -1,6 +1,7 @@
 // What all requests for a model's words share: how they are run, how answers stream, and how they end. Knows no shape.
 using System.Text.Json;
 using Kidogo.Inference.Scheduling;
+using Kidogo.Inference.Telemetry;
 
 namespace Kidogo.Serving.Api;
 
@@ -25,8 +26,6 @@ internal abstract record AnswerRequest(AskedModel Asked, IReadOnlyList<Generatio
 /// <param name="id">What it is called.</param>
 internal abstract class ModelAnswer(GenerationGroup group, string id)
 {
-    private TimeSpan? _firstToken;
-
     /// <summary>What is generated.</summary>
     protected GenerationGroup Group => group;
 
@@ -51,14 +50,15 @@ internal abstract class ModelAnswer(GenerationGroup group, string id)
             request = read(call, await call.DecoderAsync(fields.Text("model")).ConfigureAwait(false), fields);
         }
 
-        using Telemetry.Operation operation = call.Telemetry.Begin(request);
+        using ModelOperation operation = call.Telemetry.Begin(request.Operation, request.Asked.Name, isRequest: true);
+        operation.Asked(request.Requests, request.Streams);
         try
         {
             await AnswerAsync(call, request, operation).ConfigureAwait(false);
         }
         catch (Exception failure)
         {
-            operation.Failed(failure);
+            operation.Failed(ApiCall.KindOf(failure));
             throw;
         }
     }
@@ -83,7 +83,7 @@ internal abstract class ModelAnswer(GenerationGroup group, string id)
     /// <summary>Says in a stream that has begun what went wrong. It ends without its mark.</summary>
     protected virtual void Fail(EventStream stream, ApiException failure) => stream.Add(failure.Write);
 
-    private static async Task AnswerAsync(ApiCall call, AnswerRequest request, Telemetry.Operation operation)
+    private static async Task AnswerAsync(ApiCall call, AnswerRequest request, ModelOperation operation)
     {
         using GenerationGroup group = call.Submit(request.Model, request.Requests);
         ModelAnswer answer = request.Begin(group);
@@ -96,15 +96,15 @@ internal abstract class ModelAnswer(GenerationGroup group, string id)
             int generated = group.Choices.Sum(choice => choice.GeneratedTokens);
             call.Client.Charge(generated);
             call.Summary = $"{request.Asked.Name} prompt={request.Requests[0].Prompt.Length} cached={group.Choices[0].CachedTokens} generated={generated}";
-            operation.Ended(answer.Id, group, answer.Finishes, answer._firstToken);
+            operation.Answered(answer.Id, group, answer.Finishes);
         }
     }
 
-    private async Task WholeAsync(ApiCall call, Telemetry.Operation operation)
+    private async Task WholeAsync(ApiCall call, ModelOperation operation)
     {
         while (await group.Steps.WaitToReadAsync(call.Gone).ConfigureAwait(false))
         {
-            _firstToken ??= operation.Elapsed;
+            operation.Stepped();
             while (group.Steps.TryRead(out GenerationStep? step))
             {
                 Take(step);
@@ -114,7 +114,7 @@ internal abstract class ModelAnswer(GenerationGroup group, string id)
         await call.WriteAsync(WriteWhole).ConfigureAwait(false);
     }
 
-    private async Task StreamAsync(ApiCall call, Telemetry.Operation operation)
+    private async Task StreamAsync(ApiCall call, ModelOperation operation)
     {
         EventStream stream = new(call.Http, call.Options.Heartbeat);
         try
@@ -122,7 +122,7 @@ internal abstract class ModelAnswer(GenerationGroup group, string id)
             Begin(stream);
             while (await stream.WaitAsync(group.Steps).ConfigureAwait(false))
             {
-                _firstToken ??= operation.Elapsed;
+                operation.Stepped();
                 while (group.Steps.TryRead(out GenerationStep? step))
                 {
                     call.Gone.ThrowIfCancellationRequested();
@@ -133,7 +133,7 @@ internal abstract class ModelAnswer(GenerationGroup group, string id)
         catch (Exception failure) when (stream.HasBegun && failure is not OperationCanceledException && ApiCall.Translate(failure) is { } told)
         {
             // The status is sent already.
-            operation.Failed(failure);
+            operation.Failed(ApiCall.KindOf(failure));
             Fail(stream, told);
             await stream.FlushAsync().ConfigureAwait(false);
             return;

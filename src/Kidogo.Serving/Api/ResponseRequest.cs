@@ -30,7 +30,7 @@ internal sealed record ResponseRequest(AskedModel Asked, ChatRequest Chat, IRead
         bool streams = WantsStream(fields);
         int? alternatives = Alternatives(fields);
         RequestFields? text = fields.Object("text");
-        AnswerForm? form = text is null ? null : AnswerFormat.ReadText(text);
+        AskedForm? form = text is null ? null : AnswerFormat.ReadText(text);
         text?.Refuse("verbosity", "the models here know no such switch.", value => RequestFields.Is(value, "medium"));
         text?.RejectUnknown();
         SamplerOptions sampling = SamplingFields.Read(fields, asked.Model.DefaultSampling, asked.Model.Config.VocabSize);
