@@ -114,11 +114,7 @@ public sealed class HostedModel : IDisposable
     }
 
     /// <summary>Control tokens that are text to a grammar of calls: those around them, and around reasoning. Where calls have no marker, none that only some models put before one.</summary>
-    private HashSet<int> MarkersOf(ReasoningTags? reasoning)
-    {
-        IEnumerable<int> tags = (reasoning is null ? [] : (string[])[reasoning.Open, reasoning.Close]).Select(Tokenizer.FindPiece).OfType<int>();
-        return [.. tags.Where(id => !Tokenizer.IsEndOfGeneration(id)), .. ToolFormat is { Open.Length: > 0 } ? ToolFormat.SpelledOut(Tokenizer) : []];
-    }
+    private HashSet<int> MarkersOf(ReasoningTags? reasoning) => [.. reasoning?.Ids(Tokenizer) ?? [], .. ToolFormat is { Open.Length: > 0 } ? ToolFormat.SpelledOut(Tokenizer) : []];
 
     private static int ContextOf(KidogoOptions options, ModelHeader header)
     {

@@ -16,7 +16,8 @@ namespace Kidogo.Inference;
 /// <summary>Chats with a model in this process. Safe for any number of threads: calls share the model, a step at a time, and none changes another's answer.</summary>
 /// <remarks>
 /// Every option of <see cref="ChatOptions"/> is honoured, or refused with its name: <see cref="NotSupportedException"/> for what is not there, <see cref="ArgumentException"/> for a value
-/// outside its range. <c>AdditionalProperties</c> may have <c>min_p</c>, <c>typical_p</c>, <c>repetition_penalty</c>, <c>grammar</c> (GBNF) and <c>regex</c>; a <c>RawRepresentationFactory</c>
+/// outside its range. <c>AdditionalProperties</c> may have <c>min_p</c>, <c>typical_p</c>, <c>repetition_penalty</c>, <c>grammar</c> (GBNF) and <c>regex</c>, and like
+/// those of a tool <c>strict</c>: then the arguments of calls always obey the tool's schema. A <c>RawRepresentationFactory</c>
 /// may give <see cref="Sampling.SamplerOptions"/> to begin with in place of the model's own. With temperature 0, or a seed, the same call gives the same answer, whatever else runs.
 /// Tools are not called here: what the model asks for comes back as <see cref="FunctionCallContent"/>, and its results are given as <see cref="FunctionResultContent"/>.
 /// </remarks>

@@ -41,7 +41,7 @@ internal sealed class Answerer : IDisposable
     }
 
     /// <summary>What each answer is held to; null for nothing.</summary>
-    public TokenGrammar? Form { get; init; }
+    public HeldForm? Form { get; init; }
 
     /// <summary>What guesses ahead; null for nothing.</summary>
     public IDrafter? Drafter { get; init; }
@@ -72,11 +72,6 @@ internal sealed class Answerer : IDisposable
     /// <summary>Answers a prompt, printing as it comes. What came before an interruption is kept.</summary>
     public PrintedAnswer Print(ChatPrompt prompt, bool silent, CancellationToken cancellation)
     {
-        if (Form is not null && prompt.StartsInReasoning)
-        {
-            throw new FailureException("The chat template begins with reasoning, which has no form: --think off switches it off where the template allows, --raw does without the template.");
-        }
-
         using ProgressBar bar = new(_session, "reading", "tokens");
         AnswerOptions how = new()
         {
@@ -86,7 +81,7 @@ internal sealed class Answerer : IDisposable
             StartsInReasoning = prompt.StartsInReasoning,
             EndTokens = _endTokens,
             PromptProgress = (done, total) => bar.Report(done, total),
-            Mask = Form is null ? null : new TokenConstraint(Form),
+            Mask = Form is null ? null : new TokenConstraint(Form.After(prompt.ReasoningClose)),
             Drafter = Drafter,
         };
         StringBuilder text = new();

@@ -1,10 +1,11 @@
 // The options that hold an answer to a form: one line each. Knows their names, not how forms are kept.
 using System.CommandLine;
 using System.Text.Json;
+using Kidogo.Cli.Chat;
 using Kidogo.Cli.Shell;
 using Kidogo.Inference.Constraints;
-using Kidogo.Models;
 using Kidogo.Text;
+using Kidogo.Text.Tokenizers;
 
 namespace Kidogo.Cli.Verbs;
 
@@ -25,13 +26,13 @@ internal sealed class FormArguments
         command.Options.Add(_regex);
     }
 
-    /// <summary>The form that answers are held to; null for none.</summary>
+    /// <summary>What answers are held to; null for nothing.</summary>
     /// <param name="parsed">The command line.</param>
-    /// <param name="text">The model's words.</param>
+    /// <param name="prompting">The model's words, and its template.</param>
     /// <param name="endTokens">Ids that end an answer beside the vocabulary's own.</param>
     /// <exception cref="UsageException">Two were given, or the model has no words.</exception>
     /// <exception cref="FailureException">The form cannot be used.</exception>
-    public TokenGrammar? Read(ParseResult parsed, ModelText text, IReadOnlyList<int> endTokens)
+    public HeldForm? Read(ParseResult parsed, Prompting prompting, IReadOnlyList<int> endTokens)
     {
         (Option<string?> Option, Func<string, AnswerForm> Read)[] forms =
         [
@@ -50,19 +51,16 @@ internal sealed class FormArguments
             return null;
         }
 
-        if (!text.HasTokenizer)
+        if (!prompting.Text.HasTokenizer)
         {
             throw new UsageException($"{forms[0].Option.Name} holds a text to a form, and the model has no tokenizer: its answer is ids.");
         }
 
-        try
-        {
-            return new AnswerGrammars(text.Tokenizer, endTokens).Of(forms[0].Read(parsed.GetValue(forms[0].Option)!));
-        }
-        catch (GrammarException failure)
-        {
-            throw new FailureException($"{forms[0].Option.Name} cannot be used. {failure.Message}");
-        }
+        Tokenizer tokenizer = prompting.Text.Tokenizer;
+        AnswerGrammars grammars = new(tokenizer, endTokens, [.. prompting.Chat?.Template.ReasoningTags?.Ids(tokenizer) ?? []]);
+        HeldForm form = new(forms[0].Option.Name, grammars, forms[0].Read(parsed.GetValue(forms[0].Option)!));
+        form.After(null); // what cannot be used is told before the model is loaded
+        return form;
     }
 
     /// <summary>A schema is JSON where it begins like an object, else a file.</summary>
@@ -81,6 +79,28 @@ internal sealed class FormArguments
         catch (JsonException failure)
         {
             throw new UsageException($"--json-schema is no JSON: {JsonProblem.Of(failure)}.");
+        }
+    }
+}
+
+/// <summary>What answers are held to.</summary>
+/// <param name="option">The option that says so.</param>
+/// <param name="grammars">Makes grammars of the model's vocabulary.</param>
+/// <param name="form">The form.</param>
+internal sealed class HeldForm(string option, AnswerGrammars grammars, AnswerForm form)
+{
+    /// <summary>The form of an answer.</summary>
+    /// <param name="reasoningClose">What closes reasoning that the prompt has opened, which comes first; null where it has not.</param>
+    /// <exception cref="FailureException">The form cannot be used.</exception>
+    public TokenGrammar After(string? reasoningClose)
+    {
+        try
+        {
+            return grammars.Of(form.After(reasoningClose));
+        }
+        catch (GrammarException failure)
+        {
+            throw new FailureException($"{option} cannot be used. {failure.Message}");
         }
     }
 }

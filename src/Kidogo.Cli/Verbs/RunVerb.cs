@@ -3,7 +3,6 @@ using System.CommandLine;
 using Kidogo.Cli.Chat;
 using Kidogo.Cli.Shell;
 using Kidogo.Inference;
-using Kidogo.Inference.Constraints;
 using Kidogo.Inference.Output;
 using Kidogo.Models;
 using Kidogo.Tensors;
@@ -135,7 +134,7 @@ internal static class RunVerb
                 StopStrings = options.StopStrings,
                 Sampling = sampling.Read(session, parsed, prompting.Text, header.Generation, header.Config.VocabSize),
             };
-            TokenGrammar? grammar = form.Read(parsed, prompting.Text, header.Generation.EndTokens);
+            HeldForm? held = form.Read(parsed, prompting, header.Generation.EndTokens);
             using OpenModel open = OpenModel.Load(session, options.Request, header, context, options.KvCache);
             using Guessing? guessing = speculation.Read(session, parsed, open, context);
             if (!prompting.Text.HasTokenizer && options.IdsFile is not null)
@@ -144,7 +143,7 @@ internal static class RunVerb
                 return IdContinuation.Run(session, open, prompting.OneShot(options).Ids, how, context, options.KvCache, options.Json);
             }
 
-            using Answerer answerer = new(session, open, prompting, options, generation, context) { Form = grammar, Drafter = guessing?.Drafter };
+            using Answerer answerer = new(session, open, prompting, options, generation, context) { Form = held, Drafter = guessing?.Drafter };
             return chats ? new ChatLoop(session, answerer, prompting, options).Run() : answerer.OneShot();
         }
         catch

@@ -51,10 +51,9 @@ internal sealed class OptionsReader(HostedModel model, string modelId, IChatClie
             throw Unsupported(nameof(options.ResponseFormat), $"does not go with {nameof(options.Tools)}: an answer of a given form is no call. Set {nameof(options.ToolMode)} to none for the last turn");
         }
 
-        IReadOnlyList<JsonElement> conversation = ConversationReader.Read(messages, options.Instructions, chat.Template.Source.Contains("developer", StringComparison.Ordinal));
+        IReadOnlyList<JsonElement> conversation = ConversationReader.Read(messages, options.Instructions, chat.Template.KnowsDeveloper);
         ChatPrompt prompt = Build(chat, conversation, new ChatPromptOptions { Tools = tools?.Tools, Thinks = Thinks(options, chat.Template) });
-        string? reasoning = prompt.StartsInReasoning ? prompt.Reasoning!.Close : null;
-        TokenGrammar? grammar = form is { } asked ? Grammar(asked.Option, asked.Form.After(reasoning)) : Grammar(nameof(options.Tools), tools?.Form(reasoning));
+        TokenGrammar? grammar = form is { } asked ? Grammar(asked.Option, asked.Form.After(prompt.ReasoningClose)) : Grammar(nameof(options.Tools), tools?.Form(prompt.ReasoningClose));
         GenerationRequest request = new()
         {
             Prompt = [.. prompt.Ids, .. tools?.ForcedIds(model.Tokenizer) ?? []],

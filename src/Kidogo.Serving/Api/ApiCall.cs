@@ -6,6 +6,7 @@ using Kidogo.Inference.Telemetry;
 using Kidogo.Models;
 using Kidogo.Models.Adapters;
 using Kidogo.Serving.Access;
+using Kidogo.Text;
 using Microsoft.AspNetCore.Http;
 
 namespace Kidogo.Serving.Api;
@@ -130,7 +131,7 @@ internal sealed class ApiCall(HttpContext http, ModelShelf shelf, ServerOptions 
     }
 
     /// <summary>Answers with one JSON value.</summary>
-    public Task WriteAsync(Action<Utf8JsonWriter> write, int status = 200) => WriteAsync(http, JsonWriting.Bytes(write), status);
+    public Task WriteAsync(Action<Utf8JsonWriter> write, int status = 200) => WriteAsync(http, JsonBuilding.Bytes(write), status);
 
     /// <summary>Answers with an error.</summary>
     public static Task WriteErrorAsync(HttpContext http, ApiException failure)
@@ -140,7 +141,7 @@ internal sealed class ApiCall(HttpContext http, ModelShelf shelf, ServerOptions 
             http.Response.Headers.RetryAfter = seconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
         }
 
-        return WriteAsync(http, JsonWriting.Bytes(failure.Write), failure.Status);
+        return WriteAsync(http, JsonBuilding.Bytes(failure.Write), failure.Status);
     }
 
     /// <summary>Gives a request's sequences to the scheduler.</summary>

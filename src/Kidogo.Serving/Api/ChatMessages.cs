@@ -1,6 +1,7 @@
 // A conversation as clients send it, checked and brought into the form that templates read. Knows roles and parts, no template.
 using System.Text;
 using System.Text.Json;
+using Kidogo.Text;
 
 namespace Kidogo.Serving.Api;
 
@@ -60,7 +61,7 @@ internal static class ChatMessages
             throw fields.Missing("content", "a text");
         }
 
-        return JsonWriting.Element(json =>
+        return JsonBuilding.Element(json =>
         {
             json.WriteStartObject();
             json.WriteString("role", role == "developer" && !knowsDeveloper ? "system" : role);

@@ -65,14 +65,13 @@ internal sealed record ChatRequest(AskedModel Asked, IReadOnlyList<GenerationReq
     {
         ServedModel model = asked.Model;
         (ToolChoice? tools, ChatPrompt prompt) = ReadPrompt(fields, model, isResponse);
-        string? reasoning = prompt.StartsInReasoning ? prompt.Reasoning!.Close : null;
         if (form is not null && tools is not null)
         {
             throw ApiException.Field(form.Field, $"`{form.Field}` does not go with `tools`: an answer is of a given form, or calls.", "invalid_value");
         }
 
-        form = form is not null ? form with { Form = form.Form.After(reasoning) }
-            : tools?.Form(reasoning) is { } calls ? new AskedForm("tools", calls) : null; // schemas that each can be enforced may be too much together
+        form = form is not null ? form with { Form = form.Form.After(prompt.ReasoningClose) }
+            : tools?.Form(prompt.ReasoningClose) is { } calls ? new AskedForm("tools", calls) : null; // schemas that each can be enforced may be too much together
         request = request with
         {
             Prompt = [.. prompt.Ids, .. tools?.ForcedIds(model.Tokenizer) ?? []],
@@ -124,7 +123,7 @@ internal sealed record ChatRequest(AskedModel Asked, IReadOnlyList<GenerationReq
             throw new ApiException(400, ApiException.InvalidRequest, $"`{model.Id}` has no chat template: use /v1/completions, or start the server with --chat-template NAME.", "model", "no_chat_template");
         }
 
-        bool knowsDeveloper = model.Chat.Template.Source.Contains("developer", StringComparison.Ordinal);
+        bool knowsDeveloper = model.Chat.Template.KnowsDeveloper;
         return isResponse ? ResponseInput.Read(fields, knowsDeveloper) : ChatMessages.Read(fields, knowsDeveloper);
     }
 

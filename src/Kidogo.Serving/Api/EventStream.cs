@@ -2,6 +2,7 @@
 using System.Text.Json;
 using System.Threading.Channels;
 using Kidogo.Inference.Scheduling;
+using Kidogo.Text;
 using Microsoft.AspNetCore.Http;
 
 namespace Kidogo.Serving.Api;
@@ -50,7 +51,7 @@ internal sealed class EventStream(HttpContext http, TimeSpan heartbeat)
         }
 
         Append(body, "data: "u8);
-        using (Utf8JsonWriter json = new(body, JsonWriting.Options))
+        using (Utf8JsonWriter json = new(body, JsonBuilding.Options))
         {
             write(json);
         }

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Scheduling;
+using Kidogo.Text;
 
 namespace Kidogo.Serving.Api;
 
@@ -163,7 +164,7 @@ internal sealed class InfillAnswer : ModelAnswer
             return;
         }
 
-        JsonElement all = JsonWriting.Element(whole => WriteAll(whole, content));
+        JsonElement all = JsonBuilding.Element(whole => WriteAll(whole, content));
         json.WriteStartObject();
         foreach (string path in _request.ResponseFields.Distinct(StringComparer.Ordinal))
         {

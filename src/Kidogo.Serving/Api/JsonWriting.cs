@@ -1,21 +1,11 @@
 // Small helps for writing JSON by hand. Knows no shapes.
 using System.Text.Json;
-using Kidogo.Text;
 
 namespace Kidogo.Serving.Api;
 
 /// <summary>Writes JSON.</summary>
 internal static class JsonWriting
 {
-    /// <inheritdoc cref="JsonBuilding.Options"/>
-    public static JsonWriterOptions Options => JsonBuilding.Options;
-
-    /// <inheritdoc cref="JsonBuilding.Bytes"/>
-    public static ReadOnlyMemory<byte> Bytes(Action<Utf8JsonWriter> write) => JsonBuilding.Bytes(write);
-
-    /// <inheritdoc cref="JsonBuilding.Element"/>
-    public static JsonElement Element(Action<Utf8JsonWriter> write) => JsonBuilding.Element(write);
-
     public static void WriteStringOrNull(this Utf8JsonWriter json, string name, string? value)
     {
         if (value is null)

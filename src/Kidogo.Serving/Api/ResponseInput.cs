@@ -1,6 +1,7 @@
 // A conversation as the Responses API has it: items, checked and brought into the messages that templates read. Knows no template.
 using System.Text;
 using System.Text.Json;
+using Kidogo.Text;
 
 namespace Kidogo.Serving.Api;
 
@@ -144,7 +145,7 @@ internal sealed class ResponseInput
     {
         string id = item.RequiredText("call_id");
         string output = Content(item, "output", isAssistant: false);
-        _messages.Add(JsonWriting.Element(json =>
+        _messages.Add(JsonBuilding.Element(json =>
         {
             json.WriteStartObject();
             json.WriteString("role", "tool");
@@ -189,7 +190,7 @@ internal sealed class ResponseInput
         return text.ToString();
     }
 
-    private void Add(string role, string content) => _messages.Add(JsonWriting.Element(json =>
+    private void Add(string role, string content) => _messages.Add(JsonBuilding.Element(json =>
     {
         json.WriteStartObject();
         json.WriteString("role", role == "developer" && !_knowsDeveloper ? "system" : role);
@@ -210,7 +211,7 @@ internal sealed class ResponseInput
         string? reasoning = _reasoning?.ToString();
         List<(string Id, string Name, string Arguments)> calls = _calls;
         (_content, _reasoning, _calls) = (null, null, []);
-        _messages.Add(JsonWriting.Element(json =>
+        _messages.Add(JsonBuilding.Element(json =>
         {
             json.WriteStartObject();
             json.WriteString("role", "assistant");

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Sampling;
 using Kidogo.Inference.Scheduling;
+using Kidogo.Text;
 
 namespace Kidogo.Serving.Api;
 
@@ -89,7 +90,7 @@ internal sealed record ResponseRequest(AskedModel Asked, ChatRequest Chat, IRead
             ("parallel_tool_calls", Given("parallel_tool_calls", "true")),
             ("previous_response_id", Json("null")),
             ("prompt_cache_key", Given("prompt_cache_key", "null")),
-            ("reasoning", JsonWriting.Element(json =>
+            ("reasoning", JsonBuilding.Element(json =>
             {
                 json.WriteStartObject();
                 json.WritePropertyName("effort");
@@ -100,8 +101,8 @@ internal sealed record ResponseRequest(AskedModel Asked, ChatRequest Chat, IRead
             ("safety_identifier", Given("safety_identifier", "null")),
             ("service_tier", Json("\"default\"")),
             ("store", Json("false")),
-            ("temperature", JsonWriting.Element(json => json.WriteNumberValue(sampling.Temperature))),
-            ("text", JsonWriting.Element(json =>
+            ("temperature", JsonBuilding.Element(json => json.WriteNumberValue(sampling.Temperature))),
+            ("text", JsonBuilding.Element(json =>
             {
                 json.WriteStartObject();
                 json.WritePropertyName("format");
@@ -111,15 +112,15 @@ internal sealed record ResponseRequest(AskedModel Asked, ChatRequest Chat, IRead
             })),
             ("tool_choice", Given("tool_choice", "\"auto\"")),
             ("tools", Tools(fields)),
-            ("top_logprobs", JsonWriting.Element(json => json.WriteNumberValue(alternatives ?? 0))),
-            ("top_p", JsonWriting.Element(json => json.WriteNumberValue(sampling.TopP))),
+            ("top_logprobs", JsonBuilding.Element(json => json.WriteNumberValue(alternatives ?? 0))),
+            ("top_p", JsonBuilding.Element(json => json.WriteNumberValue(sampling.TopP))),
             ("truncation", Json("\"disabled\"")),
             ("user", Given("user", "null")),
         ];
     }
 
     /// <summary>The tools with the fields that clients' types want.</summary>
-    private static JsonElement Tools(RequestFields fields) => JsonWriting.Element(json =>
+    private static JsonElement Tools(RequestFields fields) => JsonBuilding.Element(json =>
     {
         json.WriteStartArray();
         foreach (JsonElement tool in fields.Element("tools")?.EnumerateArray().ToArray() ?? [])
