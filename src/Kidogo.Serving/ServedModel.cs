@@ -6,6 +6,7 @@ using Kidogo.Inference.Scheduling;
 using Kidogo.Inference.Tools;
 using Kidogo.Models;
 using Kidogo.Models.Adapters;
+using Kidogo.Serving.Api;
 using Kidogo.Tensors;
 using Kidogo.Text.ChatTemplates;
 
@@ -57,6 +58,18 @@ public sealed class ServedModel : Served
 
     /// <summary>Ids that a prompt may have.</summary>
     internal int Vocabulary => Math.Min(Tokenizer.VocabularySize, Config.VocabSize);
+
+    /// <summary>Refuses a prompt that is so long that nobody has to count its tokens: that would take longer than the refusal may.</summary>
+    /// <param name="characters">Characters of all its texts.</param>
+    /// <exception cref="ApiException">The context cannot hold as many, whatever they are.</exception>
+    internal void CheckLength(long characters)
+    {
+        int longest = Math.Max(1, Tokenizer.LongestPiece);
+        if (characters > (Scheduler.ContextLength + 1L) * longest)
+        {
+            throw ApiException.TooLong((int)Math.Min(int.MaxValue, characters / longest), Scheduler.ContextLength);
+        }
+    }
 
     /// <summary>What answers can be held to.</summary>
     internal AnswerGrammars Grammars => _hosted.Grammars;

@@ -113,6 +113,7 @@ internal sealed record ChatRequest(AskedModel Asked, IReadOnlyList<GenerationReq
         IReadOnlyList<JsonElement> messages = Messages(fields, model, isResponse);
         ToolChoice? tools = ToolFields.Read(fields, model, isFlat: isResponse);
         ChatPromptOptions options = new() { Tools = tools?.Tools, Thinks = Thinks(fields, model, isResponse) };
+        model.CheckLength(messages.Sum(message => (long)message.GetProperty("content").GetString()!.Length) + (tools?.Tools.GetRawText().Length ?? 0));
         return (tools, Rendered(() => model.Chat!.Build(messages, options)));
     }
 

@@ -3,7 +3,6 @@ using System.Text.Json;
 using Kidogo.Inference.Constraints;
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Scheduling;
-using Kidogo.Text.Tokenizers;
 
 namespace Kidogo.Serving.Api;
 
@@ -63,7 +62,7 @@ internal sealed record CompletionRequest(
         };
         string? suffix = fields.Text("suffix");
         List<(string Text, int[] Ids)> prompts = ReadPrompts(fields, model, mayBeEmpty: suffix is not null);
-        prompts = Suffixed(suffix, model.Tokenizer, prompts, echoes);
+        prompts = Suffixed(suffix, model, prompts, echoes);
         TokenGrammar? form = AnswerFormat.Read(fields, isChat: false)?.For(model);
         fields.RejectUnknown();
         return new CompletionRequest(
@@ -80,7 +79,7 @@ internal sealed record CompletionRequest(
         JsonElement value = fields.Element("prompt") ?? throw fields.Missing("prompt", Expected);
         if (value.ValueKind == JsonValueKind.String)
         {
-            return [OfText(RequestFields.StringOf(value, "prompt"), model.Tokenizer, mayBeEmpty)];
+            return [OfText(RequestFields.StringOf(value, "prompt"), model, mayBeEmpty)];
         }
 
         if (value.ValueKind != JsonValueKind.Array || value.GetArrayLength() == 0)
@@ -104,7 +103,7 @@ internal sealed record CompletionRequest(
             string path = $"prompt[{prompts.Count}]";
             prompts.Add(element.ValueKind switch
             {
-                JsonValueKind.String => OfText(RequestFields.StringOf(element, path), model.Tokenizer, mayBeEmpty),
+                JsonValueKind.String => OfText(RequestFields.StringOf(element, path), model, mayBeEmpty),
                 JsonValueKind.Array => OfIds(element, path, model),
                 _ => throw RequestFields.WrongAt(path, element, "a string, or an array of token ids"),
             });
@@ -113,27 +112,33 @@ internal sealed record CompletionRequest(
         return prompts;
     }
 
-    private static (string Text, int[] Ids) OfText(string text, Tokenizer tokenizer, bool mayBeEmpty)
+    private static (string Text, int[] Ids) OfText(string text, ServedModel model, bool mayBeEmpty)
     {
-        int[] ids = tokenizer.Encode(text, addSpecial: true);
+        model.CheckLength(text.Length);
+        int[] ids = model.Tokenizer.Encode(text, addSpecial: true);
         return ids.Length > 0 || mayBeEmpty ? (text, ids) : throw ApiException.Field("prompt", "`prompt` is empty, and this model has no token to begin with: give at least one character.", "invalid_value");
     }
 
     private static (string Text, int[] Ids) OfIds(JsonElement array, string path, ServedModel model)
     {
+        if (array.GetArrayLength() > model.Scheduler.ContextLength)
+        {
+            throw ApiException.TooLong(array.GetArrayLength(), model.Scheduler.ContextLength);
+        }
+
         int[] ids = TokenIds.Read(array, path, model.Vocabulary);
         return ids.Length > 0 ? (model.Tokenizer.Decode(ids), ids) : throw ApiException.Field(path, $"`{path}` is empty; give at least one token id.", "invalid_value");
     }
 
     /// <summary>With <c>suffix</c>, the prompt is what stands before a hole.</summary>
-    private static List<(string Text, int[] Ids)> Suffixed(string? suffix, Tokenizer tokenizer, List<(string Text, int[] Ids)> prompts, bool echoes)
+    private static List<(string Text, int[] Ids)> Suffixed(string? suffix, ServedModel model, List<(string Text, int[] Ids)> prompts, bool echoes)
     {
         if (suffix is null)
         {
             return prompts;
         }
 
-        if (tokenizer.FillInMiddle is not { } hole)
+        if (model.Tokenizer.FillInMiddle is not { } hole)
         {
             throw ApiException.Field("suffix", "`suffix` is not supported by this model: its vocabulary has no tokens for filling in the middle.", "unsupported_parameter");
         }
@@ -143,8 +148,9 @@ internal sealed record CompletionRequest(
             throw ApiException.Field("suffix", "`suffix` does not go with `echo`.", "invalid_value");
         }
 
-        int[] after = tokenizer.Encode(suffix);
-        return [.. prompts.Select(prompt => (prompt.Text, HolePrompt.Of(hole, tokenizer, prompt.Ids, after)))];
+        model.CheckLength(suffix.Length);
+        int[] after = model.Tokenizer.Encode(suffix);
+        return [.. prompts.Select(prompt => (prompt.Text, HolePrompt.Of(hole, model.Tokenizer, prompt.Ids, after)))];
     }
 }
 

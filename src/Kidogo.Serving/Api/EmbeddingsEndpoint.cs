@@ -10,6 +10,7 @@ namespace Kidogo.Serving.Api;
 internal static class EmbeddingsEndpoint
 {
     private const int MostTexts = 2048; // OpenAI's
+    private const int CharactersOfToken = 256; // more than any text has on average
     private const int MostTokens = 300_000; // OpenAI's, of all texts together
 
     /// <summary>Answers.</summary>
@@ -85,6 +86,7 @@ internal static class EmbeddingsEndpoint
         foreach (JsonElement element in isOne ? [input] : input.EnumerateArray().ToArray())
         {
             string path = isOne ? "input" : $"input[{texts.Count}]";
+            CheckLength(element, path, served);
             int whole = 0; // tokens of a text before it is cut
             int[] ids = element.ValueKind switch
             {
@@ -113,6 +115,23 @@ internal static class EmbeddingsEndpoint
         }
 
         return texts;
+    }
+
+    /// <summary>Refuses what is so long that nobody has to count its tokens.</summary>
+    private static void CheckLength(JsonElement element, string path, ServedEncoder served)
+    {
+        HostedEncoder encoder = served.Hosted;
+        if (element.ValueKind == JsonValueKind.Array && element.GetArrayLength() is var count && count > encoder.MaxTokens)
+        {
+            throw ApiException.TooLong(count, encoder.MaxTokens, $"`{path}` has {count} tokens, but `{served.Id}` reads {encoder.MaxTokens} of a text. Cut it into pieces.", path);
+        }
+
+        long most = (long)encoder.MaxTokens * CharactersOfToken;
+        if (element.ValueKind == JsonValueKind.String && element.GetRawText().Length > most && RequestFields.StringOf(element, path).Length is var characters && characters > most)
+        {
+            throw ApiException.TooLong(
+                characters / CharactersOfToken, encoder.MaxTokens, $"`{path}` has {characters} characters; at most {most} are looked at for the {encoder.MaxTokens} tokens that `{served.Id}` reads. Cut it into pieces.", path);
+        }
     }
 
     private static void Write(Utf8JsonWriter json, string model, TextEmbedding[] vectors, bool isBase64, long tokens)

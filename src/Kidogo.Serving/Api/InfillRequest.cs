@@ -58,7 +58,7 @@ internal sealed record InfillRequest(AskedModel Asked, IReadOnlyList<GenerationR
         int? length = fields.Int("n_predict", -1, int.MaxValue);
         GenerationRequest request = new()
         {
-            Prompt = Prompt(fields, hole, model.Tokenizer),
+            Prompt = Prompt(fields, hole, model),
             Owner = call.OwnerOf(fields),
             Adapter = asked.Adapter,
             Continues = true,
@@ -81,10 +81,11 @@ internal sealed record InfillRequest(AskedModel Asked, IReadOnlyList<GenerationR
     }
 
     /// <summary>Other files, then the text before the hole, the text after it, and the place for what fills it.</summary>
-    private static int[] Prompt(RequestFields fields, FillInMiddleTokens hole, Tokenizer tokenizer)
+    private static int[] Prompt(RequestFields fields, FillInMiddleTokens hole, ServedModel model)
     {
+        Tokenizer tokenizer = model.Tokenizer;
         string before = fields.Text("input_prefix") ?? "", after = fields.Text("input_suffix") ?? "", own = fields.Text("prompt") ?? "";
-        List<(string, string)> extras = [];
+        List<(string Name, string Text)> extras = [];
         if (fields.Array("input_extra", "an array of objects with `filename` and `text`") is { } array)
         {
             if (array.GetArrayLength() > MostExtras)
@@ -100,6 +101,7 @@ internal sealed record InfillRequest(AskedModel Asked, IReadOnlyList<GenerationR
             }
         }
 
+        model.CheckLength(before.Length + after.Length + own.Length + extras.Sum(extra => (long)extra.Name.Length + extra.Text.Length));
         int[] start = tokenizer.AddsBos ? [tokenizer.BosId!.Value] : [];
         return [.. start, .. HolePrompt.Files(hole, tokenizer, extras), .. HolePrompt.Of(hole, tokenizer, [.. tokenizer.Encode(before), .. tokenizer.Encode(own)], tokenizer.Encode(after))];
     }

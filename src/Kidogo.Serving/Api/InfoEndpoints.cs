@@ -9,6 +9,8 @@ namespace Kidogo.Serving.Api;
 /// <summary>Answers questions about the server and its models, in OpenAI's and llama.cpp's shapes.</summary>
 internal static class InfoEndpoints
 {
+    private const int MostCharacters = 1 << 20;
+
     /// <summary>GET /v1/models</summary>
     public static Task ModelsAsync(ApiCall call) => call.WriteAsync(json =>
     {
@@ -113,6 +115,11 @@ internal static class InfoEndpoints
         bool parseSpecial = fields.Flag("parse_special") ?? false;
         bool withPieces = fields.Flag("with_pieces") ?? false;
         fields.RejectUnknown();
+        if (content.Length > MostCharacters)
+        {
+            throw ApiException.Field("content", $"`content` has {content.Length} characters; at most {MostCharacters} are taken at once.", "invalid_value");
+        }
+
         int[] ids = tokenizer.Encode(content, addSpecial, parseSpecial);
         await call.WriteAsync(json =>
         {

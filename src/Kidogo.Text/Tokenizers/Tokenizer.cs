@@ -29,6 +29,9 @@ public sealed class Tokenizer
     /// <summary>The number of ids: 0 to this, exclusive.</summary>
     public int VocabularySize => _vocabulary.Count;
 
+    /// <summary>Bytes of the longest piece: a text of more than n times as many has more than n tokens, unless normalising shortens it.</summary>
+    public int LongestPiece => _vocabulary.MaxPieceLength;
+
     /// <summary>The token at the start of a text, if there is one.</summary>
     public int? BosId => _parts.BosId;
 
