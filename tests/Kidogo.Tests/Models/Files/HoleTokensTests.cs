@@ -1,6 +1,5 @@
 // The tokens around a hole: those that a file names, in the spellings of new and old files, before those that are found by their pieces.
 using Kidogo.Models;
-using Kidogo.Models.Files;
 using Kidogo.Text.Tokenizers;
 
 namespace Kidogo.Tests.Models.Files;
