@@ -36,7 +36,7 @@ internal sealed class FormArguments
         (Option<string?> Option, Func<AnswerGrammars, string, TokenGrammar> Make)[] forms =
         [
             (_schema, (grammars, given) => grammars.OfSchema(Schema(given))),
-            (_grammar, (grammars, given) => grammars.OfGrammar(System.Text.Encoding.UTF8.GetString(InputFile.ReadAll(given, MostBytes)))),
+            (_grammar, (grammars, given) => grammars.OfGrammar(System.Text.Encoding.UTF8.GetString(InputFile.ReadAll(given, MostBytes)).TrimStart('\uFEFF'))),
             (_regex, (grammars, given) => grammars.OfPattern(given)),
         ];
         forms = [.. forms.Where(form => parsed.GetValue(form.Option) is not null)];

@@ -7,6 +7,7 @@ using Kidogo.Models;
 using Kidogo.Serving;
 using Kidogo.Serving.Access;
 using Kidogo.Inference.Scheduling;
+using Kidogo.Inference.Speculation;
 using Kidogo.Tensors;
 
 namespace Kidogo.Cli.Verbs;
@@ -16,7 +17,10 @@ internal static class ServeVerb
     private const int UsualContext = 8192;
     private const int MebiByte = 1024 * 1024;
 
-    private sealed record Options(string[] Models, string? Folder, ModelRequest Request, string? ChatTemplate, int? Context, KvFormat KvCache, SchedulerOptions Scheduling, ServerOptions Server);
+    private sealed record Options(string[] Models, string? Folder, ModelRequest Request, string? ChatTemplate, int? Context, KvFormat KvCache, SchedulerOptions Scheduling, ServerOptions Server)
+    {
+        public string? Draft { get; init; }
+    }
 
     public static Command Create(Session session)
     {
@@ -36,7 +40,7 @@ internal static class ServeVerb
         Option<string[]> hosts = Opt.Texts("--allow-host", "NAME", "A name by which the server may be called beside localhost; may be repeated");
         Option<int?> drain = Opt.Int("--drain-timeout", "Seconds that running answers have to end after Ctrl-C (default 30)", 0, 3600);
         Option<bool> log = Opt.Flag("--log-requests", "One line a request on standard error, without contents");
-        Option<string?> speculate = Opt.Choice("--speculate", "Guess tokens ahead by looking up how texts went on before; no answer changes, and it stops where it loses (default off)", "lookup", "off");
+        SpeculationArguments speculation = new();
         Option<string?> cache = Opt.KvCache();
         Option<string?> template = Opt.ChatTemplate();
         Option<int?> threads = Opt.Threads();
@@ -44,8 +48,9 @@ internal static class ServeVerb
         Option<bool> exact = Opt.Exact();
         Command command = new("serve", "Serve models: the OpenAI API and a chat page")
         {
-            models, folder, host, port, parallel, queue, context, idle, share, keys, noAuth, origins, hosts, drain, log, speculate, cache, template, threads, exact, loadAs,
+            models, folder, host, port, parallel, queue, context, idle, share, keys, noAuth, origins, hosts, drain, log, cache, template, threads, exact, loadAs,
         };
+        speculation.AddTo(command);
         command.SetAction(parsed => Run(session, new Options(
             parsed.GetValue(models) ?? [],
             parsed.GetValue(folder),
@@ -59,7 +64,7 @@ internal static class ServeVerb
                 QueueLength = parsed.GetValue(queue) ?? 64,
                 IdleCacheBytes = (parsed.GetValue(idle) ?? 512L) * MebiByte,
                 SharesCache = parsed.GetValue(share),
-                GuessesAhead = parsed.GetValue(speculate) == "lookup",
+                Drafter = speculation.LooksUp(parsed) ? () => new PromptLookup() : null,
             },
             new ServerOptions
             {
@@ -72,7 +77,10 @@ internal static class ServeVerb
                 DrainTime = TimeSpan.FromSeconds(parsed.GetValue(drain) ?? 30),
                 Log = parsed.GetValue(log) ? session.Tell : null,
                 Warn = session.Warn,
-            })));
+            })
+        {
+            Draft = speculation.DraftName(parsed),
+        }));
         return command;
     }
 
@@ -166,12 +174,15 @@ internal static class ServeVerb
         }
 
         OpenModel open = OpenModel.Load(session, request, header, context, options.KvCache, options.Scheduling.Parallel);
+        LoadedModel? draft = null;
         try
         {
-            return new ServedModel(id, open.Loaded, open.Context, template, options.Scheduling with { ContextLength = context, CacheFormat = options.KvCache }, session.Warn);
+            draft = options.Draft is { } small ? SpeculationArguments.LoadDraft(session, small, open, context, options.Scheduling.Parallel) : null;
+            return new ServedModel(id, open.Loaded, open.Context, template, options.Scheduling with { ContextLength = context, CacheFormat = options.KvCache }, session.Warn, draft);
         }
         catch
         {
+            draft?.Dispose();
             open.Dispose();
             throw;
         }

@@ -327,7 +327,7 @@ public sealed class Scheduler : IDisposable
         CachedSequence sequence = request.UsesCache && !request.ReportsPrompt
             ? _prefixes.Take(request.Owner, request.Prompt, InUse(request.Owner), out cached)
             : _prefixes.Fresh();
-        choice.Begin(sequence, cached, _options.GuessesAhead ? _step.Guess(choice) : null);
+        choice.Begin(sequence, cached, _step.Guess(choice));
         Interlocked.Add(ref _cachedTokens, cached);
     }
 
@@ -360,6 +360,7 @@ public sealed class Scheduler : IDisposable
                 }
 
                 _active.RemoveAt(i);
+                choice.Ahead?.Dispose();
                 if (choice.Sequence is not { } sequence)
                 {
                     continue;
