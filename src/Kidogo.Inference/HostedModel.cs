@@ -2,6 +2,7 @@
 using Kidogo.Inference.Constraints;
 using Kidogo.Inference.Sampling;
 using Kidogo.Inference.Scheduling;
+using Kidogo.Inference.Speculation;
 using Kidogo.Inference.Tools;
 using Kidogo.Models;
 using Kidogo.Models.Adapters;
@@ -17,18 +18,28 @@ public sealed class HostedModel : IDisposable
     private const int UsualContext = 8192;
 
     private readonly LoadedModel _loaded;
+    private readonly LoadedModel? _draft;
+    private readonly DraftModel? _drafter;
     private readonly ComputeContext _context;
 
-    /// <summary>Takes a model into service. The model and the context belong to the result from now on.</summary>
+    /// <summary>Takes a model into service. The models and the context belong to the result from now on.</summary>
     /// <param name="loaded">The model.</param>
     /// <param name="context">What it computes with; for nobody else.</param>
     /// <param name="template">The chat template; null for none, then only texts are continued.</param>
     /// <param name="options">How it is shared. The model's own end tokens are added.</param>
     /// <param name="warn">Told in a sentence what is odd about the model.</param>
+    /// <param name="draft">A smaller model of the same vocabulary that guesses ahead; null for none.</param>
     /// <exception cref="Kidogo.Models.Files.ModelFormatException">The model's files have no vocabulary, or a malformed one.</exception>
-    /// <exception cref="ArgumentException">An option is outside its range.</exception>
-    public HostedModel(LoadedModel loaded, ComputeContext context, ChatTemplate? template, SchedulerOptions options, Action<string>? warn = null)
+    /// <exception cref="ArgumentException">An option is outside its range, or the smaller model has other words.</exception>
+    public HostedModel(LoadedModel loaded, ComputeContext context, ChatTemplate? template, SchedulerOptions options, Action<string>? warn = null, LoadedModel? draft = null)
     {
+        if (draft is not null)
+        {
+            _draft = draft;
+            _drafter = new DraftModel(draft, loaded, context, options.ContextLength, isCertain: true);
+            options = options with { Drafter = _drafter.Another };
+        }
+
         _loaded = loaded;
         _context = context;
         Text = ModelText.Of(loaded.Header);
@@ -80,7 +91,7 @@ public sealed class HostedModel : IDisposable
         ModelPlaces places = ModelPlaces.FromEnvironment();
         ModelHeader header = ModelHeader.Open(new ModelLocator(places).Locate(options.Model));
         ComputeContext? context = null;
-        LoadedModel? loaded = null;
+        LoadedModel? loaded = null, draft = null;
         try
         {
             KvFormat format = options.CacheFormat ?? (options.IsExact ? KvFormat.F32 : KvFormat.F16);
@@ -94,10 +105,12 @@ public sealed class HostedModel : IDisposable
                 loaded.Model.Adapters.Attach(AdapterFiles.Open(AdapterFiles.Locate(adapter, places), header, loaded.Model), context);
             }
 
-            return new HostedModel(loaded, context, template, options.Scheduling(length, format), options.Warn);
+            draft = options.DraftModel is { } small ? ModelLoader.Load(new ModelLocator(places).Locate(small), context) : null;
+            return new HostedModel(loaded, context, template, options.Scheduling(length, format), options.Warn, draft);
         }
         catch
         {
+            draft?.Dispose();
             loaded?.Dispose();
             context?.Dispose();
             header.Dispose();
@@ -109,6 +122,8 @@ public sealed class HostedModel : IDisposable
     public void Dispose()
     {
         Scheduler.Dispose();
+        _drafter?.Dispose();
+        _draft?.Dispose();
         _loaded.Dispose();
         _context.Dispose();
     }

@@ -1,5 +1,6 @@
 // What a program says about the models that it uses: names, sizes and limits. Opens nothing.
 using Kidogo.Inference.Scheduling;
+using Kidogo.Inference.Speculation;
 using Kidogo.Models;
 using Kidogo.Models.Adapters;
 using Kidogo.Models.Files;
@@ -50,6 +51,9 @@ public sealed class KidogoOptions
     /// <summary>Whether answers are guessed ahead by looking up how they, or their prompts, went on before. Changes speed, never answers, and stops where it loses. Default false.</summary>
     public bool GuessesAhead { get; set; }
 
+    /// <summary>A smaller model of the same vocabulary that guesses ahead, in place of looking up. Null (default) for none.</summary>
+    public string? DraftModel { get; set; }
+
     /// <summary>Told in a sentence what is odd about a model. Null (default) for nobody.</summary>
     public Action<string>? Warn { get; set; }
 
@@ -61,7 +65,7 @@ public sealed class KidogoOptions
         ContextLength = contextLength,
         CacheFormat = format,
         IdleCacheBytes = IdleCacheBytes,
-        GuessesAhead = GuessesAhead,
+        Drafter = GuessesAhead ? () => new PromptLookup() : null,
     };
 
     /// <summary>What a model is called: the given name, or that of its file or folder; of a name in the model cache all.</summary>
@@ -108,6 +112,7 @@ public sealed class KidogoOptionsValidator : IValidateOptions<KidogoOptions>
             .. Numbers(options),
             .. Missing(nameof(options.Model), options.Model, name => new ModelLocator(places).Locate(name)),
             .. Missing(nameof(options.EmbeddingModel), options.EmbeddingModel, name => new ModelLocator(places).Locate(name)),
+            .. Missing(nameof(options.DraftModel), options.DraftModel, name => new ModelLocator(places).Locate(name)),
             .. Missing(nameof(options.Adapter), options.Adapter, name => AdapterFiles.Locate(name, places)),
         ];
     }

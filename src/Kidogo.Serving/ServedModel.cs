@@ -24,10 +24,11 @@ public sealed class ServedModel : Served
     /// <param name="template">The chat template; null for none, then only texts are continued.</param>
     /// <param name="options">How it is shared. The model's own end tokens are added.</param>
     /// <param name="warn">Told in a sentence what is odd about the model.</param>
+    /// <param name="draft">A smaller model of the same vocabulary that guesses ahead; null for none. It belongs to the result too.</param>
     /// <exception cref="Kidogo.Models.Files.ModelFormatException">The model's files have no vocabulary, or a malformed one.</exception>
-    /// <exception cref="ArgumentException">An option is outside its range.</exception>
-    public ServedModel(string id, LoadedModel loaded, ComputeContext context, ChatTemplate? template, SchedulerOptions options, Action<string>? warn = null)
-        : this(id, new HostedModel(loaded, context, template, options, warn))
+    /// <exception cref="ArgumentException">An option is outside its range, or the smaller model has other words.</exception>
+    public ServedModel(string id, LoadedModel loaded, ComputeContext context, ChatTemplate? template, SchedulerOptions options, Action<string>? warn = null, LoadedModel? draft = null)
+        : this(id, new HostedModel(loaded, context, template, options, warn, draft))
     {
     }
 

@@ -3,7 +3,10 @@ using Kidogo.Inference.Constraints;
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Sampling;
 using Kidogo.Inference.Scheduling;
+using Kidogo.Inference.Speculation;
+using Kidogo.Models;
 using Kidogo.Serving;
+using Kidogo.Tensors;
 using Kidogo.Tests.Models.Files;
 
 namespace Kidogo.ServingTests;
@@ -18,12 +21,13 @@ public sealed class GuessingTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(4)]
-    public async Task Guessed_UnderLoad_EqualsAlone(int parallel)
+    [InlineData(1, false)]
+    [InlineData(4, false)]
+    [InlineData(4, true)]
+    public async Task Guessed_UnderLoad_EqualsAlone(int parallel, bool byModel)
     {
         using Alone alone = new(_path);
-        using ServedModel model = TinyModel.Serve(_path, new SchedulerOptions { Parallel = parallel, GuessesAhead = true });
+        using ServedModel model = byModel ? ServeWithDraft(parallel) : TinyModel.Serve(_path, new SchedulerOptions { Parallel = parallel, Drafter = () => new PromptLookup() });
         (int[] Prompt, int MaxTokens, SamplerOptions Sampling)[] requests =
         [
             .. Enumerable.Range(0, 12).Select(i =>
@@ -52,11 +56,18 @@ public sealed class GuessingTests : IDisposable
         Assert.True(drafted > 0, "Nothing was guessed.");
     }
 
+    /// <summary>The model itself guesses: it is always right where the answer is greedy.</summary>
+    private ServedModel ServeWithDraft(int parallel)
+    {
+        ComputeContext context = ComputeContext.Inference(1);
+        return new ServedModel("tiny", ModelLoader.Load(_path, context), context, null, new SchedulerOptions { Parallel = parallel }, null, ModelLoader.Load(_path, context));
+    }
+
     [Fact]
     public async Task Guessed_StopStringsAndForms_EndAsAlone()
     {
         using ServedModel plain = TinyModel.Serve(_path, new SchedulerOptions());
-        using ServedModel guessing = TinyModel.Serve(_path, new SchedulerOptions { GuessesAhead = true });
+        using ServedModel guessing = TinyModel.Serve(_path, new SchedulerOptions { Drafter = () => new PromptLookup() });
         int[] prompt = plain.Tokenizer.Encode(string.Concat(Enumerable.Repeat("xyz xyz ", 10)));
         string whole = await TextAsync(plain, [], null);
         foreach ((string[] stops, string? pattern) in ((string[], string?)[])[([whole[40..43]], null), ([], "(xyz ){3,12}!"), ([], "[a-z]{60}")])

@@ -148,6 +148,7 @@ public sealed class KidogoChatClientTests : IDisposable
         Assert.Throws<ArgumentNullException>(() => _client.GetStreamingResponseAsync((IEnumerable<ChatMessage>)null!));
         await Assert.ThrowsAsync<ArgumentException>(() => _client.GetResponseAsync([]));
         await Assert.ThrowsAsync<ArgumentException>(() => _client.GetResponseAsync([new ChatMessage(ChatRole.User, [])]));
+        await _client.GetResponseAsync([new ChatMessage(ChatRole.Assistant, []), new ChatMessage(ChatRole.User, "a")], Greedy(1)); // an answer that was empty, handed back
         NotSupportedException image = await Assert.ThrowsAsync<NotSupportedException>(() => _client.GetResponseAsync([new ChatMessage(ChatRole.User, [new DataContent(new byte[] { 1 }, "image/png")])]));
         Assert.Contains("DataContent", image.Message, StringComparison.Ordinal);
         await Assert.ThrowsAsync<ContextExceededException>(() => _client.GetResponseAsync(new string('a', TinyModel.ContextLength)));

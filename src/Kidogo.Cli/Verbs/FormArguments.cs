@@ -37,7 +37,7 @@ internal sealed class FormArguments
         (Option<string?> Option, Func<string, AnswerForm> Read)[] forms =
         [
             (_schema, given => AnswerForm.Schema(Schema(given))),
-            (_grammar, given => AnswerForm.Gbnf(System.Text.Encoding.UTF8.GetString(InputFile.ReadAll(given, MostBytes)))),
+            (_grammar, given => AnswerForm.Gbnf(System.Text.Encoding.UTF8.GetString(InputFile.ReadAll(given, MostBytes)).TrimStart('\uFEFF'))),
             (_regex, AnswerForm.Pattern),
         ];
         forms = [.. forms.Where(form => parsed.GetValue(form.Option) is not null)];

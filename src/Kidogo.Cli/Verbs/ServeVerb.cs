@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using Kidogo.Cli.Shell;
 using Kidogo.Evaluation.Machine;
 using Kidogo.Inference.Scheduling;
+using Kidogo.Inference.Speculation;
 using Kidogo.Models;
 using Kidogo.Models.Adapters;
 using Kidogo.Models.Encoders;
@@ -20,7 +21,10 @@ internal static class ServeVerb
     private const int MebiByte = 1024 * 1024;
 
     private sealed record Options(
-        string[] Models, string? Folder, string[] Adapters, ModelRequest Request, string? ChatTemplate, int? Context, KvFormat KvCache, long? Memory, SchedulerOptions Scheduling, CertificateFiles? Certificate, ServerOptions Server);
+        string[] Models, string? Folder, string[] Adapters, ModelRequest Request, string? ChatTemplate, int? Context, KvFormat KvCache, long? Memory, SchedulerOptions Scheduling, CertificateFiles? Certificate, ServerOptions Server)
+    {
+        public string? Draft { get; init; }
+    }
 
     private sealed record CertificateFiles(string Path, string? Key, string? PasswordFile);
 
@@ -47,7 +51,7 @@ internal static class ServeVerb
         Option<string?> certPassword = Opt.Text("--cert-password", "FILE", "A file whose first line is the password of the key or the PFX file");
         Option<int?> drain = Opt.Int("--drain-timeout", "Seconds that running answers have to end after Ctrl-C (default 30)", 0, 3600);
         Option<bool> log = Opt.Flag("--log-requests", "One line a request on standard error, without contents");
-        Option<string?> speculate = Opt.Choice("--speculate", "Guess tokens ahead by looking up how texts went on before; no answer changes, and it stops where it loses (default off)", "lookup", "off");
+        SpeculationArguments speculation = new();
         Option<string?> cache = Opt.KvCache();
         Option<string?> template = Opt.ChatTemplate();
         Option<int?> threads = Opt.Threads();
@@ -55,8 +59,9 @@ internal static class ServeVerb
         Option<bool> exact = Opt.Exact();
         Command command = new("serve", "Serve models: the OpenAI API and a chat page")
         {
-            models, folder, adapters, memory, cert, certKey, certPassword, host, port, parallel, queue, context, idle, share, keys, noAuth, origins, hosts, drain, log, speculate, cache, template, threads, exact, loadAs,
+            models, folder, adapters, memory, cert, certKey, certPassword, host, port, parallel, queue, context, idle, share, keys, noAuth, origins, hosts, drain, log, cache, template, threads, exact, loadAs,
         };
+        speculation.AddTo(command);
         command.SetAction(parsed => Run(session, new Options(
             parsed.GetValue(models) ?? [],
             parsed.GetValue(folder),
@@ -72,7 +77,7 @@ internal static class ServeVerb
                 QueueLength = parsed.GetValue(queue) ?? 64,
                 IdleCacheBytes = (parsed.GetValue(idle) ?? 512L) * MebiByte,
                 SharesCache = parsed.GetValue(share),
-                GuessesAhead = parsed.GetValue(speculate) == "lookup",
+                Drafter = speculation.LooksUp(parsed) ? () => new PromptLookup() : null,
             },
             parsed.GetValue(cert) is { } path ? new CertificateFiles(path, parsed.GetValue(certKey), parsed.GetValue(certPassword))
                 : parsed.GetValue(certKey) is null && parsed.GetValue(certPassword) is null ? null : throw new UsageException("--cert-key and --cert-password go with --cert."),
@@ -87,7 +92,10 @@ internal static class ServeVerb
                 DrainTime = TimeSpan.FromSeconds(parsed.GetValue(drain) ?? 30),
                 Log = parsed.GetValue(log) ? session.Tell : null,
                 Warn = session.Warn,
-            })));
+            })
+        {
+            Draft = speculation.DraftName(parsed),
+        }));
         return command;
     }
 
@@ -143,7 +151,7 @@ internal static class ServeVerb
     }
 
     /// <summary>What can be served; of each model its header alone is looked at.</summary>
-    private static List<ModelEntry> Entries(Session session, Options options)
+    private static ModelEntry[] Entries(Session session, Options options)
     {
         (string Id, string? Name)[] names = [.. Names(options)];
         if (names.GroupBy(name => name.Id).FirstOrDefault(group => group.Count() > 1) is { } twice)
@@ -152,9 +160,11 @@ internal static class ServeVerb
         }
 
         AdapterChoice[] adapters = [.. options.Adapters.Select(text => AdapterOf(text, [.. names.Select(name => name.Id)]))];
-        return [.. names.Select(name => LoadedEncoder.IsEncoder(ModelChoice.Locate(name.Name))
+        ModelEntry[] entries = [.. names.Select(name => LoadedEncoder.IsEncoder(ModelChoice.Locate(name.Name))
             ? EncoderEntry(session, options, name.Id, name.Name)
             : DecoderEntry(session, options, name.Id, name.Name, [.. adapters.Where(adapter => adapter.Model == name.Id)]))];
+        return options.Draft is null || entries.Count(entry => !entry.IsEncoder) <= 1 ? entries
+            : throw new UsageException("--draft guesses for one model, and several that write are served. Serve the one alone, or use --speculate lookup.");
     }
 
     private static ModelEntry DecoderEntry(Session session, Options options, string id, string? name, AdapterChoice[] adapters)
@@ -167,10 +177,17 @@ internal static class ServeVerb
             throw new FailureException($"--context {context} is more than the {header.Config.ContextLength} tokens that {id} was made for.");
         }
 
+        long draftBytes = 0;
+        if (options.Draft is { } small)
+        {
+            using ModelHeader draft = ModelHeader.Open(ModelChoice.Locate(small));
+            draftBytes = draft.Estimate(context, options.KvCache, options.Scheduling.Parallel).TotalBytes;
+        }
+
         return new ModelEntry(id, () => LoadDecoder(session, options, id, request, context, adapters))
         {
             Facts = new ModelFacts(header.Config.VocabSize, context, header.Config.ContextLength, header.Config.ParameterCount),
-            NeededBytes = header.Estimate(context, options.KvCache, options.Scheduling.Parallel).TotalBytes,
+            NeededBytes = header.Estimate(context, options.KvCache, options.Scheduling.Parallel).TotalBytes + draftBytes,
             Adapters = [.. adapters.Select(adapter => adapter.Name)],
         };
     }
@@ -194,6 +211,7 @@ internal static class ServeVerb
         }
 
         OpenModel open = OpenModel.Load(session, request, header, context, options.KvCache, options.Scheduling.Parallel);
+        LoadedModel? draft = null;
         try
         {
             foreach (AdapterChoice adapter in adapters)
@@ -201,10 +219,12 @@ internal static class ServeVerb
                 open.Model.Adapters.Attach(AdapterFiles.Open(adapter.Path, open.Loaded.Header, open.Model, adapter.Name), open.Context, adapter.IsDefault);
             }
 
-            return new ServedModel(id, open.Loaded, open.Context, template, options.Scheduling with { ContextLength = context, CacheFormat = options.KvCache }, session.Warn);
+            draft = options.Draft is { } small ? SpeculationArguments.LoadDraft(session, small, open, context, options.Scheduling.Parallel) : null;
+            return new ServedModel(id, open.Loaded, open.Context, template, options.Scheduling with { ContextLength = context, CacheFormat = options.KvCache }, session.Warn, draft);
         }
         catch
         {
+            draft?.Dispose();
             open.Dispose();
             throw;
         }

@@ -1,6 +1,7 @@
 // The options that let answers be guessed ahead. Knows their names, not how guesses are judged.
 using System.CommandLine;
 using Kidogo.Cli.Shell;
+using Kidogo.Evaluation.Machine;
 using Kidogo.Inference.Speculation;
 using Kidogo.Models;
 using Kidogo.Models.Files;
@@ -32,26 +33,17 @@ internal sealed class SpeculationArguments
     /// <exception cref="FailureException">The draft model has other words.</exception>
     public Guessing? Read(Session session, ParseResult parsed, OpenModel open, int contextLength)
     {
-        string? way = parsed.GetValue(_speculate);
-        string? name = parsed.GetValue(_draft);
-        if (way == "lookup" && name is not null)
-        {
-            throw new UsageException("--speculate lookup and --draft are two ways to guess; give one of them.");
-        }
-
-        if (way == "off" || (way is null && name is null))
-        {
-            return null;
-        }
-
-        if (name is null)
+        if (LooksUp(parsed))
         {
             return new Guessing(new PromptLookup(), null);
         }
 
-        string path = ModelChoice.Locate(name);
-        session.Models.Add(path);
-        LoadedModel draft = ModelLoader.Load(path, open.Context);
+        if (DraftName(parsed) is not { } name)
+        {
+            return null;
+        }
+
+        LoadedModel draft = LoadDraft(session, name, open, contextLength);
         try
         {
             return new Guessing(new DraftModel(draft, open.Loaded, open.Context, contextLength), draft);
@@ -61,6 +53,33 @@ internal sealed class SpeculationArguments
             draft.Dispose();
             throw new FailureException($"--draft {ModelFormatException.Quote(name, 200)}: {failure.Message}");
         }
+    }
+
+    /// <summary>Whether texts are looked up.</summary>
+    public bool LooksUp(ParseResult parsed) => parsed.GetValue(_speculate) == "lookup" && (parsed.GetValue(_draft) is null ? true
+        : throw new UsageException("--speculate lookup and --draft are two ways to guess; give one of them."));
+
+    /// <summary>The model that guesses; null for none.</summary>
+    public string? DraftName(ParseResult parsed) => parsed.GetValue(_speculate) == "off" ? null : parsed.GetValue(_draft);
+
+    /// <summary>Loads the model that guesses.</summary>
+    /// <param name="session">Where it is noted.</param>
+    /// <param name="name">What was named.</param>
+    /// <param name="open">The model that decides.</param>
+    /// <param name="contextLength">Tokens of a text at most.</param>
+    /// <param name="sequences">Texts at once.</param>
+    /// <exception cref="FailureException">It would not fit.</exception>
+    public static LoadedModel LoadDraft(Session session, string name, OpenModel open, int contextLength, int sequences = 1)
+    {
+        ModelHeader header = ModelHeader.Open(ModelChoice.Locate(name));
+        if (MemoryCheck.Refusal(header, contextLength, open.Context.CacheFormat, MachineMemory.Read(), sequences) is { } refusal)
+        {
+            header.Dispose();
+            throw new FailureException($"--draft: {refusal}");
+        }
+
+        session.Models.Add(header.Path);
+        return ModelLoader.Load(header, open.Context);
     }
 }
 

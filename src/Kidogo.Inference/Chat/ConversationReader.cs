@@ -78,14 +78,15 @@ internal static class ConversationReader
             }
         }
 
-        bool isSpoken = text.Length > 0 || calls.Count > 0;
-        if (isSpoken || (reasoning.Length > 0 && answers.Count == 0) || (answers.Count == 0 && message.Contents.Count > 0))
-        {
-            result.Add(JsonBuilding.Element(json => Write(json, role, message.AuthorName, text.ToString(), reasoning.ToString(), calls)));
-        }
-        else if (answers.Count == 0)
+        if (message.Contents.Count == 0 && role != ChatRole.Assistant.Value)
         {
             throw new ArgumentException($"Message {index} of the {role} has no contents; give it a text.");
+        }
+
+        bool isResults = answers.Count > 0 && text.Length == 0 && reasoning.Length == 0 && calls.Count == 0;
+        if (!isResults)
+        {
+            result.Add(JsonBuilding.Element(json => Write(json, role, message.AuthorName, text.ToString(), reasoning.ToString(), calls)));
         }
 
         result.AddRange(answers.Select(answer => JsonBuilding.Element(json => WriteResult(json, answer))));

@@ -155,6 +155,12 @@ public sealed class GeneratedChoice
     /// <summary>Whether a follower may begin: what it shares is computed, or will never be.</summary>
     internal bool LetsFollowersBegin => IsDecoding || IsOver;
 
+    internal void StopGuessing()
+    {
+        Ahead?.Dispose();
+        Ahead = null;
+    }
+
     internal void Begin(CachedSequence sequence, int cached, Speculator? ahead)
     {
         Ahead = ahead;

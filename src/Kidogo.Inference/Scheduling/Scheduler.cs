@@ -333,7 +333,7 @@ public sealed class Scheduler : IDisposable
         CachedSequence sequence = request.UsesCache && !request.ReportsPrompt
             ? _prefixes.Take(KeyOf(request), request.Prompt, InUse(KeyOf(request)), out cached)
             : _prefixes.Fresh();
-        choice.Begin(sequence, cached, _options.GuessesAhead ? _step.Guess(choice) : null);
+        choice.Begin(sequence, cached, _step.Guess(choice));
         Interlocked.Add(ref _cachedTokens, cached);
     }
 
@@ -368,6 +368,7 @@ public sealed class Scheduler : IDisposable
                 }
 
                 _active.RemoveAt(i);
+                choice.Ahead?.Dispose();
                 if (choice.Sequence is not { } sequence)
                 {
                     continue;

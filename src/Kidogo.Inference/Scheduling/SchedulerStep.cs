@@ -48,8 +48,18 @@ internal sealed class SchedulerStep(DecoderModel model, ComputeContext context, 
     /// <summary>Time in passes without.</summary>
     public TimeSpan DecodeTime => Stopwatch.GetElapsedTime(0, Volatile.Read(ref _decodeTicks));
 
-    /// <summary>What guesses for a sequence.</summary>
-    public Speculator Guess(GeneratedChoice choice) => new(new PromptLookup(), choice.Request.Prompt, choice.Sampler, costs: _costs);
+    /// <summary>What guesses for a sequence; null for nothing.</summary>
+    /// <exception cref="InvalidOperationException">Its guesses are drawn: then tokens would depend on which are made, and that on who else is served.</exception>
+    public Speculator? Guess(GeneratedChoice choice)
+    {
+        if (options.Drafter?.Invoke() is not { } drafter)
+        {
+            return null;
+        }
+
+        Speculator ahead = new(drafter, choice.Request.Prompt, choice.Sampler, costs: _costs);
+        return drafter.IsCertain ? ahead : throw new InvalidOperationException($"{nameof(SchedulerOptions)}.{nameof(options.Drafter)} draws its guesses by chance; in a scheduler they have to be certain.");
+    }
 
     /// <summary>Computes a step.</summary>
     /// <param name="active">The sequences that have a place. Those that come to their end are marked.</param>
@@ -168,7 +178,16 @@ internal sealed class SchedulerStep(DecoderModel model, ComputeContext context, 
         int left = choice.Request.Generation.MaxTokens - choice.GeneratedTokens ?? int.MaxValue;
         int room = Math.Min(choice.Sequence!.ContextLength - choice.Sequence.Tokens.Count, left) - 1;
         int rows = (int)Math.Min(room, (LogitBytesAtOnce / sizeof(float) / model.Config.VocabSize / streams) - 1);
-        choice.Row = [choice.Next, .. choice.Ahead.Guess(rows, streams)];
+        try
+        {
+            choice.Row = [choice.Next, .. choice.Ahead.Guess(rows, streams)];
+        }
+        catch (Exception failure) when (failure is OutOfMemoryException or DamagedWeightsException)
+        {
+            choice.StopGuessing(); // it goes on without: nobody needs guesses
+            return part;
+        }
+
         _pass.Guessed += choice.Row.Length - 1;
         return part with { Count = choice.Row.Length };
     }

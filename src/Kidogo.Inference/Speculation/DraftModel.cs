@@ -17,47 +17,58 @@ public sealed class DraftModel : IDrafter, IDisposable
     private readonly ComputeContext _context;
     private readonly int _vocabularySize;
     private readonly int _rows;
+    private readonly int _contextLength;
+    private readonly bool _isAlwaysCertain;
     private readonly CachedSequence _sequence;
     private readonly SequenceBatch _batch = new();
     private readonly List<int> _tokens = [];
     private readonly List<float[]> _distributions = [];
     private Sampler _sampler;
     private Xoshiro256 _random = new(0);
-    private bool _isCertain = true;
 
     /// <summary>A small model that guesses for a larger one.</summary>
     /// <param name="draft">The small model; it stays the caller's.</param>
     /// <param name="target">The larger one.</param>
     /// <param name="context">What both compute with, in turns.</param>
-    /// <param name="contextLength">Tokens of a whole text at most; beyond what the small model can read nothing is guessed.</param>
+    /// <param name="contextLength">Tokens of a whole text at most, 0 for as many as the small model can read; beyond that nothing is guessed.</param>
+    /// <param name="isCertain">Whether it says its likeliest token even where the larger model draws: fewer guesses hold then, but none changes what a seed gives.</param>
     /// <exception cref="ArgumentException">The two have different vocabularies.</exception>
-    public DraftModel(LoadedModel draft, LoadedModel target, ComputeContext context, int contextLength)
-    {
-        ArgumentNullException.ThrowIfNull(draft);
-        ArgumentNullException.ThrowIfNull(target);
-        _vocabularySize = CheckVocabulary(draft, target);
-        _model = draft.Model;
-        _context = context;
-        _rows = target.Config.VocabSize;
-        _sequence = new CachedSequence(_model, Math.Min(contextLength, draft.Config.LongestSequence), context.CacheFormat);
-        _sampler = new Sampler(SamplerOptions.Greedy, _model.Config.VocabSize, _sequence.ContextLength);
+    public DraftModel(LoadedModel draft, LoadedModel target, ComputeContext context, int contextLength = 0, bool isCertain = false)
+        : this(draft.Model, context, CheckVocabulary(draft, target), target.Config.VocabSize, contextLength, isCertain) =>
         RelativeCost = (double)draft.Model.MemoryBytes / Math.Max(1, target.Model.MemoryBytes); // a token reads all weights once
+
+    private DraftModel(DecoderModel model, ComputeContext context, int vocabularySize, int rows, int contextLength, bool isCertain)
+    {
+        _model = model;
+        _context = context;
+        _vocabularySize = vocabularySize;
+        _rows = rows;
+        _contextLength = contextLength;
+        _isAlwaysCertain = isCertain;
+        _sequence = new CachedSequence(model, Math.Min(contextLength, model.Config.LongestSequence), context.CacheFormat);
+        _sampler = new Sampler(SamplerOptions.Greedy, model.Config.VocabSize, _sequence.ContextLength);
     }
 
     /// <inheritdoc/>
-    public double RelativeCost { get; }
+    public double RelativeCost { get; private init; }
+
+    /// <inheritdoc/>
+    public bool IsCertain { get; private set; } = true;
 
     /// <inheritdoc/>
     public void Begin(ReadOnlySpan<int> prompt, SamplerOptions sampling, ulong seed)
     {
         _tokens.Clear();
         _tokens.AddRange(prompt);
-        _isCertain = sampling.IsGreedy;
+        IsCertain = _isAlwaysCertain || sampling.IsGreedy;
         _random = new Xoshiro256(seed ^ OtherStream);
-        SamplerOptions own = sampling with { RepetitionPenalty = 1, FrequencyPenalty = 0, PresencePenalty = 0, DryMultiplier = 0, Mirostat = 0, XtcProbability = 0, Seed = 0 };
+        SamplerOptions own = IsCertain ? SamplerOptions.Greedy : sampling with { RepetitionPenalty = 1, FrequencyPenalty = 0, PresencePenalty = 0, DryMultiplier = 0, Mirostat = 0, XtcProbability = 0, Seed = 0 };
         own = own with { LogitBias = sampling.LogitBias.Where(bias => bias.Key < _model.Config.VocabSize).ToDictionary() };
         _sampler = new Sampler(own, _model.Config.VocabSize, _sequence.ContextLength);
     }
+
+    /// <summary>Another that guesses for another text by the same models.</summary>
+    public DraftModel Another() => new(_model, _context, _vocabularySize, _rows, _contextLength, _isAlwaysCertain) { RelativeCost = RelativeCost };
 
     /// <inheritdoc/>
     public void Add(int id) => _tokens.Add(id);
@@ -91,7 +102,7 @@ public sealed class DraftModel : IDrafter, IDisposable
     }
 
     /// <inheritdoc/>
-    public ReadOnlySpan<float> Distribution(int guess) => _isCertain ? [] : _distributions[guess];
+    public ReadOnlySpan<float> Distribution(int guess) => IsCertain ? [] : _distributions[guess].AsSpan(0, _rows);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -125,7 +136,7 @@ public sealed class DraftModel : IDrafter, IDisposable
             logits[_vocabularySize..].Fill(float.NegativeInfinity);
         }
 
-        if (_isCertain)
+        if (IsCertain)
         {
             return _sampler.Sample(logits);
         }

@@ -10,6 +10,9 @@ public interface IDrafter
     /// <summary>What a guess costs, as a share of what a pass of the model over one token does. 0 or more: an estimate that does not depend on the machine.</summary>
     double RelativeCost { get; }
 
+    /// <summary>Whether the guesses for the text that was begun are certain, never drawn by chance: then which are made changes no token, not even a sampled one.</summary>
+    bool IsCertain { get; }
+
     /// <summary>Begins a text; what was known of another is forgotten.</summary>
     /// <param name="prompt">Its tokens so far.</param>
     /// <param name="sampling">How the model's tokens will be chosen.</param>
@@ -24,6 +27,6 @@ public interface IDrafter
     /// <returns>How many there are; often none.</returns>
     int Draft(Span<int> guesses);
 
-    /// <summary>The probabilities [V] that a guess of the last draft was drawn by; empty where it was not drawn but certain.</summary>
+    /// <summary>The probabilities [V] that a guess of the last draft was drawn by; empty where guesses are certain.</summary>
     ReadOnlySpan<float> Distribution(int guess);
 }

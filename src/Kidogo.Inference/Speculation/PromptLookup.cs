@@ -17,6 +17,9 @@ public sealed class PromptLookup : IDrafter
     public double RelativeCost => 0;
 
     /// <inheritdoc/>
+    public bool IsCertain => true;
+
+    /// <inheritdoc/>
     public void Begin(ReadOnlySpan<int> prompt, SamplerOptions sampling, ulong seed)
     {
         _tokens.Clear();

@@ -4,8 +4,8 @@ using Kidogo.Inference.Sampling;
 
 namespace Kidogo.Inference.Speculation;
 
-/// <summary>Stands between what guesses and what decides.</summary>
-internal sealed class Speculator
+/// <summary>Stands between what guesses and what decides. Disposing it disposes what guesses: for those who made that for it.</summary>
+internal sealed class Speculator : IDisposable
 {
     /// <summary>The most guesses of a pass that may be asked for.</summary>
     public const int MostGuesses = 64;
@@ -33,7 +33,7 @@ internal sealed class Speculator
         drafter.Begin(prompt, sampler.Options, sampler.Seed);
 
         // Certain guesses change no token, so they may come or not as the clock says. Drawn ones change which tokens a seed gives.
-        bool isTimely = drafter is PromptLookup || sampler.Options.IsGreedy || sampler.Options.Seed is null;
+        bool isTimely = drafter.IsCertain || sampler.Options.Seed is null;
         _gauge = new SpeculationGauge(UsualMost, drafter.RelativeCost, isTimely ? _costs : null);
     }
 
@@ -56,6 +56,9 @@ internal sealed class Speculator
         _costs.Drafted(count, Stopwatch.GetTimestamp() - start);
         return _guesses.AsSpan(0, count);
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => (_drafter as IDisposable)?.Dispose();
 
     /// <summary>Decides about a guess.</summary>
     public int Decide(Sampler sampler, ReadOnlySpan<float> logits, int guess) => sampler.Verify(logits, _guesses[guess], _drafter.Distribution(guess));

@@ -205,6 +205,23 @@ public sealed class SpeculationTests
         Assert.Contains("another vocabulary", Assert.Throws<ArgumentException>(() => new DraftModel(three.Loaded, one.Loaded, one.Context, 8)).Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(2, 7)]
+    [InlineData(7, 2)]
+    public void DraftModel_WithOtherRowsThanWords_GuessesWords(int rows, int draftRows)
+    {
+        using ScriptedModel target = new(["a", "b"], [1, .. new int[rows - 1]]), small = new(["a", "b"], [1, .. new int[draftRows - 1]]);
+        using DraftModel draft = new(small.Loaded, target.Loaded, target.Context, 64);
+        GeneratorOptions options = new() { MaxTokens = 30, VocabularySize = 2, Drafter = draft, Guesses = 3 };
+        int[] ids = Run(target.Loaded, target.Context, 64, [0], new SamplerOptions { Temperature = 20, TopK = 0, TopP = 1, Seed = 1 }, options, out SpeculationCounts counts).Ids;
+        Assert.All(ids, id => Assert.InRange(id, 0, 1));
+        Assert.True(counts.Accepted > 5, counts.ToString());
+        using DraftModel certain = new(small.Loaded, target.Loaded, target.Context, 64, isCertain: true);
+        SamplerOptions sampling = new() { Temperature = 20, Seed = 9 };
+        int[] expected = Run(target.Loaded, target.Context, 64, [0], sampling, options with { Drafter = null, Guesses = null }, out _).Ids;
+        Assert.Equal(expected, Run(target.Loaded, target.Context, 64, [0], sampling, options with { Drafter = certain }, out _).Ids);
+    }
+
     [Fact]
     public void Guesses_OutOfRange_AreRefusedAtOnce()
     {
@@ -252,6 +269,8 @@ public sealed class SpeculationTests
         private int _at;
 
         public double RelativeCost => 0;
+
+        public bool IsCertain => true;
 
         public void Begin(ReadOnlySpan<int> prompt, SamplerOptions sampling, ulong seed) => _at = 0;
 
