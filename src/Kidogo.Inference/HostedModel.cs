@@ -46,6 +46,7 @@ public sealed class HostedModel : IDisposable
         Tokenizer = Text.Tokenizer;
         Chat = template is null ? null : new ChatPrompter(Text, template);
         ToolFormat = template is null ? null : ToolCallFormat.Of(template.Source);
+        Markers = MarkersOf(template?.ReasoningTags);
         options = options with { EndTokens = [.. options.EndTokens, .. loaded.Generation.EndTokens] };
         Grammars = new AnswerGrammars(Tokenizer, options.EndTokens);
         DefaultSampling = new SamplerOptions().WithModelDefaults(loaded.Generation.ToSampling(), warn);
@@ -73,8 +74,14 @@ public sealed class HostedModel : IDisposable
     /// <summary>How the template has the model call tools; null where it knows none.</summary>
     public ToolCallFormat? ToolFormat { get; }
 
+    /// <summary>Control tokens that are text to a grammar of calls: those around them, and around reasoning. Where calls have no marker, none that only some models put before one.</summary>
+    public IReadOnlyCollection<int> Markers { get; }
+
     /// <summary>What the model does.</summary>
     public DecoderConfig Config => _loaded.Config;
+
+    /// <summary>The adapters that requests may name.</summary>
+    public AdapterSet Adapters => _loaded.Model.Adapters;
 
     /// <summary>Loads a model, as <see cref="KidogoOptions.Model"/> and the options beside it say.</summary>
     /// <exception cref="FileNotFoundException">There is no such model or adapter; the message has the nearest.</exception>
@@ -123,6 +130,12 @@ public sealed class HostedModel : IDisposable
         _draft?.Dispose();
         _loaded.Dispose();
         _context.Dispose();
+    }
+
+    private HashSet<int> MarkersOf(ReasoningTags? reasoning)
+    {
+        IEnumerable<int> tags = (reasoning is null ? [] : (string[])[reasoning.Open, reasoning.Close]).Select(Tokenizer.FindPiece).OfType<int>();
+        return [.. tags.Where(id => !Tokenizer.IsEndOfGeneration(id)), .. ToolFormat is { Open.Length: > 0 } ? ToolFormat.SpelledOut(Tokenizer) : []];
     }
 
     private static int ContextOf(KidogoOptions options, ModelHeader header)

@@ -232,6 +232,17 @@ public sealed class KidogoChatClientTests : IDisposable
         Assert.True(answer.Usage!.ReasoningTokenCount > 0);
     }
 
+    [Fact]
+    public async Task Form_AfterReasoning_IsObeyed()
+    {
+        using ScriptedModel scripted = new(["<|end|>", "a", "<think>", "hm", "</think>", "yes", "no"], 1, 2, 3, 4, 5, 0, 0);
+        using KidogoChatClient client = Scripted(scripted, "{% for message in messages %}{{ message.content }}{% endfor %}<think>{# </think> #}");
+        ChatResponse answer = await client.GetResponseAsync("a", new ChatOptions { Temperature = 0, AdditionalProperties = new() { ["regex"] = "no" } });
+        Assert.Equal("no", answer.Text);
+        Assert.EndsWith("hm", string.Concat(answer.Messages[0].Contents.OfType<TextReasoningContent>()), StringComparison.Ordinal);
+        Assert.Equal("yes", (await client.GetResponseAsync("a", new ChatOptions { Temperature = 0 })).Text);
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

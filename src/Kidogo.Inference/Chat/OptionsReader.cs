@@ -42,21 +42,16 @@ internal sealed class OptionsReader(HostedModel model, string modelId, IChatClie
 
         RefuseWhatIsNotThere(options);
         SamplerOptions sampling = Sampling(options);
-        TokenGrammar? form = Form(options);
+        AnswerForm? form = Form(options);
         ToolChoice? tools = ToolsOf(options);
         if (form is not null && tools is not null)
         {
             throw Unsupported(nameof(options.ResponseFormat), $"does not go with {nameof(options.Tools)}: an answer of a given form is no call. Set {nameof(options.ToolMode)} to none for the last turn");
         }
 
-        bool? thinks = Thinks(options, chat.Template) ?? (form is not null && chat.Template.SupportsThinkingSwitch ? false : null);
         IReadOnlyList<JsonElement> conversation = ConversationReader.Read(messages, options.Instructions, chat.Template.Source.Contains("developer", StringComparison.Ordinal));
-        ChatPrompt prompt = Build(chat, conversation, new ChatPromptOptions { Tools = tools?.Tools, Thinks = thinks });
-        if (form is not null && prompt.StartsInReasoning)
-        {
-            throw Unsupported(nameof(options.ResponseFormat), $"does not go with reasoning, which the template of {modelId} begins: set {nameof(options.Reasoning)}.{nameof(options.Reasoning.Effort)} to none, where the template allows");
-        }
-
+        ChatPrompt prompt = Build(chat, conversation, new ChatPromptOptions { Tools = tools?.Tools, Thinks = Thinks(options, chat.Template) });
+        TokenGrammar? grammar = GrammarOf(form, tools, prompt.StartsInReasoning ? prompt.Reasoning!.Close : null);
         GenerationRequest request = new()
         {
             Prompt = [.. prompt.Ids, .. tools?.ForcedIds(model.Tokenizer) ?? []],
@@ -64,7 +59,7 @@ internal sealed class OptionsReader(HostedModel model, string modelId, IChatClie
             Reasoning = prompt.Reasoning,
             StartsInReasoning = prompt.StartsInReasoning,
             SpelledOut = tools?.SpelledOut(model.Tokenizer) ?? [],
-            Mask = form is null ? null : new TokenConstraint(form),
+            Mask = grammar is null ? null : new TokenConstraint(grammar),
         };
         return new ChatCall(request, tools, options.Reasoning?.Output is not ReasoningOutput.None);
     }
@@ -161,16 +156,35 @@ internal sealed class OptionsReader(HostedModel model, string modelId, IChatClie
         }
     }
 
-    /// <summary>What the answer is held to; null for nothing.</summary>
-    private TokenGrammar? Form(ChatOptions options)
+    /// <summary>The grammar of a form, or of calls; null for neither.</summary>
+    /// <param name="form">What was asked for; null for nothing.</param>
+    /// <param name="tools">What may be called; null for nothing.</param>
+    /// <param name="reasoning">What closes reasoning that the prompt has opened, which comes first; null where it has not.</param>
+    private TokenGrammar? GrammarOf(AnswerForm? form, ToolChoice? tools, string? reasoning)
     {
-        List<(string Name, Func<TokenGrammar> Make)> forms = [];
+        try
+        {
+            return form is null ? tools?.Form(model, reasoning)
+                : reasoning is null ? model.Grammars.Of(form.Key, form.Read)
+                : model.Grammars.OfMarked($"{reasoning}\n{form.Key}", model.Markers, () => CallGrammar.AfterReasoning(reasoning, form.Read()));
+        }
+        catch (GrammarException failure)
+        {
+            throw new ArgumentException($"{nameof(ChatOptions)}.{form?.Name ?? nameof(ChatOptions.Tools)} cannot be used. {failure.Message}", failure);
+        }
+    }
+
+    /// <summary>What the answer is held to; null for nothing.</summary>
+    private static AnswerForm? Form(ChatOptions options)
+    {
+        List<AnswerForm> forms = [];
         switch (options.ResponseFormat)
         {
             case null or ChatResponseFormatText:
                 break;
             case ChatResponseFormatJson json:
-                forms.Add((nameof(options.ResponseFormat), () => json.Schema is { } schema ? model.Grammars.OfSchema(schema) : model.Grammars.OfAnyObject()));
+                forms.Add(json.Schema is { } schema ? new AnswerForm(nameof(options.ResponseFormat), $"schema {schema.GetRawText()}", () => JsonSchemaReader.Read(schema))
+                    : new AnswerForm(nameof(options.ResponseFormat), "object", JsonSchemaReader.AnyObject));
                 break;
             default:
                 throw Unsupported(nameof(options.ResponseFormat), $"is a {options.ResponseFormat.GetType().Name}, which is unknown here");
@@ -178,27 +192,15 @@ internal sealed class OptionsReader(HostedModel model, string modelId, IChatClie
 
         if (TextProperty(options, "grammar") is { } grammar)
         {
-            forms.Add(("grammar", () => model.Grammars.OfGrammar(grammar)));
+            forms.Add(new AnswerForm("grammar", $"grammar {grammar}", () => GbnfReader.Read(grammar)));
         }
 
         if (TextProperty(options, "regex") is { } pattern)
         {
-            forms.Add(("regex", () => model.Grammars.OfPattern(pattern)));
+            forms.Add(new AnswerForm("regex", $"pattern {pattern}", () => RegexReader.Read(pattern)));
         }
 
-        if (forms.Count > 1)
-        {
-            throw new ArgumentException($"{nameof(ChatOptions)}: {forms[0].Name} and {forms[1].Name} exclude each other; give one of them.");
-        }
-
-        try
-        {
-            return forms.Count == 0 ? null : forms[0].Make();
-        }
-        catch (GrammarException failure)
-        {
-            throw new ArgumentException($"{nameof(ChatOptions)}.{forms[0].Name} cannot be used. {failure.Message}", failure);
-        }
+        return forms.Count <= 1 ? forms.FirstOrDefault() : throw new ArgumentException($"{nameof(ChatOptions)}: {forms[0].Name} and {forms[1].Name} exclude each other; give one of them.");
     }
 
     private ToolChoice? ToolsOf(ChatOptions options)
@@ -217,7 +219,8 @@ internal sealed class OptionsReader(HostedModel model, string modelId, IChatClie
                     $"{nameof(ChatOptions)}.{nameof(options.Tools)} has \"{function.Name}\"; a name has 1 to {ToolDescription.LongestName} letters, digits, dashes and underscores, and is not used twice.");
             }
 
-            tools.Add(new ToolDescription(function.Name, function.Description, function.JsonSchema.ValueKind == JsonValueKind.Object ? function.JsonSchema : null));
+            bool isStrict = function.AdditionalProperties.TryGetValue("strict", out object? strict) && strict is true; // as other clients of the abstractions read it
+            tools.Add(new ToolDescription(function.Name, function.Description, function.JsonSchema.ValueKind == JsonValueKind.Object ? function.JsonSchema : null, isStrict));
         }
 
         if (tools.Count > ToolDescription.Most)
@@ -301,4 +304,10 @@ internal sealed class OptionsReader(HostedModel model, string modelId, IChatClie
         new(string.Create(CultureInfo.InvariantCulture, $"{nameof(ChatOptions)}.{name} is {value}; it has to be a number from {min} to {max}."));
 
     private static NotSupportedException Unsupported(string name, string because) => new($"{nameof(ChatOptions)}.{name} {because}.");
+
+    /// <summary>What an answer is held to.</summary>
+    /// <param name="Name">The option that says so.</param>
+    /// <param name="Key">What tells it from other forms.</param>
+    /// <param name="Read">Makes the grammar.</param>
+    private sealed record AnswerForm(string Name, string Key, Func<Grammar> Read);
 }

@@ -109,6 +109,9 @@ public sealed class GeneratedChoice
     /// <summary>The seed that the choices went by.</summary>
     public ulong Seed => Sampler.Seed;
 
+    /// <summary>The stop string that ended it; null where none did.</summary>
+    public string? StoppedBy => Text.StoppedBy;
+
     /// <summary>From getting a place to the first token.</summary>
     public TimeSpan PromptTime { get; internal set; }
 

@@ -203,7 +203,7 @@ internal sealed class SchedulerStep(DecoderModel model, ComputeContext context, 
             _batch.Clear();
             foreach (Part part in parts)
             {
-                _batch.Add(part.Choice.Sequence!.Cache, part.Tokens, part.Rows);
+                _batch.Add(part.Choice.Sequence!.Cache, part.Tokens, part.Rows, part.Choice.Request.Adapter);
             }
 
             Tensor logits = model.Forward(context, _batch);

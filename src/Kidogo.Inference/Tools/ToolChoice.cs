@@ -1,5 +1,6 @@
 // The tools of one answer, and what the model may do with them. Knows their descriptions, not what they do.
 using System.Text.Json;
+using Kidogo.Inference.Constraints;
 using Kidogo.Text;
 using Kidogo.Text.Tokenizers;
 
@@ -11,6 +12,8 @@ public sealed class ToolChoice
     private readonly ToolCallFormat _format;
     private readonly IReadOnlyList<string> _names;
     private readonly string? _forcedStart;
+    private readonly IReadOnlyList<ToolDescription> _callable;
+    private readonly CallStart _start;
 
     /// <summary>Lets a model call tools.</summary>
     /// <param name="format">How the model's template has it call them.</param>
@@ -23,6 +26,8 @@ public sealed class ToolChoice
         _format = format;
         _names = [.. tools.Select(tool => tool.Name)];
         _forcedStart = name is not null ? format.Open + format.BeforeName + name + format.AfterName : mustCall ? format.Open + format.BeforeName : null;
+        _callable = name is null ? tools : [.. tools.Where(tool => tool.Name == name)];
+        _start = name is not null ? CallStart.Arguments : mustCall ? CallStart.Name : CallStart.Free;
         NamesOne = name is not null;
         IsParallel = isParallel;
         Tools = JsonBuilding.Element(json =>
@@ -72,6 +77,22 @@ public sealed class ToolChoice
         return tokenizer.Encode(spans);
     }
 
+    /// <summary>What the answer is held to: calls of known tools where one has to come, arguments that obey where a tool is strict; null for nothing.</summary>
+    /// <param name="model">Who answers.</param>
+    /// <param name="reasoning">What closes reasoning that the prompt has opened; null where it has not.</param>
+    /// <exception cref="GrammarException">A strict tool's schema cannot be enforced.</exception>
+    public TokenGrammar? Form(HostedModel model, string? reasoning)
+    {
+        if (_format.Spelling is not { } spelling || (_start == CallStart.Free && !_callable.Any(tool => tool.IsStrict)))
+        {
+            return null;
+        }
+
+        string key = $"{_start} {IsParallel} {reasoning}\n{string.Join('\n', _callable.Select(tool => $"{tool.Name} {(tool.IsStrict ? SchemaOf(tool).GetRawText() : "")}"))}";
+        CallRule[] rules = [.. _callable.Select(tool => new CallRule(tool.Name, tool.IsStrict ? SchemaOf(tool) : null))];
+        return model.Grammars.OfMarked(key, model.Markers, () => CallGrammar.Of(spelling, rules, _start, IsParallel, reasoning));
+    }
+
     /// <summary>Reads the answer, beginning with what was forced.</summary>
     /// <param name="begun">What the forced start already is.</param>
     public ToolCallParser NewParser(out IReadOnlyList<ToolPiece> begun)
@@ -83,6 +104,8 @@ public sealed class ToolChoice
 
     /// <summary>Control tokens that the parser has to see.</summary>
     public IReadOnlyCollection<int> SpelledOut(Tokenizer tokenizer) => _format.SpelledOut(tokenizer);
+
+    private static JsonElement SchemaOf(ToolDescription tool) => tool.Parameters ?? ToolDescription.NoParameters;
 
     private static void Add(List<TextSpan> spans, string text, bool isTrusted)
     {

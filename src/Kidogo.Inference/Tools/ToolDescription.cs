@@ -1,5 +1,6 @@
 // A tool as a model is told of it. Knows not what it does.
 using System.Text.Json;
+using Kidogo.Text;
 
 namespace Kidogo.Inference.Tools;
 
@@ -7,7 +8,8 @@ namespace Kidogo.Inference.Tools;
 /// <param name="Name">What the model calls it; see <see cref="IsName"/>.</param>
 /// <param name="Description">What it does, in words; null for none.</param>
 /// <param name="Parameters">A JSON schema of its arguments, an object; null for none.</param>
-public sealed record ToolDescription(string Name, string? Description, JsonElement? Parameters)
+/// <param name="IsStrict">Whether the arguments of its calls always obey the schema.</param>
+public sealed record ToolDescription(string Name, string? Description, JsonElement? Parameters, bool IsStrict = false)
 {
     /// <summary>The most tools of a request.</summary>
     public const int Most = 128;
@@ -18,6 +20,9 @@ public sealed record ToolDescription(string Name, string? Description, JsonEleme
     /// <summary>Whether a text can be a tool's name: 1 to <see cref="LongestName"/> letters, digits, dashes and underscores, so that none is a piece of a template.</summary>
     public static bool IsName(string name) => name.Length is > 0 and <= LongestName && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-');
 
+    /// <summary>The schema of a tool that says none.</summary>
+    internal static JsonElement NoParameters { get; } = JsonBuilding.Element(json => json.WriteRawValue("""{"type":"object","properties":{}}"""));
+
     /// <summary>Writes it as templates read it.</summary>
     internal void Write(Utf8JsonWriter json)
     {
@@ -27,15 +32,7 @@ public sealed record ToolDescription(string Name, string? Description, JsonEleme
         json.WriteString("name", Name);
         json.WriteString("description", Description ?? "");
         json.WritePropertyName("parameters");
-        if (Parameters is { } schema)
-        {
-            schema.WriteTo(json);
-        }
-        else
-        {
-            json.WriteRawValue("""{"type":"object","properties":{}}""");
-        }
-
+        (Parameters ?? NoParameters).WriteTo(json);
         json.WriteEndObject();
         json.WriteEndObject();
     }

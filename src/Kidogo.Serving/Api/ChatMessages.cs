@@ -119,6 +119,7 @@ internal static class ChatMessages
                 "refusal" when role == "assistant" => part.RequiredText("refusal"),
                 _ => throw ApiException.Field(part.PathOf("type"), $"`{part.PathOf("type")}` has to be `text`: the models here read text only.", "unsupported_parameter"),
             });
+            RefuseBreakpoint(part);
             part.RejectUnknown();
         }
 
@@ -145,18 +146,27 @@ internal static class ChatMessages
             string arguments = function.RequiredText("arguments");
             function.RejectUnknown();
             call.RejectUnknown();
-            json.WriteStartObject();
-            json.WriteString("id", id);
-            json.WriteString("type", type);
-            json.WriteStartObject("function");
-            json.WriteString("name", name);
-            json.WritePropertyName("arguments");
-            WriteArguments(json, arguments);
-            json.WriteEndObject();
-            json.WriteEndObject();
+            WriteCall(json, id, name, arguments);
         }
 
         json.WriteEndArray();
+    }
+
+    /// <summary>Refuses a client's own places where a cached prompt may end; here it may end anywhere.</summary>
+    internal static void RefuseBreakpoint(RequestFields part) => part.Refuse("prompt_cache_breakpoint", "every prompt is cached from its start, wherever it ends.");
+
+    /// <summary>A call as templates read it.</summary>
+    internal static void WriteCall(Utf8JsonWriter json, string id, string name, string arguments)
+    {
+        json.WriteStartObject();
+        json.WriteString("id", id);
+        json.WriteString("type", "function");
+        json.WriteStartObject("function");
+        json.WriteString("name", name);
+        json.WritePropertyName("arguments");
+        WriteArguments(json, arguments);
+        json.WriteEndObject();
+        json.WriteEndObject();
     }
 
     /// <summary>Clients send arguments as a text of JSON; templates read an object.</summary>

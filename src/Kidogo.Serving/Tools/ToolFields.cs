@@ -1,5 +1,6 @@
 // The fields of a request that speak of tools. Knows their shape, not how models call them.
 using System.Text.Json;
+using Kidogo.Inference.Constraints;
 using Kidogo.Inference.Tools;
 using Kidogo.Serving.Api;
 
@@ -11,25 +12,31 @@ internal static class ToolFields
     private const string Unsupported = "unsupported_parameter";
 
     /// <summary>What a request says about tools.</summary>
+    /// <param name="fields">The request.</param>
+    /// <param name="model">Who answers.</param>
+    /// <param name="isFlat">Whether a tool has its name beside its type, as in the Responses API, or in an object <c>function</c>.</param>
     /// <returns>Null where the model is to call none.</returns>
-    /// <exception cref="ApiException">They are malformed, or the model's template has no place for them.</exception>
-    public static ToolChoice? Read(RequestFields fields, ServedModel model)
+    /// <exception cref="ApiException">They are malformed, the model's template has no place for them, or a strict one's schema cannot be enforced.</exception>
+    public static ToolChoice? Read(RequestFields fields, ServedModel model, bool isFlat = false)
     {
-        fields.Refuse("functions", "it is OpenAI's former way; use `tools`.");
-        fields.Refuse("function_call", "it is OpenAI's former way; use `tool_choice`.");
-        JsonElement? given = fields.Array("tools", "an array of tools");
-        JsonElement? choice = fields.Element("tool_choice");
-        bool isParallel = fields.Flag("parallel_tool_calls") ?? true;
-        (string mode, string? name) = Mode(fields, choice);
-        if (given is not { } array || array.GetArrayLength() == 0)
+        if (!isFlat)
         {
-            return mode is "none" or "auto" ? null : throw ApiException.Field("tool_choice", "`tool_choice` asks for a call, but there are no `tools`.", "invalid_value");
+            fields.Refuse("functions", "it is OpenAI's former way; use `tools`.");
+            fields.Refuse("function_call", "it is OpenAI's former way; use `tool_choice`.");
         }
 
-        List<ToolDescription> tools = Descriptions(fields, array);
-        if (name is not null && !tools.Exists(tool => tool.Name == name))
+        JsonElement? given = fields.Array("tools", "an array of tools");
+        bool isParallel = fields.Flag("parallel_tool_calls") ?? true;
+        (string mode, IReadOnlyList<string>? allowed) = Mode(fields, isFlat);
+        if (given is not { } array || array.GetArrayLength() == 0)
         {
-            throw ApiException.Field("tool_choice.function.name", "`tool_choice` names a function that is not among the `tools`.", "invalid_value");
+            return mode is "none" or "auto" && allowed is null ? null : throw ApiException.Field("tool_choice", "`tool_choice` asks for a call, but there are no `tools`.", "invalid_value");
+        }
+
+        List<ToolDescription> tools = Descriptions(fields, array, isFlat);
+        if (allowed?.FirstOrDefault(name => !tools.Exists(tool => tool.Name == name)) is not null)
+        {
+            throw ApiException.Field("tool_choice", "`tool_choice` names a function that is not among the `tools`.", "invalid_value");
         }
 
         if (model.ToolFormat is not { } format)
@@ -37,12 +44,36 @@ internal static class ToolFields
             throw ApiException.Field("tools", $"`tools` is not supported by `{model.Id}`: its chat template has no place for them.", Unsupported);
         }
 
-        return mode == "none" ? null : new ToolChoice(format, tools, mode == "required", name, isParallel);
+        CheckStrict(tools, format, model, isFlat);
+        return mode switch
+        {
+            "none" => null,
+            "function" => new ToolChoice(format, tools, mustCall: true, allowed![0], isParallel),
+            _ => new ToolChoice(format, allowed is null ? tools : [.. tools.Where(tool => allowed.Contains(tool.Name))], mode == "required", null, isParallel), // the model is shown those alone
+        };
     }
 
-    private static (string Mode, string? Name) Mode(RequestFields fields, JsonElement? choice)
+    private static void CheckStrict(List<ToolDescription> tools, ToolCallFormat format, ServedModel model, bool isFlat)
     {
-        if (choice is not { } value)
+        foreach ((ToolDescription tool, int index) in tools.Select((tool, index) => (tool, index)).Where(each => each.tool.IsStrict))
+        {
+            string path = isFlat ? $"tools[{index}]" : $"tools[{index}].function";
+            if (format.Spelling is null)
+            {
+                throw ApiException.Field($"{path}.strict", $"`{path}.strict` is not supported by `{model.Id}`: it writes calls as Python, which is held to no schema here.", Unsupported);
+            }
+
+            if (tool.Parameters is { } schema && CallGrammar.WhyNot(schema) is { } problem)
+            {
+                throw ApiException.Field($"{path}.parameters", $"`{path}.parameters` cannot be enforced, as `strict` asks. {problem}", "invalid_value");
+            }
+        }
+    }
+
+    /// <summary>Whether to call, and which tools may be called; null for all.</summary>
+    private static (string Mode, IReadOnlyList<string>? Names) Mode(RequestFields fields, bool isFlat)
+    {
+        if (fields.Element("tool_choice") is not { } value)
         {
             return ("auto", null);
         }
@@ -54,19 +85,55 @@ internal static class ToolFields
         }
 
         RequestFields named = new(value, "tool_choice");
-        if (named.RequiredText("type") != "function")
+        switch (named.RequiredText("type"))
         {
-            throw ApiException.Field("tool_choice.type", "`tool_choice.type` has to be `function`; other kinds are not supported.", Unsupported);
-        }
+            case "function":
+                string name = NameIn(named, isFlat);
+                named.RejectUnknown();
+                return ("function", [name]);
+            case "allowed_tools":
+                RequestFields allowed = isFlat ? named : named.Object("allowed_tools") ?? throw named.Missing("allowed_tools", "an object with `mode` and `tools`");
+                string among = allowed.RequiredText("mode");
+                JsonElement array = allowed.Array("tools", "an array of tools") ?? throw allowed.Missing("tools", "an array of tools");
+                List<string> names = [];
+                foreach (JsonElement element in array.EnumerateArray())
+                {
+                    RequestFields tool = new(element, $"{allowed.PathOf("tools")}[{names.Count}]");
+                    OnlyFunctions(tool);
+                    names.Add(NameIn(tool, isFlat));
+                    tool.RejectUnknown();
+                }
 
-        RequestFields function = named.Object("function") ?? throw named.Missing("function", "an object with `name`");
-        string name = function.RequiredText("name");
-        function.RejectUnknown();
-        named.RejectUnknown();
-        return ("function", name);
+                allowed.RejectUnknown();
+                named.RejectUnknown();
+                return among is "auto" or "required" && names.Count > 0 ? (among, names) : throw ApiException.Field(allowed.PathOf("mode"), $"`{allowed.PathOf("mode")}` has to be auto or required, and there has to be a tool.", "invalid_value");
+            default:
+                throw ApiException.Field("tool_choice.type", "`tool_choice.type` has to be `function` or `allowed_tools`; other kinds are not supported.", Unsupported);
+        }
     }
 
-    private static List<ToolDescription> Descriptions(RequestFields fields, JsonElement array)
+    private static string NameIn(RequestFields tool, bool isFlat)
+    {
+        if (isFlat)
+        {
+            return tool.RequiredText("name");
+        }
+
+        RequestFields function = tool.Object("function") ?? throw tool.Missing("function", "an object with `name`");
+        string name = function.RequiredText("name");
+        function.RejectUnknown();
+        return name;
+    }
+
+    private static void OnlyFunctions(RequestFields tool)
+    {
+        if (tool.RequiredText("type") != "function")
+        {
+            throw ApiException.Field(tool.PathOf("type"), $"`{tool.PathOf("type")}` has to be `function`; other kinds are not supported.", Unsupported);
+        }
+    }
+
+    private static List<ToolDescription> Descriptions(RequestFields fields, JsonElement array, bool isFlat)
     {
         if (array.GetArrayLength() > ToolDescription.Most)
         {
@@ -77,14 +144,17 @@ internal static class ToolFields
         foreach (JsonElement element in array.EnumerateArray())
         {
             RequestFields tool = new(element, $"tools[{tools.Count}]");
-            if (tool.RequiredText("type") != "function")
+            OnlyFunctions(tool);
+            if (isFlat)
             {
-                throw ApiException.Field(tool.PathOf("type"), $"`{tool.PathOf("type")}` has to be `function`; other kinds are not supported.", Unsupported);
+                tool.Refuse("defer_loading", "all tools are shown to the model at once.", value => value.ValueKind == JsonValueKind.False);
+                tool.Refuse("allowed_callers", "only the model calls.", value => value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 1 && RequestFields.Is(value[0], "direct"));
+                tool.Refuse("output_schema", "what tools return is not checked here.");
             }
 
-            RequestFields function = tool.Object("function") ?? throw tool.Missing("function", "an object with `name` and `parameters`");
-            tool.RejectUnknown();
+            RequestFields function = isFlat ? tool : tool.Object("function") ?? throw tool.Missing("function", "an object with `name` and `parameters`");
             tools.Add(Description(function, tools));
+            tool.RejectUnknown();
         }
 
         return tools;
@@ -99,7 +169,6 @@ internal static class ToolFields
                 function.PathOf("name"), $"`{function.PathOf("name")}` has to be 1 to {ToolDescription.LongestName} letters, digits, dashes and underscores, and not be used twice.", "invalid_value");
         }
 
-        function.Refuse("strict", "arguments are not held to their schema yet; leave it away or false.", value => value.ValueKind == JsonValueKind.False);
         string? description = function.Text("description");
         JsonElement? parameters = function.Element("parameters");
         if (parameters is { ValueKind: not JsonValueKind.Object } wrong)
@@ -107,7 +176,8 @@ internal static class ToolFields
             throw function.Wrong("parameters", wrong, "an object: a JSON schema");
         }
 
+        bool isStrict = function.Flag("strict") ?? false;
         function.RejectUnknown();
-        return new ToolDescription(name, description, parameters);
+        return new ToolDescription(name, description, parameters?.Clone(), isStrict);
     }
 }
