@@ -62,11 +62,13 @@ public sealed class ServeTests
         using Process server = Start("serve", decoder, encoder, "--port", "0", "--context", "256", "--threads", "1");
         string ready = (await server.StandardOutput.ReadLineAsync())!;
         using HttpClient client = new() { BaseAddress = new Uri(ready[ready.IndexOf("http", StringComparison.Ordinal)..]), Timeout = TimeSpan.FromMinutes(2) };
-        Assert.Equal([true, false], await LoadedAsync());
+        bool[] before = await LoadedAsync();
+        Assert.Equal([true, false], before);
         using HttpResponseMessage answer = await client.PostAsync("/v1/embeddings", new StringContent("""{"model":"all-MiniLM-L6-v2","input":"maji"}""", Encoding.UTF8, "application/json"));
         using JsonDocument vectors = JsonDocument.Parse(await answer.Content.ReadAsStringAsync());
         Assert.Equal(384, vectors.RootElement.GetProperty("data")[0].GetProperty("embedding").GetArrayLength());
-        Assert.Equal([true, true], await LoadedAsync());
+        bool[] after = await LoadedAsync();
+        Assert.Equal([true, true], after);
         using (Process.Start("kill", ["-INT", server.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]))
         {
             Assert.True(server.WaitForExit(60_000), "The server did not end.");
