@@ -1,5 +1,8 @@
 // How fast a model reads and writes on this machine. Knows no text.
 using System.Diagnostics;
+using Kidogo.Inference;
+using Kidogo.Inference.Sampling;
+using Kidogo.Inference.Speculation;
 using Kidogo.Models;
 using Kidogo.Tensors;
 
@@ -19,13 +22,23 @@ public sealed record SpeedOptions
 
     /// <summary>How keys and values are kept; null for what the precision calls for.</summary>
     public KvFormat? CacheFormat { get; init; }
+
+    /// <summary>Whether the generated tokens are the model's own greedy choice rather than made up: then they can be guessed ahead. For one sequence only.</summary>
+    public bool Answers { get; init; }
+
+    /// <summary>What guesses them; null for nothing. Only where <see cref="Answers"/>.</summary>
+    public IDrafter? Drafter { get; init; }
 }
 
 /// <summary>One repetition.</summary>
 /// <param name="PrefillTokensPerSecond">Prompt tokens of all sequences over the time they took.</param>
 /// <param name="DecodeTokensPerSecond">Generated tokens of all sequences over the time they took; 0 where none were.</param>
 /// <param name="FirstToken">Time to the logits after the prompts.</param>
-public sealed record SpeedReport(double PrefillTokensPerSecond, double DecodeTokensPerSecond, TimeSpan FirstToken);
+public sealed record SpeedReport(double PrefillTokensPerSecond, double DecodeTokensPerSecond, TimeSpan FirstToken)
+{
+    /// <summary>What guessing ahead has brought.</summary>
+    public SpeculationCounts Guesses { get; init; }
+}
 
 /// <summary>Times passes of a model over made-up tokens: what they say does not matter for speed.</summary>
 public static class Speed
@@ -48,6 +61,12 @@ public static class Speed
         }
 
         KvFormat format = options.CacheFormat ?? context.CacheFormat;
+        if (options.Answers)
+        {
+            return options.BatchSize == 1 ? MeasureAnswer(model, context, options, format, cancellation)
+                : throw new ArgumentException($"An answer is timed for one sequence, not for {options.BatchSize}.", nameof(options));
+        }
+
         KvCache[] caches = new KvCache[options.BatchSize];
         using SequenceBatch batch = new();
         try
@@ -69,14 +88,33 @@ public static class Speed
         }
     }
 
-    private static SpeedReport Measure(DecoderModel model, ComputeContext context, SpeedOptions options, KvCache[] caches, SequenceBatch batch, CancellationToken cancellation)
+    private static int[] MadeUp(int count, int vocabulary) => [.. Enumerable.Range(0, count).Select(i => (int)((uint)(i * 2_654_435_761) % (uint)vocabulary))];
+
+    private static SpeedReport MeasureAnswer(DecoderModel model, ComputeContext context, SpeedOptions options, KvFormat format, CancellationToken cancellation)
     {
-        int[] prompt = new int[options.PromptTokens];
-        for (int i = 0; i < prompt.Length; i++)
+        using CachedSequence sequence = new(model, options.PromptTokens + options.GeneratedTokens, format);
+        using Generator generator = new(model, context);
+        Sampler sampler = new(SamplerOptions.Greedy, model.Config.VocabSize, sequence.ContextLength);
+        GeneratorOptions how = new() { MaxTokens = options.GeneratedTokens + 1, Drafter = options.Drafter }; // the first comes with the prompt
+        long start = Stopwatch.GetTimestamp();
+        TimeSpan prefill = TimeSpan.Zero;
+        foreach (int _ in generator.Generate(sequence, MadeUp(options.PromptTokens, model.Config.VocabSize), sampler, how, cancellation))
         {
-            prompt[i] = (int)((uint)(i * 2_654_435_761) % (uint)model.Config.VocabSize);
+            if (prefill == TimeSpan.Zero)
+            {
+                prefill = Stopwatch.GetElapsedTime(start);
+            }
         }
 
+        cancellation.ThrowIfCancellationRequested();
+        TimeSpan decode = Stopwatch.GetElapsedTime(start) - prefill;
+        double rate = options.GeneratedTokens == 0 ? 0 : options.GeneratedTokens / decode.TotalSeconds;
+        return new SpeedReport(options.PromptTokens / prefill.TotalSeconds, rate, prefill) { Guesses = generator.Speculation };
+    }
+
+    private static SpeedReport Measure(DecoderModel model, ComputeContext context, SpeedOptions options, KvCache[] caches, SequenceBatch batch, CancellationToken cancellation)
+    {
+        int[] prompt = MadeUp(options.PromptTokens, model.Config.VocabSize);
         long start = Stopwatch.GetTimestamp();
         int rows = Math.Max(1, RowsAtOnce / caches.Length); // sequences side by side, each a part of its prompt
         for (int first = 0; first < prompt.Length; first += rows)

@@ -71,6 +71,14 @@ public sealed class CachedSequence : IDisposable
     /// <summary>Notes tokens that a pass has added to the cache.</summary>
     public void Added(ReadOnlySpan<int> tokens) => _tokens.AddRange(tokens);
 
+    /// <summary>Forgets the last tokens, of those that the last pass has added.</summary>
+    /// <param name="length">Tokens to keep.</param>
+    public void Truncate(int length)
+    {
+        Cache.Truncate(length);
+        _tokens.RemoveRange(length, _tokens.Count - length);
+    }
+
     /// <summary>Makes room in a full cache: keeps the first <paramref name="sinks"/> tokens and the later half of the others (Xiao et al., arXiv 2309.17453, section 3.2).</summary>
     /// <param name="sinks">Tokens at the start that attention leans on.</param>
     /// <returns>

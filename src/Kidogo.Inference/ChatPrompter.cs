@@ -11,7 +11,11 @@ namespace Kidogo.Inference;
 /// <param name="Reasoning">What opens and closes reasoning in the answer; null where the model's template knows none.</param>
 /// <param name="StartsInReasoning">Whether the prompt has opened the reasoning already.</param>
 /// <param name="DroppedMessages">Messages at the start that were left out to make it fit.</param>
-public sealed record ChatPrompt(IReadOnlyList<int> Ids, ReasoningTags? Reasoning, bool StartsInReasoning, int DroppedMessages = 0);
+public sealed record ChatPrompt(IReadOnlyList<int> Ids, ReasoningTags? Reasoning, bool StartsInReasoning, int DroppedMessages = 0)
+{
+    /// <summary>What closes reasoning that the prompt has opened; null where it has not.</summary>
+    public string? ReasoningClose => StartsInReasoning ? Reasoning!.Close : null;
+}
 
 /// <summary>What a caller may add to a conversation.</summary>
 public sealed record ChatPromptOptions

@@ -1,6 +1,8 @@
 // From a prompt of token ids to the ids that follow. Deals in ids; knows nothing about text.
+using System.Diagnostics;
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Sampling;
+using Kidogo.Inference.Speculation;
 using Kidogo.Models;
 using Kidogo.Tensors;
 
@@ -23,7 +25,22 @@ public sealed record GeneratorOptions
 
     /// <summary>Ids from here on are never drawn: rows of the model that its vocabulary has no piece for. 0 for none.</summary>
     public int VocabularySize { get; init; }
+
+    /// <summary>Which tokens may come; null for all. It belongs to this generation alone.</summary>
+    public ITokenMask? Mask { get; init; }
+
+    /// <summary>Guesses tokens ahead, so that one pass says several; null for none. It belongs to this generation while it lasts.</summary>
+    public IDrafter? Drafter { get; init; }
+
+    /// <summary>Tokens to guess before every pass, whatever that brings; null (default) to go by what is measured. 1 to 64.</summary>
+    public int? Guesses { get; init; }
 }
+
+/// <summary>What guessing ahead has brought.</summary>
+/// <param name="Drafted">Tokens that were guessed.</param>
+/// <param name="Accepted">Those of them that the model said too.</param>
+/// <param name="Passes">Passes of the model over guesses.</param>
+public readonly record struct SpeculationCounts(int Drafted, int Accepted, int Passes);
 
 /// <summary>Computes prompts and draws tokens. Holds nothing between calls but its batch.</summary>
 /// <param name="model">The model.</param>
@@ -34,6 +51,10 @@ public sealed class Generator(DecoderModel model, ComputeContext context) : IDis
     public const int PromptRows = 512;
 
     private readonly SequenceBatch _batch = new();
+    private Speculator? _ahead; // of the generation that runs
+
+    /// <summary>What guessing has brought in the last generation.</summary>
+    public SpeculationCounts Speculation => _ahead?.Counts ?? default;
 
     /// <summary>Why the last generation ended; meaningful once its ids have all been taken.</summary>
     public FinishReason FinishReason { get; private set; }
@@ -77,14 +98,15 @@ public sealed class Generator(DecoderModel model, ComputeContext context) : IDis
     {
         FinishReason = FinishReason.Length;
         sampler.AcceptPrompt(prompt);
+        _ahead = options.Drafter is { } drafter ? new Speculator(drafter, prompt, sampler, options.Guesses) : null;
         if (options.MaxTokens == 0)
         {
             yield break;
         }
 
-        int next = Prefill(sequence, prompt, sampler, options, cancellation);
-        int[] one = new int[1];
-        for (int count = 0; next >= 0; count++)
+        Queue<int> decided = new();
+        Prefill(sequence, prompt, sampler, options, decided, cancellation);
+        for (int count = 0; decided.TryDequeue(out int next); count++)
         {
             if (options.IsEnd(next))
             {
@@ -92,7 +114,6 @@ public sealed class Generator(DecoderModel model, ComputeContext context) : IDis
                 yield break;
             }
 
-            sampler.Accept(next);
             yield return next;
             if (count + 1 == options.MaxTokens)
             {
@@ -102,6 +123,11 @@ public sealed class Generator(DecoderModel model, ComputeContext context) : IDis
             if (cancellation.IsCancellationRequested)
             {
                 break;
+            }
+
+            if (decided.Count > 0)
+            {
+                continue;
             }
 
             if (sequence.Tokens.Count == sequence.ContextLength)
@@ -114,63 +140,97 @@ public sealed class Generator(DecoderModel model, ComputeContext context) : IDis
                 int[] again = sequence.MakeRoom(sinks);
                 for (int first = 0; first < again.Length; first += PromptRows)
                 {
-                    Step(sequence, again.AsSpan(first, Math.Min(PromptRows, again.Length - first)), LogitRows.None, sampler, options);
+                    Step(sequence, again.AsSpan(first, Math.Min(PromptRows, again.Length - first)), LogitRows.None, sampler, options, decided);
                 }
             }
 
-            one[0] = next;
-            next = Step(sequence, one, LogitRows.Last, sampler, options);
+            int most = Math.Min(sequence.ContextLength - sequence.Tokens.Count, options.MaxTokens - count - 1 ?? int.MaxValue) - 1;
+            Step(sequence, [next, .. _ahead is null ? [] : _ahead.Guess(most)], LogitRows.All, sampler, options, decided);
         }
 
         FinishReason = FinishReason.Cancelled;
     }
 
-    private int Prefill(CachedSequence sequence, int[] prompt, Sampler sampler, GeneratorOptions options, CancellationToken cancellation)
+    private void Prefill(CachedSequence sequence, int[] prompt, Sampler sampler, GeneratorOptions options, Queue<int> decided, CancellationToken cancellation)
     {
         int cached = sequence.Reuse(prompt);
-        int next = -1;
-        for (int first = cached; first < prompt.Length; first += PromptRows)
+        for (int first = cached; first < prompt.Length && !cancellation.IsCancellationRequested; first += PromptRows)
         {
-            if (cancellation.IsCancellationRequested)
-            {
-                return -1;
-            }
-
             int rows = Math.Min(PromptRows, prompt.Length - first);
             bool isLast = first + rows == prompt.Length;
-            next = Step(sequence, prompt.AsSpan(first, rows), isLast ? LogitRows.Last : LogitRows.None, sampler, options);
+            Step(sequence, prompt.AsSpan(first, rows), isLast ? LogitRows.Last : LogitRows.None, sampler, options, decided);
             options.PromptProgress?.Invoke(first + rows - cached, prompt.Length - cached);
         }
-
-        return next;
     }
 
-    private int Step(CachedSequence sequence, ReadOnlySpan<int> tokens, LogitRows rows, Sampler sampler, GeneratorOptions options)
+    /// <summary>Computes tokens, and decides what follows them. With <see cref="LogitRows.All"/> those after the first are guesses: they stay as far as they hold.</summary>
+    private void Step(CachedSequence sequence, ReadOnlySpan<int> tokens, LogitRows rows, Sampler sampler, GeneratorOptions options, Queue<int> decided)
     {
         int mark = context.Mark();
         try
         {
+            long start = Stopwatch.GetTimestamp();
             _batch.Clear();
             _batch.Add(sequence.Cache, tokens, rows);
             Tensor logits = model.Forward(context, _batch);
             sequence.Added(tokens);
             if (rows == LogitRows.None)
             {
-                return -1;
+                return;
             }
 
-            Span<float> last = logits.Row(0);
-            if (options.VocabularySize > 0 && options.VocabularySize < last.Length)
+            if (rows == LogitRows.Last || tokens.Length == 1)
             {
-                last[options.VocabularySize..].Fill(float.NegativeInfinity);
+                decided.Enqueue(Decide(logits.Row(0), sampler, options, null));
+                if (rows == LogitRows.All)
+                {
+                    _ahead?.Stepped(Stopwatch.GetTimestamp() - start);
+                }
+
+                return;
             }
 
-            return sampler.Sample(last);
+            int held = 0;
+            int length = sequence.Tokens.Count - tokens.Length + 1;
+            for (bool holds = true; holds; held += holds ? 1 : 0)
+            {
+                int? guess = held + 1 < tokens.Length ? held : null;
+                int id = Decide(logits.Row(held), sampler, options, guess);
+                decided.Enqueue(id);
+                holds = guess is not null && id == tokens[held + 1] && !options.IsEnd(id);
+            }
+
+            sequence.Truncate(length + held);
+            _ahead!.Verified(tokens.Length - 1, held, Stopwatch.GetTimestamp() - start);
         }
         finally
         {
             context.ReleaseTo(mark);
         }
+    }
+
+    /// <summary>The token that a row of logits decides for, noted everywhere.</summary>
+    /// <param name="logits">[V]</param>
+    /// <param name="sampler">Chooses.</param>
+    /// <param name="options">What may come.</param>
+    /// <param name="guess">Which of the guesses stands there; null for none.</param>
+    private int Decide(Span<float> logits, Sampler sampler, GeneratorOptions options, int? guess)
+    {
+        if (options.VocabularySize > 0 && options.VocabularySize < logits.Length)
+        {
+            logits[options.VocabularySize..].Fill(float.NegativeInfinity);
+        }
+
+        options.Mask?.Apply(logits);
+        int id = guess is { } number ? _ahead!.Decide(sampler, logits, number) : sampler.Sample(logits);
+        options.Mask?.Accept(id);
+        if (!options.IsEnd(id))
+        {
+            sampler.Accept(id);
+            _ahead?.Add(id);
+        }
+
+        return id;
     }
 
     private static void Check(GeneratorOptions options, int contextLength)
@@ -183,6 +243,11 @@ public sealed class Generator(DecoderModel model, ComputeContext context) : IDis
         if (options.MaxTokens < 0)
         {
             throw new ArgumentException($"{nameof(options.MaxTokens)} is {options.MaxTokens}; expected 0 or more, or none for as many as the context holds.", nameof(options));
+        }
+
+        if (options.Guesses is < 1 or > Speculator.MostGuesses)
+        {
+            throw new ArgumentException($"{nameof(options.Guesses)} is {options.Guesses}; expected 1 to {Speculator.MostGuesses}, or none to go by what is measured.", nameof(options));
         }
 
         if (options.VocabularySize < 0)

@@ -35,15 +35,27 @@ public sealed class TextEmbedder(LoadedEncoder encoder, Tokenizer tokenizer, Com
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public TextEmbedding[] Embed(IReadOnlyList<string> texts, CancellationToken cancellation = default)
     {
-        TextEmbedding[] results = new TextEmbedding[texts.Count];
+        return Embed(texts.Count, i => (tokenizer.EncodeCut(texts[i], encoder.MaxTokens, out int whole), whole), cancellation);
+    }
+
+    /// <summary>The vectors of some texts that are ids already, with all special tokens that the model wants.</summary>
+    /// <param name="texts">Ids of the vocabulary, 1 to as many as the model reads.</param>
+    /// <param name="cancellation">Looked at between passes.</param>
+    /// <exception cref="ArgumentException">A text has no tokens or too many, or an id does not exist.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public TextEmbedding[] Embed(IReadOnlyList<int[]> texts, CancellationToken cancellation = default) => Embed(texts.Count, i => (texts[i], texts[i].Length), cancellation);
+
+    private TextEmbedding[] Embed(int count, Func<int, (int[] Ids, int Whole)> textOf, CancellationToken cancellation)
+    {
+        TextEmbedding[] results = new TextEmbedding[count];
         List<int> ids = [], lengths = [], wholes = [];
         int first = 0;
-        for (int i = 0; i < texts.Count; i++)
+        for (int i = 0; i < count; i++)
         {
-            int[] text = tokenizer.EncodeCut(texts[i], encoder.MaxTokens, out int whole);
+            (int[] text, int whole) = textOf(i);
             if (text.Length == 0)
             {
-                throw new ArgumentException($"Text {i} has no tokens, and the model adds none: it cannot be embedded.", nameof(texts));
+                throw new ArgumentException($"Text {i} has no tokens, and the model adds none: it cannot be embedded.", nameof(count));
             }
 
             if (ids.Count > 0 && ids.Count + text.Length > RowsOfPass)

@@ -2,6 +2,7 @@
 using System.Diagnostics;
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Sampling;
+using Kidogo.Inference.Speculation;
 using Kidogo.Models;
 using Kidogo.Tensors;
 using Kidogo.Text.ChatTemplates;
@@ -29,6 +30,12 @@ public sealed record AnswerOptions
 
     /// <summary>See <see cref="GeneratorOptions.PromptProgress"/>.</summary>
     public Action<int, int>? PromptProgress { get; init; }
+
+    /// <summary>See <see cref="GeneratorOptions.Mask"/>.</summary>
+    public ITokenMask? Mask { get; init; }
+
+    /// <summary>See <see cref="GeneratorOptions.Drafter"/>.</summary>
+    public IDrafter? Drafter { get; init; }
 }
 
 /// <summary>One answer while it is made, and what can be said of it afterwards.</summary>
@@ -53,6 +60,9 @@ public sealed class Answer
 
     /// <summary>Why it ended; meaningful once the pieces are all there.</summary>
     public FinishReason FinishReason { get; internal set; }
+
+    /// <summary>What guessing ahead has brought; meaningful once the pieces are all there.</summary>
+    public SpeculationCounts Speculation { get; internal set; }
 
     /// <summary>From the start to the first token.</summary>
     public TimeSpan FirstToken { get; internal set; }
@@ -91,6 +101,8 @@ public sealed class TextGenerator(DecoderModel model, Tokenizer tokenizer, Compu
             IsEnd = id => tokenizer.IsEndOfGeneration(id) || options.EndTokens.Contains(id),
             PromptProgress = options.PromptProgress,
             VocabularySize = tokenizer.VocabularySize,
+            Mask = options.Mask,
+            Drafter = options.Drafter,
         };
         int[] ids = [.. prompt];
         IEnumerable<int> tokens = _generator.Generate(sequence, ids, sampler, how, cancellation);
@@ -128,6 +140,7 @@ public sealed class TextGenerator(DecoderModel model, Tokenizer tokenizer, Compu
             yield return piece;
         }
 
+        answer.Speculation = _generator.Speculation;
         answer.FinishReason = text.IsStopped ? FinishReason.StopString : _generator.FinishReason;
     }
 }

@@ -2,6 +2,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Reflection;
+using Kidogo.Inference.Telemetry;
 using Kidogo.Serving.Access;
 using Kidogo.Serving.Api;
 using Kidogo.Serving.Pages;
@@ -11,19 +12,22 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 
 namespace Kidogo.Serving;
 
-/// <summary>Serves models over HTTP: OpenAI's completions and chat completions, and llama.cpp's questions about tokens, templates and places.</summary>
+/// <summary>Serves models over HTTP: OpenAI's completions, chat completions, responses and embeddings, llama.cpp's infill and its questions about tokens, templates and places.</summary>
 /// <remarks>Reads nothing but what it is given: no settings file and no environment variable changes where it listens or what it logs.</remarks>
 public sealed class KidogoServer : IAsyncDisposable
 {
     private static readonly TimeSpan s_headersTime = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan s_keepAlive = TimeSpan.FromSeconds(130);
 
-    private readonly IReadOnlyList<ServedModel> _models;
+    private readonly ModelShelf _shelf;
+    private readonly ModelTelemetry _telemetry = new();
+    private readonly DateTimeOffset _started = DateTimeOffset.UtcNow;
     private readonly ServerOptions _options;
     private readonly Gatekeeper _gatekeeper;
     private readonly WebApplication _app;
@@ -35,14 +39,18 @@ public sealed class KidogoServer : IAsyncDisposable
     /// <param name="options">Where and for whom.</param>
     /// <exception cref="ServerSetupException">Strangers could use it, or the options contradict each other.</exception>
     /// <exception cref="KeyFileException">The file of keys is malformed.</exception>
-    public KidogoServer(IReadOnlyList<ServedModel> models, ServerOptions options)
+    public KidogoServer(IReadOnlyList<Served> models, ServerOptions options)
+        : this(ModelShelf.Of(models), options)
     {
-        if (models.Count == 0 || models.Select(model => model.Id).Distinct(StringComparer.Ordinal).Count() < models.Count)
-        {
-            throw new ServerSetupException("A server needs one model or more, each with a name of its own.");
-        }
+    }
 
-        _models = models;
+    /// <summary>Sets a server up whose models are loaded when they are asked for.</summary>
+    /// <param name="shelf">What is served. It stays the caller's, and has to outlive the server.</param>
+    /// <param name="options">Where and for whom.</param>
+    /// <inheritdoc cref="KidogoServer(IReadOnlyList{Served}, ServerOptions)"/>
+    public KidogoServer(ModelShelf shelf, ServerOptions options)
+    {
+        _shelf = shelf;
         _options = options;
         _gatekeeper = new Gatekeeper(options, TimeProvider.System);
         _routes = Routes();
@@ -77,7 +85,11 @@ public sealed class KidogoServer : IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask DisposeAsync() => await _app.DisposeAsync().ConfigureAwait(false);
+    public async ValueTask DisposeAsync()
+    {
+        await _app.DisposeAsync().ConfigureAwait(false);
+        _telemetry.Dispose();
+    }
 
     private static WebApplication Build(ServerOptions options)
     {
@@ -89,7 +101,14 @@ public sealed class KidogoServer : IAsyncDisposable
             kestrel.Limits.MaxConcurrentConnections = options.MaxConnections;
             kestrel.Limits.RequestHeadersTimeout = s_headersTime;
             kestrel.Limits.KeepAliveTimeout = s_keepAlive;
-            kestrel.Listen(options.Address, options.Port, listen => listen.Protocols = HttpProtocols.Http1);
+            kestrel.Listen(options.Address, options.Port, listen =>
+            {
+                listen.Protocols = HttpProtocols.Http1;
+                if (options.Certificate is { } certificate)
+                {
+                    listen.UseHttps(new TlsHandshakeCallbackOptions { HandshakeTimeout = s_headersTime, OnConnection = _ => ValueTask.FromResult(certificate.Current()) });
+                }
+            });
         });
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.DrainTime + TimeSpan.FromSeconds(1));
@@ -100,6 +119,9 @@ public sealed class KidogoServer : IAsyncDisposable
     {
         [("POST", "/v1/chat/completions")] = call => ModelAnswer.RunAsync(call, ChatRequest.Read),
         [("POST", "/v1/completions")] = call => ModelAnswer.RunAsync(call, CompletionRequest.Read),
+        [("POST", "/v1/responses")] = call => ModelAnswer.RunAsync(call, ResponseRequest.Read),
+        [("POST", "/v1/embeddings")] = EmbeddingsEndpoint.AnswerAsync,
+        [("POST", "/infill")] = call => ModelAnswer.RunAsync(call, InfillRequest.Read),
         [("GET", "/v1/models")] = InfoEndpoints.ModelsAsync,
         [("GET", "/models")] = InfoEndpoints.ModelsAsync,
         [("GET", "/health")] = InfoEndpoints.HealthAsync,
@@ -162,7 +184,7 @@ public sealed class KidogoServer : IAsyncDisposable
         }
 
         client.CheckRequest();
-        ApiCall call = new(http, _models, _options, client);
+        using ApiCall call = new(http, _shelf, _options, client, _telemetry) { Started = _started };
         if (_routes.TryGetValue((method, path), out Func<ApiCall, Task>? answer))
         {
             await answer(call).ConfigureAwait(false);

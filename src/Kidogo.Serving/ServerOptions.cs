@@ -1,5 +1,6 @@
 // Where a server listens, who may come in, and how much a request may be. Knows no models.
 using System.Net;
+using Kidogo.Serving.Access;
 
 namespace Kidogo.Serving;
 
@@ -23,6 +24,9 @@ public sealed record ServerOptions
 
     /// <summary>Names beside localhost by which the server may be called, such as that of a proxy in front. Default none; beyond loopback, none means any.</summary>
     public IReadOnlyList<string> AllowedHosts { get; init; } = [];
+
+    /// <summary>The certificate to serve TLS with; null for plain HTTP, on loopback or behind a proxy.</summary>
+    public Certificate? Certificate { get; init; }
 
     /// <summary>The largest body, in bytes. Default 10 MiB.</summary>
     public long MaxBodyBytes { get; init; } = 10 * 1024 * 1024;

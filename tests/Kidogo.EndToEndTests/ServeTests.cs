@@ -49,6 +49,36 @@ public sealed class ServeTests
         Assert.Equal(2, host.ExitCode);
         Outcome origin = KidogoProcess.Run("serve", "x.gguf", "--allow-origin", "https://a.example/path");
         Assert.Equal(2, origin.ExitCode);
+        Outcome certificate = KidogoProcess.Run("serve", "x.gguf", "--cert", "absent.pem");
+        Assert.Equal(1, certificate.ExitCode);
+        Assert.Contains("absent.pem", certificate.Error, StringComparison.Ordinal);
+        Assert.Equal(2, KidogoProcess.Run("serve", "x.gguf", "--cert-key", "key.pem").ExitCode);
+    }
+
+    [SharedFact]
+    public async Task Serve_AnEncoderBesideAModel_LoadsItWhenItIsAskedFor()
+    {
+        string decoder = SharedFolder.PathOf("models", "SmolLM2-135M-Instruct.Q4_1.gguf"), encoder = SharedFolder.PathOf("models", "all-MiniLM-L6-v2");
+        using Process server = Start("serve", decoder, encoder, "--port", "0", "--context", "256", "--threads", "1");
+        string ready = (await server.StandardOutput.ReadLineAsync())!;
+        using HttpClient client = new() { BaseAddress = new Uri(ready[ready.IndexOf("http", StringComparison.Ordinal)..]), Timeout = TimeSpan.FromMinutes(2) };
+        bool[] before = await LoadedAsync();
+        Assert.Equal([true, false], before);
+        using HttpResponseMessage answer = await client.PostAsync("/v1/embeddings", new StringContent("""{"model":"all-MiniLM-L6-v2","input":"maji"}""", Encoding.UTF8, "application/json"));
+        using JsonDocument vectors = JsonDocument.Parse(await answer.Content.ReadAsStringAsync());
+        Assert.Equal(384, vectors.RootElement.GetProperty("data")[0].GetProperty("embedding").GetArrayLength());
+        bool[] after = await LoadedAsync();
+        Assert.Equal([true, true], after);
+        using (Process.Start("kill", ["-INT", server.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]))
+        {
+            Assert.True(server.WaitForExit(60_000), "The server did not end.");
+        }
+
+        async Task<bool[]> LoadedAsync()
+        {
+            using JsonDocument models = JsonDocument.Parse(await client.GetStringAsync("/v1/models"));
+            return [.. models.RootElement.GetProperty("data").EnumerateArray().Select(model => model.GetProperty("meta").GetProperty("loaded").GetBoolean())];
+        }
     }
 
     [Fact]

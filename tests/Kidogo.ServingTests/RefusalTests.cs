@@ -161,6 +161,33 @@ public sealed class RefusalTests
     }
 
     [Theory]
+    [InlineData("/v1/completions", "\"prompt\":\"*\"", "exceed_context_size_error")]
+    [InlineData("/v1/completions", "\"prompt\":[\"a\",\"*\"]", "exceed_context_size_error")]
+    [InlineData("/v1/chat/completions", "\"messages\":[{\"role\":\"user\",\"content\":\"*\"}]", "exceed_context_size_error")]
+    [InlineData("/v1/responses", "\"instructions\":\"*\",\"input\":\"a\"", "exceed_context_size_error")]
+    [InlineData("/tokenize", "\"content\":\"*\"", "invalid_request_error")]
+    public async Task Text_OfMegabytes_IsRefusedBeforeItsTokensAreCounted(string path, string fields, string type)
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        string body = $"{{{fields.Replace("*", new string(' ', 9_000_000), StringComparison.Ordinal)}}}";
+        JsonElement error = (await server.PostJsonAsync(path, body, 400)).GetProperty("error");
+        Assert.Equal(type, error.GetProperty("type").GetString());
+        if (type != "invalid_request_error")
+        {
+            Assert.Equal(TinyModel.ContextLength, error.GetProperty("n_ctx").GetInt32());
+            Assert.InRange(error.GetProperty("n_prompt_tokens").GetInt32(), 500_000, 9_000_000); // as many at least
+        }
+    }
+
+    [Fact]
+    public async Task Ids_OfMegabytes_AreRefusedBeforeTheyAreRead()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        JsonElement error = (await server.PostJsonAsync("/v1/completions", $"{{\"prompt\":[{string.Join(',', Enumerable.Repeat("99999", 1000))}]}}", 400)).GetProperty("error");
+        Assert.Equal(1000, error.GetProperty("n_prompt_tokens").GetInt32());
+    }
+
+    [Theory]
     [InlineData("{")]
     [InlineData("[1]")]
     [InlineData("")]

@@ -49,6 +49,23 @@ public sealed class SpecialAnswerTests
     }
 
     [Fact]
+    public async Task Form_AfterReasoningThatThePromptOpens_HoldsForTheAnswer()
+    {
+        await using TestServer server = await TestServer.StartAsync(template: TinyModel.Template.Replace("assistant\n{% endif %}", "assistant\n<think>{% endif %}{# </think> #}", StringComparison.Ordinal));
+        string request = """{"messages":[{"role":"user","content":"a"}],"temperature":0,"max_tokens":20,"regex":"[ab]{3}"}""";
+        JsonElement thinking = (await server.PostJsonAsync("/v1/chat/completions", request)).GetProperty("choices")[0];
+        Assert.Equal(("length", ""), (thinking.GetProperty("finish_reason").GetString(), thinking.GetProperty("message").GetProperty("content").GetString())); // this one thinks on
+        Assert.Equal(20, thinking.GetProperty("message").GetProperty("reasoning_content").GetString()!.Length);
+
+        // Where it stops thinking, the form holds: each token is followed by the next here.
+        string[] pieces = ["<|end|>", "x", "</think>", "a", "c", "y"];
+        using ScriptedModel scripted = new(pieces, 0, 2, 4, 3, 4, 1);
+        await using TestServer formed = await ServeAsync(scripted, "{% for message in messages %}{{ message.content }}{% endfor %}<think>{# </think> #}");
+        JsonElement message = (await formed.PostJsonAsync("/v1/chat/completions", """{"messages":[{"role":"user","content":"y"}],"temperature":0,"regex":"[ab]{3}"}""")).GetProperty("choices")[0].GetProperty("message");
+        Assert.Equal(("x", "aaa"), (message.GetProperty("reasoning_content").GetString(), message.GetProperty("content").GetString()));
+    }
+
+    [Fact]
     public async Task Suffix_WhereTheModelCan_FillsTheHole()
     {
         using ScriptedModel scripted = new(["<|end|>", "a", "b", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "c"], 0, 0, 0, 0, 0, 6, 0);

@@ -26,14 +26,17 @@ internal static class TinyModel
     private const int Hidden = 64, KvRows = 32, Inner = 96, Vocabulary = 258;
     private const float Certainty = 3;
 
-    public static byte[] File(string template = Template)
+    /// <summary>A context so long that an answer which fills it takes many minutes: whoever cancels one cannot be too late.</summary>
+    public const int EndlessContext = 300_000;
+
+    public static byte[] File(string template = Template, int contextLength = ContextLength)
     {
         Random random = new(7);
         GgufBuilder file = new GgufBuilder()
             .Add("general.architecture", "llama")
             .Add("llama.block_count", 2u)
             .Add("llama.embedding_length", (uint)Hidden)
-            .Add("llama.context_length", (uint)ContextLength)
+            .Add("llama.context_length", (uint)contextLength)
             .Add("llama.attention.head_count", 4u)
             .Add("llama.attention.head_count_kv", 2u)
             .Add("llama.feed_forward_length", (uint)Inner)
@@ -115,12 +118,12 @@ internal sealed class TestServer : IAsyncDisposable
 {
     private readonly TestFolder _folder = new();
 
-    private TestServer(ServedModel? model, SchedulerOptions? scheduling, Func<ServerOptions, ServerOptions>? change, string template)
+    private TestServer(ServedModel? model, SchedulerOptions? scheduling, Func<ServerOptions, ServerOptions>? change, string template, int contextLength, IReadOnlyList<Served> others)
     {
-        Path = _folder.Write("tiny.gguf", TinyModel.File(template));
+        Path = _folder.Write("tiny.gguf", TinyModel.File(template, contextLength));
         Model = model ?? TinyModel.Serve(Path, scheduling ?? new SchedulerOptions());
         ServerOptions options = new() { Port = 0, Warn = Warnings.Add, Log = line => { lock (Lines) { Lines.Add(line); } } };
-        Server = new KidogoServer([Model], change?.Invoke(options) ?? options);
+        Server = new KidogoServer([Model, .. others], change?.Invoke(options) ?? options);
     }
 
     public string Path { get; }
@@ -138,9 +141,10 @@ internal sealed class TestServer : IAsyncDisposable
     public Uri Address => new(Server.Address);
 
     public static async Task<TestServer> StartAsync(
-        SchedulerOptions? scheduling = null, Func<ServerOptions, ServerOptions>? change = null, ServedModel? model = null, string template = TinyModel.Template)
+        SchedulerOptions? scheduling = null, Func<ServerOptions, ServerOptions>? change = null, ServedModel? model = null, string template = TinyModel.Template,
+        int contextLength = TinyModel.ContextLength, IReadOnlyList<Served>? others = null)
     {
-        TestServer server = new(model, scheduling, change, template);
+        TestServer server = new(model, scheduling, change, template, contextLength, others ?? []);
         await server.Server.StartAsync();
         server.Client = new HttpClient { BaseAddress = server.Address, Timeout = TimeSpan.FromSeconds(120) };
         return server;

@@ -26,6 +26,7 @@ public sealed class StaircaseTests
     private static readonly Dictionary<string, string[]> s_packages = new()
     {
         ["Kidogo.Tensors"] = ["System.Numerics.Tensors"],
+        ["Kidogo.Inference"] = ["Microsoft.Extensions.AI.Abstractions", "Microsoft.Extensions.DependencyInjection.Abstractions", "Microsoft.Extensions.Options"],
         ["Kidogo.Training"] = ["YamlDotNet"],
         ["Kidogo.Cli"] = ["System.CommandLine"],
     };

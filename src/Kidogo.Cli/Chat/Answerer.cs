@@ -4,7 +4,9 @@ using System.Text.Json;
 using Kidogo.Cli.Shell;
 using Kidogo.Cli.Verbs;
 using Kidogo.Inference;
+using Kidogo.Inference.Constraints;
 using Kidogo.Inference.Output;
+using Kidogo.Inference.Speculation;
 using Kidogo.Models;
 
 namespace Kidogo.Cli.Chat;
@@ -37,6 +39,12 @@ internal sealed class Answerer : IDisposable
         _endTokens = open.Loaded.Generation.EndTokens;
         Model = open.Loaded.Header;
     }
+
+    /// <summary>What each answer is held to; null for nothing.</summary>
+    public HeldForm? Form { get; init; }
+
+    /// <summary>What guesses ahead; null for nothing.</summary>
+    public IDrafter? Drafter { get; init; }
 
     /// <summary>The files of the model.</summary>
     public ModelHeader Model { get; }
@@ -73,6 +81,8 @@ internal sealed class Answerer : IDisposable
             StartsInReasoning = prompt.StartsInReasoning,
             EndTokens = _endTokens,
             PromptProgress = (done, total) => bar.Report(done, total),
+            Mask = Form is null ? null : new TokenConstraint(Form.After(prompt.ReasoningClose)),
+            Drafter = Drafter,
         };
         StringBuilder text = new();
         bool isReasoning = false;
@@ -125,7 +135,7 @@ internal sealed class Answerer : IDisposable
 
     /// <summary>How fast an answer was, in one line.</summary>
     public static string Rate(Answer answer) =>
-        $"[{answer.Ids.Count} tokens, {Show.Number(answer.DecodeTokensPerSecond)} tokens/s, first after {Show.Number(answer.FirstToken.TotalSeconds)} s{(answer.FinishReason == FinishReason.Length ? ", cut at the limit" : "")}]";
+        $"[{answer.Ids.Count} tokens, {Show.Number(answer.DecodeTokensPerSecond)} tokens/s, first after {Show.Number(answer.FirstToken.TotalSeconds)} s{(answer.Speculation.Drafted > 0 ? $", {answer.Speculation.Accepted} of {answer.Speculation.Drafted} guesses held" : "")}{(answer.FinishReason == FinishReason.Length ? ", cut at the limit" : "")}]";
 
     public void Dispose()
     {
@@ -155,7 +165,18 @@ internal sealed class Answerer : IDisposable
         json.WriteString("text", answer.Text);
         json.WriteNumbers("ids", [.. answer.Details.Ids]);
         WriteEnd(json, answer.Details.FinishReason, answer.Details.PromptTokens, answer.Details.Ids.Count, answer.Details.FirstToken, answer.Details.DecodeTokensPerSecond);
+        if (Drafter is not null)
+        {
+            WriteGuesses(json, answer.Details.Speculation);
+        }
     });
+
+    /// <summary>What guessing ahead has brought.</summary>
+    public static void WriteGuesses(Utf8JsonWriter json, SpeculationCounts counts)
+    {
+        json.WriteNumber("drafted_tokens", counts.Drafted);
+        json.WriteNumber("accepted_tokens", counts.Accepted);
+    }
 
     /// <summary>What every answer says after its text and ids.</summary>
     public static void WriteEnd(Utf8JsonWriter json, FinishReason reason, int promptTokens, int completionTokens, TimeSpan firstToken, double tokensPerSecond)

@@ -22,7 +22,7 @@ internal static class IdContinuation
         using CachedSequence sequence = new(open.Model, context, cache);
         using Generator generator = new(open.Model, open.Context);
         Sampler sampler = new(how.Generation.Sampling, open.Config.VocabSize, sequence.ContextLength);
-        GeneratorOptions options = new() { MaxTokens = how.Generation.MaxTokens, Sinks = how.Sinks, IsEnd = how.EndTokens.Contains };
+        GeneratorOptions options = new() { MaxTokens = how.Generation.MaxTokens, Sinks = how.Sinks, IsEnd = how.EndTokens.Contains, Drafter = how.Drafter };
         List<int> ids = [];
         long start = Stopwatch.GetTimestamp();
         TimeSpan first = TimeSpan.Zero, last = TimeSpan.Zero;
@@ -46,6 +46,10 @@ internal static class IdContinuation
                 writer.WriteNull("text");
                 writer.WriteNumbers("ids", [.. ids]);
                 Answerer.WriteEnd(writer, generator.FinishReason, prompt.Count, ids.Count, first, ids.Count > 1 ? (ids.Count - 1) / (last - first).TotalSeconds : 0);
+                if (how.Drafter is not null)
+                {
+                    Answerer.WriteGuesses(writer, generator.Speculation);
+                }
             });
         }
         else

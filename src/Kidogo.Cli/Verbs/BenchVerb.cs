@@ -24,8 +24,10 @@ internal static class BenchVerb
         Option<string?> adapter = Opt.Adapter();
         Option<bool> exact = Opt.Exact();
         Option<bool> json = Opt.Json();
-        Command command = new("bench", "Measure prefill and decode") { model, prompt, generate, repeat, batch, cache, threads, exact, loadAs, adapter, json };
-        command.SetAction(parsed => Run(session, new Options(
+        Command command = new("bench", "Measure prefill and decode; with --speculate or --draft the decoding of the model's own greedy answer to a made-up prompt") { model, prompt, generate, repeat, batch, cache, threads, exact, loadAs, adapter, json };
+        SpeculationArguments speculation = new();
+        speculation.AddTo(command);
+        command.SetAction(parsed => Run(session, parsed, speculation, new Options(
             new ModelRequest(parsed.GetValue(model), parsed.GetValue(threads), parsed.GetValue(exact), parsed.GetValue(loadAs)) { Adapter = parsed.GetValue(adapter) },
             new SpeedOptions
             {
@@ -33,14 +35,20 @@ internal static class BenchVerb
                 GeneratedTokens = parsed.GetValue(generate) ?? 128,
                 BatchSize = parsed.GetValue(batch) ?? 1,
                 CacheFormat = Opt.KvFormatOf(parsed.GetValue(cache), parsed.GetValue(exact)),
+                Answers = speculation.AreGiven(parsed),
             },
             parsed.GetValue(repeat) ?? 3,
             parsed.GetValue(json))));
         return command;
     }
 
-    private static int Run(Session session, Options options)
+    private static int Run(Session session, ParseResult parsed, SpeculationArguments speculation, Options options)
     {
+        if (options.Speed is { Answers: true, BatchSize: > 1 })
+        {
+            throw new UsageException("--speculate and --draft are measured for one sequence: leave --batch away.");
+        }
+
         ModelHeader header = OpenModel.OpenHeader(options.Request);
         long length = (long)options.Speed.PromptTokens + options.Speed.GeneratedTokens;
         if (length > header.Config.ContextLength)
@@ -51,6 +59,8 @@ internal static class BenchVerb
 
         Stopwatch loading = Stopwatch.StartNew();
         using OpenModel open = OpenModel.Load(session, options.Request, header, (int)length, options.Speed.CacheFormat!.Value, options.Speed.BatchSize);
+        using Guessing? guessing = speculation.Read(session, parsed, open, (int)length);
+        SpeedOptions speed = options.Speed with { Drafter = guessing?.Drafter };
         double loadSeconds = loading.Elapsed.TotalSeconds;
         if (!options.Json)
         {
@@ -60,7 +70,7 @@ internal static class BenchVerb
         using ProgressBar bar = new(session, "measuring", "repetitions");
         for (int i = 0; i < options.Repeat; i++)
         {
-            SpeedReport report = Speed.Measure(open.Model, open.Context, options.Speed, session.Interrupted);
+            SpeedReport report = Speed.Measure(open.Model, open.Context, speed, session.Interrupted);
             long peak = Process.GetCurrentProcess().PeakWorkingSet64;
             if (options.Json)
             {
@@ -71,6 +81,10 @@ internal static class BenchVerb
                     json.WriteFinite("first_token_seconds", report.FirstToken.TotalSeconds);
                     json.WriteFinite("load_seconds", loadSeconds);
                     json.WriteNumber("peak_memory_bytes", peak);
+                    if (guessing is not null)
+                    {
+                        Chat.Answerer.WriteGuesses(json, report.Guesses);
+                    }
                 });
             }
             else

@@ -67,6 +67,10 @@ internal static class RunVerb
         SamplingArguments sampling = new();
         Command command = new("run", "Answer a prompt, or chat in a terminal") { words, system, raw, special, ids, maxTokens, stop, context, sinks, cache, template, think, threads, exact, loadAs, adapter, json };
         sampling.AddTo(command);
+        FormArguments form = new();
+        form.AddTo(command);
+        SpeculationArguments speculation = new();
+        speculation.AddTo(command);
         command.SetAction(parsed =>
         {
             (string? model, string? prompt) = Split(parsed.GetValue(words) ?? []);
@@ -87,7 +91,7 @@ internal static class RunVerb
                 Think = parsed.GetValue(think) is { } word ? word == "on" : null,
                 Json = parsed.GetValue(json),
             };
-            return Run(session, options, parsed, sampling);
+            return Run(session, options, parsed, sampling, form, speculation);
         });
         return command;
     }
@@ -99,7 +103,7 @@ internal static class RunVerb
         [{ } model, { } prompt, ..] => (model, prompt),
     };
 
-    private static int Run(Session session, RunOptions options, ParseResult parsed, SamplingArguments sampling)
+    private static int Run(Session session, RunOptions options, ParseResult parsed, SamplingArguments sampling, FormArguments form, SpeculationArguments speculation)
     {
         StopStringMatcher.Validate(options.StopStrings);
         if (options.IdsFile is not null && (options.Prompt is not null || options.System is not null))
@@ -130,14 +134,16 @@ internal static class RunVerb
                 StopStrings = options.StopStrings,
                 Sampling = sampling.Read(session, parsed, prompting.Text, header.Generation, header.Config.VocabSize),
             };
+            HeldForm? held = form.Read(parsed, prompting, header.Generation.EndTokens);
             using OpenModel open = OpenModel.Load(session, options.Request, header, context, options.KvCache);
+            using Guessing? guessing = speculation.Read(session, parsed, open, context);
             if (!prompting.Text.HasTokenizer && options.IdsFile is not null)
             {
-                AnswerOptions how = new() { Generation = generation, Sinks = options.Sinks, EndTokens = open.Loaded.Generation.EndTokens };
+                AnswerOptions how = new() { Generation = generation, Sinks = options.Sinks, EndTokens = open.Loaded.Generation.EndTokens, Drafter = guessing?.Drafter };
                 return IdContinuation.Run(session, open, prompting.OneShot(options).Ids, how, context, options.KvCache, options.Json);
             }
 
-            using Answerer answerer = new(session, open, prompting, options, generation, context);
+            using Answerer answerer = new(session, open, prompting, options, generation, context) { Form = held, Drafter = guessing?.Drafter };
             return chats ? new ChatLoop(session, answerer, prompting, options).Run() : answerer.OneShot();
         }
         catch

@@ -3,10 +3,14 @@ using System.CommandLine;
 using System.Net;
 using System.Net.Sockets;
 using Kidogo.Cli.Shell;
+using Kidogo.Evaluation.Machine;
+using Kidogo.Inference.Scheduling;
+using Kidogo.Inference.Speculation;
 using Kidogo.Models;
+using Kidogo.Models.Adapters;
+using Kidogo.Models.Encoders;
 using Kidogo.Serving;
 using Kidogo.Serving.Access;
-using Kidogo.Inference.Scheduling;
 using Kidogo.Tensors;
 
 namespace Kidogo.Cli.Verbs;
@@ -16,12 +20,20 @@ internal static class ServeVerb
     private const int UsualContext = 8192;
     private const int MebiByte = 1024 * 1024;
 
-    private sealed record Options(string[] Models, string? Folder, ModelRequest Request, string? ChatTemplate, int? Context, KvFormat KvCache, SchedulerOptions Scheduling, ServerOptions Server);
+    private sealed record Options(
+        string[] Models, string? Folder, string[] Adapters, ModelRequest Request, string? ChatTemplate, int? Context, KvFormat KvCache, long? Memory, SchedulerOptions Scheduling, CertificateFiles? Certificate, ServerOptions Server)
+    {
+        public string? Draft { get; init; }
+    }
+
+    private sealed record CertificateFiles(string Path, string? Key, string? PasswordFile);
 
     public static Command Create(Session session)
     {
-        Argument<string[]> models = new("MODEL") { Description = "Models: .gguf files, folders, or org/name of the model cache; nothing for the default model in models/", Arity = ArgumentArity.ZeroOrMore };
+        Argument<string[]> models = new("MODEL") { Description = "Models: .gguf files, folders, org/name of the model cache, encoders among them; nothing for the default model in models/", Arity = ArgumentArity.ZeroOrMore };
         Option<string?> folder = Opt.Text("--models", "FOLDER", "Serve every model in a folder");
+        Option<string[]> adapters = Opt.Texts("--adapter", "NAME=PATH", "An adapter that clients choose as MODEL:NAME; with several models MODEL:NAME=PATH. Without a name it is used by default; may be repeated");
+        Option<int?> memory = Opt.Int("--model-memory", "MiB that loaded models may take together (default: what is free at the start); those that nobody uses make room", 1);
         Option<string?> host = Opt.Text("--host", "ADDRESS", "The address to listen on (default 127.0.0.1, this machine alone)");
         Option<int?> port = Opt.Int("--port", "The port; 0 for any that is free (default 8080)", 0, 65535);
         Option<int?> parallel = Opt.Int("--parallel", "Answers at once, of each model (default 4)", 1, 1024);
@@ -34,8 +46,12 @@ internal static class ServeVerb
         Option<bool> noAuth = Opt.Flag("--no-auth", "Serve everyone who can reach the address, without keys");
         Option<string[]> origins = Opt.Texts("--allow-origin", "ORIGIN", "Let pages from there call, such as https://example.org; may be repeated");
         Option<string[]> hosts = Opt.Texts("--allow-host", "NAME", "A name by which the server may be called beside localhost; may be repeated");
+        Option<string?> cert = Opt.Text("--cert", "FILE", "Serve HTTPS with this certificate: PEM with its key, or PFX; read again when it is renewed");
+        Option<string?> certKey = Opt.Text("--cert-key", "FILE", "The key of --cert, where it lies in a PEM file of its own");
+        Option<string?> certPassword = Opt.Text("--cert-password", "FILE", "A file whose first line is the password of the key or the PFX file");
         Option<int?> drain = Opt.Int("--drain-timeout", "Seconds that running answers have to end after Ctrl-C (default 30)", 0, 3600);
         Option<bool> log = Opt.Flag("--log-requests", "One line a request on standard error, without contents");
+        SpeculationArguments speculation = new();
         Option<string?> cache = Opt.KvCache();
         Option<string?> template = Opt.ChatTemplate();
         Option<int?> threads = Opt.Threads();
@@ -43,22 +59,28 @@ internal static class ServeVerb
         Option<bool> exact = Opt.Exact();
         Command command = new("serve", "Serve models: the OpenAI API and a chat page")
         {
-            models, folder, host, port, parallel, queue, context, idle, share, keys, noAuth, origins, hosts, drain, log, cache, template, threads, exact, loadAs,
+            models, folder, adapters, memory, cert, certKey, certPassword, host, port, parallel, queue, context, idle, share, keys, noAuth, origins, hosts, drain, log, cache, template, threads, exact, loadAs,
         };
+        speculation.AddTo(command);
         command.SetAction(parsed => Run(session, new Options(
             parsed.GetValue(models) ?? [],
             parsed.GetValue(folder),
+            parsed.GetValue(adapters) ?? [],
             new ModelRequest(null, parsed.GetValue(threads), parsed.GetValue(exact), parsed.GetValue(loadAs)),
             parsed.GetValue(template),
             parsed.GetValue(context),
             Opt.KvFormatOf(parsed.GetValue(cache), parsed.GetValue(exact)),
+            parsed.GetValue(memory) * (long)MebiByte,
             new SchedulerOptions
             {
                 Parallel = parsed.GetValue(parallel) ?? 4,
                 QueueLength = parsed.GetValue(queue) ?? 64,
                 IdleCacheBytes = (parsed.GetValue(idle) ?? 512L) * MebiByte,
                 SharesCache = parsed.GetValue(share),
+                Drafter = speculation.LooksUp(parsed) ? () => new PromptLookup() : null,
             },
+            parsed.GetValue(cert) is { } path ? new CertificateFiles(path, parsed.GetValue(certKey), parsed.GetValue(certPassword))
+                : parsed.GetValue(certKey) is null && parsed.GetValue(certPassword) is null ? null : throw new UsageException("--cert-key and --cert-password go with --cert."),
             new ServerOptions
             {
                 Address = AddressOf(parsed.GetValue(host)),
@@ -70,41 +92,32 @@ internal static class ServeVerb
                 DrainTime = TimeSpan.FromSeconds(parsed.GetValue(drain) ?? 30),
                 Log = parsed.GetValue(log) ? session.Tell : null,
                 Warn = session.Warn,
-            })));
+            })
+        {
+            Draft = speculation.DraftName(parsed),
+        }));
         return command;
     }
 
     private static int Run(Session session, Options options)
     {
         session.Patience = options.Server.DrainTime + TimeSpan.FromSeconds(5);
-        List<ServedModel> served = [];
         try
         {
-            foreach ((string id, string? name) in Names(options))
-            {
-                if (served.Any(model => model.Id == id))
-                {
-                    throw new UsageException($"Two models are called {id}. Rename one of the files, so that requests can tell them apart.");
-                }
-
-                served.Add(Load(session, options, id, name));
-            }
-
-            return ServeAsync(session, options.Server, served).GetAwaiter().GetResult();
+            ServerOptions server = options.Server with { Certificate = options.Certificate is { } files ? new Certificate(files.Path, files.Key, PasswordOf(files), session.Warn) : null };
+            using ModelShelf shelf = new(Entries(session, options), () => MachineMemory.Read().AvailableBytes, options.Memory);
+            return ServeAsync(session, server, shelf).GetAwaiter().GetResult();
         }
         catch (Exception failure) when (failure is ServerSetupException or KeyFileException)
         {
             throw new FailureException(failure.Message);
         }
-        finally
-        {
-            served.ForEach(model => model.Dispose());
-        }
     }
 
-    private static async Task<int> ServeAsync(Session session, ServerOptions options, IReadOnlyList<ServedModel> models)
+    private static async Task<int> ServeAsync(Session session, ServerOptions options, ModelShelf shelf)
     {
-        await using KidogoServer server = new(models, options);
+        await using KidogoServer server = new(shelf, options);
+        await shelf.LoadAsync(shelf.Entries[0]).ConfigureAwait(false); // the others when they are asked for
         try
         {
             await server.StartAsync(session.Interrupted).ConfigureAwait(false);
@@ -119,7 +132,7 @@ internal static class ServeVerb
             session.Warn($"Everyone who reaches {server.Address} can use this server: it asks for no key.");
         }
 
-        session.Output.WriteLine($"kidogo serves {string.Join(", ", models.Select(model => model.Id))} at {server.Address}");
+        session.Output.WriteLine($"kidogo serves {string.Join(", ", shelf.Entries.Select(entry => entry.Id))} at {server.Address}");
         session.Output.Flush();
         TaskCompletionSource stop = new(TaskCreationOptions.RunContinuationsAsynchronously);
         using (session.Interrupted.Register(stop.SetResult))
@@ -127,7 +140,7 @@ internal static class ServeVerb
             await stop.Task.ConfigureAwait(false);
         }
 
-        int running = models.Sum(model => model.Scheduler.Status() is var status ? status.Active + status.Waiting : 0);
+        int running = shelf.Loaded.OfType<ServedModel>().Sum(model => model.Scheduler.Status() is var status ? status.Active + status.Waiting : 0);
         if (running > 0)
         {
             session.Tell($"stopping: {running} answers have up to {options.DrainTime.TotalSeconds:0} s to end; Ctrl-C again cuts them");
@@ -137,20 +150,54 @@ internal static class ServeVerb
         return ExitCode.Done;
     }
 
-    private static ServedModel Load(Session session, Options options, string id, string? name)
+    /// <summary>What can be served; of each model its header alone is looked at.</summary>
+    private static ModelEntry[] Entries(Session session, Options options)
+    {
+        (string Id, string? Name)[] names = [.. Names(options)];
+        if (names.GroupBy(name => name.Id).FirstOrDefault(group => group.Count() > 1) is { } twice)
+        {
+            throw new UsageException($"Two models are called {twice.Key}. Rename one of the files, so that requests can tell them apart.");
+        }
+
+        AdapterChoice[] adapters = [.. options.Adapters.Select(text => AdapterOf(text, [.. names.Select(name => name.Id)]))];
+        ModelEntry[] entries = [.. names.Select(name => LoadedEncoder.IsEncoder(ModelChoice.Locate(name.Name))
+            ? EncoderEntry(session, options, name.Id, name.Name)
+            : DecoderEntry(session, options, name.Id, name.Name, [.. adapters.Where(adapter => adapter.Model == name.Id)]))];
+        return options.Draft is null || entries.Count(entry => !entry.IsEncoder) <= 1 ? entries
+            : throw new UsageException("--draft guesses for one model, and several that write are served. Serve the one alone, or use --speculate lookup.");
+    }
+
+    private static ModelEntry DecoderEntry(Session session, Options options, string id, string? name, AdapterChoice[] adapters)
     {
         ModelRequest request = options.Request with { Model = name };
+        using ModelHeader header = OpenModel.OpenHeader(request);
+        int context = options.Context ?? Math.Min(header.Config.ContextLength, UsualContext);
+        if (context > header.Config.ContextLength)
+        {
+            throw new FailureException($"--context {context} is more than the {header.Config.ContextLength} tokens that {id} was made for.");
+        }
+
+        long draftBytes = 0;
+        if (options.Draft is { } small)
+        {
+            using ModelHeader draft = ModelHeader.Open(ModelChoice.Locate(small));
+            draftBytes = draft.Estimate(context, options.KvCache, options.Scheduling.Parallel).TotalBytes;
+        }
+
+        return new ModelEntry(id, () => LoadDecoder(session, options, id, request, context, adapters))
+        {
+            Facts = new ModelFacts(header.Config.VocabSize, context, header.Config.ContextLength, header.Config.ParameterCount),
+            NeededBytes = header.Estimate(context, options.KvCache, options.Scheduling.Parallel).TotalBytes + draftBytes,
+            Adapters = [.. adapters.Select(adapter => adapter.Name)],
+        };
+    }
+
+    private static ServedModel LoadDecoder(Session session, Options options, string id, ModelRequest request, int context, AdapterChoice[] adapters)
+    {
         ModelHeader header = OpenModel.OpenHeader(request);
-        int context;
         Text.ChatTemplates.ChatTemplate? template;
         try
         {
-            context = options.Context ?? Math.Min(header.Config.ContextLength, UsualContext);
-            if (context > header.Config.ContextLength)
-            {
-                throw new FailureException($"--context {context} is more than the {header.Config.ContextLength} tokens that {id} was made for.");
-            }
-
             template = ModelChoice.Template(options.ChatTemplate, ModelText.Of(header));
             if (template is null)
             {
@@ -164,15 +211,92 @@ internal static class ServeVerb
         }
 
         OpenModel open = OpenModel.Load(session, request, header, context, options.KvCache, options.Scheduling.Parallel);
+        LoadedModel? draft = null;
         try
         {
-            return new ServedModel(id, open.Loaded, open.Context, template, options.Scheduling with { ContextLength = context, CacheFormat = options.KvCache }, session.Warn);
+            foreach (AdapterChoice adapter in adapters)
+            {
+                open.Model.Adapters.Attach(AdapterFiles.Open(adapter.Path, open.Loaded.Header, open.Model, adapter.Name), open.Context, adapter.IsDefault);
+            }
+
+            draft = options.Draft is { } small ? SpeculationArguments.LoadDraft(session, small, open, context, options.Scheduling.Parallel) : null;
+            return new ServedModel(id, open.Loaded, open.Context, template, options.Scheduling with { ContextLength = context, CacheFormat = options.KvCache }, session.Warn, draft);
         }
         catch
         {
+            draft?.Dispose();
             open.Dispose();
             throw;
         }
+    }
+
+    private static ModelEntry EncoderEntry(Session session, Options options, string id, string? name)
+    {
+        string path = ModelChoice.Locate(name);
+        if (options.Adapters.Any(adapter => adapter.StartsWith($"{id}:", StringComparison.Ordinal)))
+        {
+            throw new UsageException($"{id} is an encoder; adapters are for models that write text.");
+        }
+
+        using LoadedEncoder probe = LoadEncoder(session, options, path, out ComputeContext context);
+        using (context)
+        {
+            return new ModelEntry(id, () => new ServedEncoder(id, LoadEncoder(session, options, path, out ComputeContext own), own, options.Scheduling.QueueLength))
+            {
+                Facts = ServedEncoder.FactsOf(probe),
+                NeededBytes = 2 * probe.Folder.TotalBytes, // in the form that is computed with, and activations
+            };
+        }
+    }
+
+    private static LoadedEncoder LoadEncoder(Session session, Options options, string path, out ComputeContext context)
+    {
+        context = ComputeContext.Inference(options.Request.Threads ?? MachineInfo.CountPhysicalCores(), options.Request.Exact ? ComputePrecision.Exact : ComputePrecision.Fast);
+        try
+        {
+            session.Interrupted.ThrowIfCancellationRequested();
+            return LoadedEncoder.Load(path, context);
+        }
+        catch
+        {
+            context.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>An adapter as it is named on the command line: <c>PATH</c>, <c>NAME=PATH</c> or <c>MODEL:NAME=PATH</c>.</summary>
+    private static AdapterChoice AdapterOf(string text, string[] models)
+    {
+        int equals = text.IndexOf('=', StringComparison.Ordinal);
+        string given = equals < 0 ? "" : text[..equals];
+        string path = AdapterFiles.Locate(text[(equals + 1)..], ModelPlaces.FromEnvironment());
+        int colon = given.LastIndexOf(':');
+        string model = colon < 0 ? models[0] : given[..colon];
+        if (models.Length > 1 && colon < 0)
+        {
+            throw new UsageException($"--adapter {Session.OneLine(text)}: several models are served, so say which it is for: --adapter {models[0]}:NAME=PATH");
+        }
+
+        if (!models.Contains(model, StringComparer.Ordinal))
+        {
+            throw new UsageException($"--adapter is for {Session.OneLine(model)}, which is not served. Served: {string.Join(", ", models)}.");
+        }
+
+        string name = equals < 0 ? Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path))) : given[(colon + 1)..];
+        return name.Length > 0 && name != Adapter.None.Name && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_')
+            ? new AdapterChoice(model, name, path, equals < 0)
+            : throw new UsageException($"--adapter gives the name \"{Session.OneLine(name)}\"; a name has letters, digits, dots, dashes and underscores, and is not \"{Adapter.None.Name}\", which stands for the model as it is.");
+    }
+
+    private static string? PasswordOf(CertificateFiles files)
+    {
+        if (files.PasswordFile is not { } path)
+        {
+            return null;
+        }
+
+        using StreamReader reader = new(InputFile.Existing(path));
+        return reader.ReadLine() ?? "";
     }
 
     /// <summary>The models by the names that clients call them: what was given, without folders and endings.</summary>
@@ -219,4 +343,11 @@ internal static class ServeVerb
         Uri.TryCreate(origin, UriKind.Absolute, out Uri? uri) && (uri.Scheme is "http" or "https") && uri.GetLeftPart(UriPartial.Authority).Equals(origin, StringComparison.OrdinalIgnoreCase)
             ? origin
             : throw new UsageException($"--allow-origin is \"{Session.OneLine(origin)}\"; it has to be a scheme and a host without a path, such as https://example.org.");
+
+    /// <summary>An adapter of a model.</summary>
+    /// <param name="Model">The model's id.</param>
+    /// <param name="Name">What clients call it, after the model's.</param>
+    /// <param name="Path">Where it is.</param>
+    /// <param name="IsDefault">Whether requests get it that name none.</param>
+    private sealed record AdapterChoice(string Model, string Name, string Path, bool IsDefault);
 }

@@ -22,15 +22,16 @@ public sealed class JsonSchemaReader
     };
 
     private readonly JsonElement _root;
-    private readonly Grammar _grammar = new();
+    private readonly Grammar _grammar;
     private readonly JsonText _json;
     private readonly Dictionary<string, RuleReference> _references = new(StringComparer.Ordinal);
     private int _depth;
 
-    private JsonSchemaReader(JsonElement root)
+    private JsonSchemaReader(JsonElement root, Grammar grammar)
     {
         _root = root;
-        _json = new JsonText(_grammar);
+        _grammar = grammar;
+        _json = new JsonText(grammar);
     }
 
     /// <summary>A grammar of any JSON object: what OpenAI calls <c>json_object</c>.</summary>
@@ -65,10 +66,24 @@ public sealed class JsonSchemaReader
     /// <inheritdoc cref="Read(string)"/>
     public static Grammar Read(JsonElement schema)
     {
-        JsonSchemaReader reader = new(schema);
+        JsonSchemaReader reader = new(schema, new Grammar());
         Expression root = reader.Of(schema, "#");
         reader._grammar.Root = reader._grammar.Add("root", root).Rule;
         return reader._grammar;
+    }
+
+    /// <summary>A schema of objects as a part of a larger grammar.</summary>
+    /// <exception cref="GrammarException">As <see cref="Read(string)"/>, or it allows something else than objects.</exception>
+    internal static RuleReference ReadObject(Grammar grammar, JsonElement schema)
+    {
+        bool hasMembers = schema.ValueKind == JsonValueKind.Object && (schema.TryGetProperty("properties", out _) || schema.TryGetProperty("additionalProperties", out _));
+        bool isObject = schema.ValueKind == JsonValueKind.Object && (schema.TryGetProperty("type", out JsonElement type) ? type.ValueKind == JsonValueKind.String && type.ValueEquals("object") : hasMembers);
+        if (!isObject)
+        {
+            throw Wrong("#/type", "has to be object: arguments are named");
+        }
+
+        return hasMembers ? grammar.Add("arguments", new JsonSchemaReader(schema, grammar).Of(schema, "#")) : new JsonText(grammar).Object;
     }
 
     private Expression Of(JsonElement schema, string place)

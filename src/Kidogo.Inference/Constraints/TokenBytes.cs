@@ -32,14 +32,16 @@ public sealed class TokenBytes
     /// <summary>Sorts a vocabulary. Control tokens write nothing: no text of a grammar is made of them.</summary>
     /// <param name="tokenizer">The vocabulary.</param>
     /// <param name="moreEnds">Tokens that end an answer besides the vocabulary's own.</param>
-    public static TokenBytes Of(Tokenizer tokenizer, IEnumerable<int>? moreEnds = null)
+    /// <param name="spelledOut">Control tokens that count as the text that they are spelt with, such as those around calls.</param>
+    public static TokenBytes Of(Tokenizer tokenizer, IEnumerable<int>? moreEnds = null, IReadOnlyCollection<int>? spelledOut = null)
     {
         HashSet<int> ends = [.. tokenizer.EndOfGenerationIds, .. moreEnds ?? []];
         byte[]?[] byId = new byte[]?[tokenizer.VocabularySize];
         for (int id = 0; id < byId.Length; id++)
         {
             bool writes = tokenizer.Kind(id) is TokenKind.Normal or TokenKind.Byte or TokenKind.UserDefined && !ends.Contains(id);
-            byId[id] = writes && tokenizer.PieceBytes(id) is { Length: > 0 } bytes ? bytes : null;
+            byId[id] = spelledOut is not null && !ends.Contains(id) && spelledOut.Contains(id) ? System.Text.Encoding.UTF8.GetBytes(tokenizer.TokenText(id))
+                : writes && tokenizer.PieceBytes(id) is { Length: > 0 } bytes ? bytes : null;
         }
 
         return Of(byId, [.. ends]);

@@ -41,6 +41,9 @@ public sealed class AnswerText
     /// <summary>Whether a stop string has ended the answer; what is pushed then is ignored.</summary>
     public bool IsStopped => _stops.Matched is not null;
 
+    /// <summary>The stop string that has ended the answer; null where none did.</summary>
+    public string? StoppedBy => _stops.Matched;
+
     /// <summary>Whether the text is inside the reasoning now.</summary>
     public bool IsInReasoning => _splitter is { IsInside: true };
 

@@ -61,6 +61,9 @@ public sealed class Sampler
     /// <summary>The seed in use: the options', or the one that was taken from the system.</summary>
     public ulong Seed { get; }
 
+    /// <summary>How it chooses.</summary>
+    public SamplerOptions Options => _options;
+
     /// <summary>Mirostat's mu, in bits, or 0 without mirostat.</summary>
     internal double MirostatMu => _mirostat?.Mu ?? 0;
 
@@ -75,8 +78,7 @@ public sealed class Sampler
             return CandidateSet.IndexOfLargest(logits);
         }
 
-        bool useXtc = _steps.Contains(SamplerStep.Xtc) && _random.NextDouble() < _options.XtcProbability;
-        Run(logits, useXtc);
+        Run(logits, UsesXtc());
         if (_set.Count == 1)
         {
             ObserveDraw(1);
@@ -86,6 +88,35 @@ public sealed class Sampler
         int drawn = Draw();
         ObserveDraw(_set.Weigh()[drawn] / _set.Total);
         return _set.IdAt(drawn);
+    }
+
+    /// <summary>Decides about a guessed token (Leviathan et al., arXiv 2211.17192, section 2.3): accepts it with the probability min(1, p / q), else draws from what p has more than q. What comes out has the distribution of <see cref="Sample"/>.</summary>
+    /// <param name="logits">As <see cref="Sample"/>.</param>
+    /// <param name="guess">The guessed token.</param>
+    /// <param name="draft">[vocabulary] q, the probabilities that the guess was drawn by; empty where it was certain.</param>
+    /// <returns>The guess where it is accepted, else another token. Does not remember it.</returns>
+    /// <remarks>
+    /// For a certain guess the rule says: accept it with the probability p, else draw one of the others by theirs. That is a draw from p, so it is made by the very number that
+    /// <see cref="Sample"/> would have used, and the same seed gives the same tokens, guessed or not.
+    /// </remarks>
+    /// <exception cref="InvalidOperationException">As <see cref="Sample"/>.</exception>
+    public int Verify(ReadOnlySpan<float> logits, int guess, ReadOnlySpan<float> draft)
+    {
+        CheckId(guess);
+        if (draft.IsEmpty || _takesLargest)
+        {
+            return Sample(logits);
+        }
+
+        CheckLength(logits);
+        CheckLength(draft);
+        Run(logits, UsesXtc());
+        ReadOnlySpan<float> weights = _set.Weigh();
+        int at = _set.IndexOf(guess);
+        double p = at < 0 ? 0 : weights[at] / _set.Total;
+        int chosen = _random.NextDouble() * draft[guess] < p ? at : DrawResidual(weights, draft);
+        ObserveDraw(weights[chosen] / _set.Total);
+        return _set.IdAt(chosen);
     }
 
     /// <summary>Remembers a token that was generated.</summary>
@@ -232,6 +263,34 @@ public sealed class Sampler
                 break;
         }
     }
+
+    private bool UsesXtc() => _steps.Contains(SamplerStep.Xtc) && _random.NextDouble() < _options.XtcProbability;
+
+    /// <summary>Draws an index of the set by what its probabilities have more than others.</summary>
+    private int DrawResidual(ReadOnlySpan<float> weights, ReadOnlySpan<float> draft)
+    {
+        double total = 0;
+        for (int i = 0; i < weights.Length; i++)
+        {
+            total += Excess(weights, draft, i);
+        }
+
+        double left = _random.NextDouble() * total;
+        int last = -1;
+        for (int i = 0; i < weights.Length && left >= 0; i++)
+        {
+            double excess = Excess(weights, draft, i);
+            if (excess > 0)
+            {
+                last = i;
+                left -= excess;
+            }
+        }
+
+        return last >= 0 ? last : Draw(); // by rounding alone: the two are the same then
+    }
+
+    private double Excess(ReadOnlySpan<float> weights, ReadOnlySpan<float> draft, int index) => Math.Max(0, (weights[index] / _set.Total) - draft[_set.IdAt(index)]);
 
     /// <summary>Draws an index of the set by one number of the generator.</summary>
     private int Draw()

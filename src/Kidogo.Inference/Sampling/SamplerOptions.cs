@@ -104,6 +104,19 @@ public sealed record SamplerOptions
     /// <summary>Whether the choice needs no chance: temperature 0, and not dynamic.</summary>
     public bool IsGreedy => Temperature == 0 && DynamicTemperatureRange == 0;
 
+    /// <summary>These options with penalties as OpenAI means them, where any is given: over the whole answer, frequency and presence over what was generated alone.</summary>
+    /// <param name="frequency">See <see cref="FrequencyPenalty"/>; null leaves it.</param>
+    /// <param name="presence">See <see cref="PresencePenalty"/>; null leaves it.</param>
+    /// <param name="repetition">See <see cref="RepetitionPenalty"/>; null leaves it.</param>
+    public SamplerOptions WithAnswerPenalties(double? frequency, double? presence, double? repetition) => frequency is null && presence is null && repetition is null ? this : this with
+    {
+        FrequencyPenalty = frequency ?? FrequencyPenalty,
+        PresencePenalty = presence ?? PresencePenalty,
+        RepetitionPenalty = repetition ?? RepetitionPenalty,
+        PenaltyLastN = -1,
+        FrequencyCountsPrompt = false,
+    };
+
     /// <summary>These options with what a model recommends, where it does; the rest stays.</summary>
     /// <param name="defaults">The model's own recommendations.</param>
     /// <param name="warn">Told in one sentence about each recommendation that lies outside its field's range and is ignored: a model's file is no reason to fail.</param>

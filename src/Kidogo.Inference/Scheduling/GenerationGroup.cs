@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Threading.Channels;
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Sampling;
+using Kidogo.Inference.Speculation;
 
 namespace Kidogo.Inference.Scheduling;
 
@@ -108,11 +109,17 @@ public sealed class GeneratedChoice
     /// <summary>The seed that the choices went by.</summary>
     public ulong Seed => Sampler.Seed;
 
+    /// <summary>The stop string that ended it; null where none did.</summary>
+    public string? StoppedBy => Text.StoppedBy;
+
     /// <summary>From getting a place to the first token.</summary>
     public TimeSpan PromptTime { get; internal set; }
 
     /// <summary>From the first token to the last.</summary>
     public TimeSpan DecodeTime { get; internal set; }
+
+    /// <summary>What guessing ahead has brought.</summary>
+    public SpeculationCounts Guesses => Ahead?.Counts ?? default;
 
     /// <summary>Another choice of the same prompt that computes it for both; null where there is none.</summary>
     public GeneratedChoice? Leader { get; }
@@ -133,6 +140,12 @@ public sealed class GeneratedChoice
     /// <summary>The token to compute next; -1 while the prompt is not done.</summary>
     internal int Next { get; set; } = -1;
 
+    /// <summary>What guesses; null for nothing.</summary>
+    internal Speculator? Ahead { get; private set; }
+
+    /// <summary>The tokens of the next pass: <see cref="Next"/>, then guesses.</summary>
+    internal int[] Row { get; set; } = [];
+
     internal bool IsOver { get; set; }
 
     internal bool IsDecoding => Next >= 0;
@@ -142,8 +155,15 @@ public sealed class GeneratedChoice
     /// <summary>Whether a follower may begin: what it shares is computed, or will never be.</summary>
     internal bool LetsFollowersBegin => IsDecoding || IsOver;
 
-    internal void Begin(CachedSequence sequence, int cached)
+    internal void StopGuessing()
     {
+        Ahead?.Dispose();
+        Ahead = null;
+    }
+
+    internal void Begin(CachedSequence sequence, int cached, Speculator? ahead)
+    {
+        Ahead = ahead;
         Sequence = sequence;
         CachedTokens = cached;
         PromptDone = cached;

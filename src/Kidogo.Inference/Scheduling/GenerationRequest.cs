@@ -1,6 +1,7 @@
 // What is asked of the scheduler: ids in, ids and text out. Knows no wire format.
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Sampling;
+using Kidogo.Models.Adapters;
 using Kidogo.Text.ChatTemplates;
 
 namespace Kidogo.Inference.Scheduling;
@@ -13,6 +14,9 @@ public sealed record GenerationRequest
 
     /// <summary>Whose it is: what is cached of one owner's prompts serves only the same owner's.</summary>
     public string Owner { get; init; } = "";
+
+    /// <summary>The adapter of the model to compute with; <see cref="Models.Adapters.Adapter.None"/> for the base as it is, null for what the model does by default.</summary>
+    public Adapter? Adapter { get; init; }
 
     /// <summary>How long, with what stop strings, and how tokens are chosen.</summary>
     public GenerationOptions Generation { get; init; } = new();

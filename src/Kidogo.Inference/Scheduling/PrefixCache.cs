@@ -1,15 +1,21 @@
 // The sequences that nobody is generating now, kept because a later prompt may begin alike. Knows tokens and bytes, no requests.
 using Kidogo.Models;
+using Kidogo.Models.Adapters;
 
 namespace Kidogo.Inference.Scheduling;
 
-/// <summary>Idle sequences by owner, the longest unused let go of first. For the scheduler's thread alone.</summary>
+/// <summary>Whom what was computed may serve.</summary>
+/// <param name="Owner">Whose prompt it was.</param>
+/// <param name="Adapter">What it was computed with: keys and values of another adapter are others.</param>
+internal readonly record struct PrefixKey(string Owner, Adapter Adapter);
+
+/// <summary>Idle sequences by owner and adapter, the longest unused let go of first. For the scheduler's thread alone.</summary>
 /// <param name="model">The model.</param>
 /// <param name="options">How much to keep, and how sequences are stored.</param>
 internal sealed class PrefixCache(DecoderModel model, SchedulerOptions options) : IDisposable
 {
     private const int LeastWorthCopying = 32; // tokens: below that, computing them is as quick
-    private readonly LinkedList<(string Owner, CachedSequence Sequence)> _idle = new(); // the longest unused first
+    private readonly LinkedList<(PrefixKey Key, CachedSequence Sequence)> _idle = new(); // the longest unused first
 
     /// <summary>Bytes that idle sequences hold.</summary>
     public long Bytes { get; private set; }
@@ -21,17 +27,17 @@ internal sealed class PrefixCache(DecoderModel model, SchedulerOptions options) 
     public CachedSequence Fresh() => new(model, options.ContextLength, options.CacheFormat);
 
     /// <summary>A sequence that holds as much of the start of a prompt as is known, cut to it.</summary>
-    /// <param name="owner">Whose prompt it is.</param>
+    /// <param name="key">Whose prompt it is, and what it is computed with.</param>
     /// <param name="prompt">The prompt.</param>
-    /// <param name="inUse">Sequences of the same owner that are being generated: they are copied, never taken.</param>
+    /// <param name="inUse">Sequences of the same key that are being generated: they are copied, never taken.</param>
     /// <param name="cached">How many tokens are cached.</param>
-    public CachedSequence Take(string owner, ReadOnlySpan<int> prompt, IEnumerable<CachedSequence> inUse, out int cached)
+    public CachedSequence Take(PrefixKey key, ReadOnlySpan<int> prompt, IEnumerable<CachedSequence> inUse, out int cached)
     {
-        LinkedListNode<(string Owner, CachedSequence Sequence)>? idle = null;
+        LinkedListNode<(PrefixKey Key, CachedSequence Sequence)>? idle = null;
         int best = 0;
-        for (LinkedListNode<(string Owner, CachedSequence Sequence)>? node = _idle.Last; node is not null; node = node.Previous)
+        for (LinkedListNode<(PrefixKey Key, CachedSequence Sequence)>? node = _idle.Last; node is not null; node = node.Previous)
         {
-            int shared = IsFor(node.Value.Owner, owner) ? node.Value.Sequence.CountReusable(prompt) : 0;
+            int shared = IsFor(node.Value.Key, key) ? node.Value.Sequence.CountReusable(prompt) : 0;
             (best, idle) = shared > best ? (shared, node) : (best, idle);
         }
 
@@ -75,7 +81,7 @@ internal sealed class PrefixCache(DecoderModel model, SchedulerOptions options) 
     }
 
     /// <summary>Keeps a sequence for later prompts, and lets go of others where there is no room.</summary>
-    public void Give(string owner, CachedSequence sequence)
+    public void Give(PrefixKey key, CachedSequence sequence)
     {
         long bytes = sequence.Cache.MemoryBytes;
         if (sequence.Tokens.Count == 0 || bytes > options.IdleCacheBytes)
@@ -90,7 +96,7 @@ internal sealed class PrefixCache(DecoderModel model, SchedulerOptions options) 
             oldest.Value.Sequence.Dispose();
         }
 
-        _idle.AddLast((owner, sequence));
+        _idle.AddLast((key, sequence));
         Bytes += bytes;
     }
 
@@ -109,10 +115,10 @@ internal sealed class PrefixCache(DecoderModel model, SchedulerOptions options) 
     /// <inheritdoc/>
     public void Dispose() => Clear();
 
-    /// <summary>Whether what one owner has computed may serve another.</summary>
-    public bool IsFor(string owner, string other) => options.SharesCache || owner.Equals(other, StringComparison.Ordinal);
+    /// <summary>Whether what was computed for one may serve another.</summary>
+    public bool IsFor(PrefixKey key, PrefixKey other) => key.Adapter == other.Adapter && (options.SharesCache || key.Owner.Equals(other.Owner, StringComparison.Ordinal));
 
-    private void Remove(LinkedListNode<(string Owner, CachedSequence Sequence)> node)
+    private void Remove(LinkedListNode<(PrefixKey Key, CachedSequence Sequence)> node)
     {
         _idle.Remove(node);
         Bytes -= node.Value.Sequence.Cache.MemoryBytes;

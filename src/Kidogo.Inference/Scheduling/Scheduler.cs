@@ -2,6 +2,7 @@
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Sampling;
 using Kidogo.Models;
+using Kidogo.Models.Adapters;
 using Kidogo.Tensors;
 using Kidogo.Text.Tokenizers;
 
@@ -81,7 +82,7 @@ public sealed class Scheduler : IDisposable
         {
             ObjectDisposedException.ThrowIf(_isStopping, this);
             int free = Math.Max(0, _options.Parallel - _active.Count - _waiting.Count);
-            if (_waiting.Count + requests.Count > _options.QueueLength + free)
+            if (_waiting.Count + requests.Count > (long)_options.QueueLength + free)
             {
                 _refused += requests.Count;
                 throw new QueueFullException(_waiting.Count, RetryAfter());
@@ -181,6 +182,11 @@ public sealed class Scheduler : IDisposable
         if (request.Prompt.Length == 0)
         {
             throw new ArgumentException("The prompt is empty: give at least one token.");
+        }
+
+        if (request.Adapter is { } adapter && adapter != Adapter.None && !_model.Adapters.All.Contains(adapter))
+        {
+            throw new ArgumentException($"The adapter {adapter.Name} is not attached to this model: attach it first.");
         }
 
         // A prompt that fills the context leaves no room for an answer; only one that is merely scored may.
@@ -325,14 +331,16 @@ public sealed class Scheduler : IDisposable
         choice.Sampler.AcceptPrompt(request.Prompt);
         int cached = 0;
         CachedSequence sequence = request.UsesCache && !request.ReportsPrompt
-            ? _prefixes.Take(request.Owner, request.Prompt, InUse(request.Owner), out cached)
+            ? _prefixes.Take(KeyOf(request), request.Prompt, InUse(KeyOf(request)), out cached)
             : _prefixes.Fresh();
-        choice.Begin(sequence, cached);
+        choice.Begin(sequence, cached, _step.Guess(choice));
         Interlocked.Add(ref _cachedTokens, cached);
     }
 
-    private IEnumerable<CachedSequence> InUse(string owner) =>
-        _active.Where(choice => choice.Sequence is not null && choice.Request.UsesCache && _prefixes.IsFor(choice.Request.Owner, owner)).Select(choice => choice.Sequence!);
+    private IEnumerable<CachedSequence> InUse(PrefixKey key) =>
+        _active.Where(choice => choice.Sequence is not null && choice.Request.UsesCache && _prefixes.IsFor(KeyOf(choice.Request), key)).Select(choice => choice.Sequence!);
+
+    private PrefixKey KeyOf(GenerationRequest request) => new(request.Owner, request.Adapter ?? _model.Adapters.Default ?? Adapter.None);
 
     private void Fail(GeneratedChoice choice, Exception failure)
     {
@@ -360,6 +368,7 @@ public sealed class Scheduler : IDisposable
                 }
 
                 _active.RemoveAt(i);
+                choice.Ahead?.Dispose();
                 if (choice.Sequence is not { } sequence)
                 {
                     continue;
@@ -368,7 +377,7 @@ public sealed class Scheduler : IDisposable
                 choice.Sequence = null;
                 if (choice.Request.UsesCache)
                 {
-                    _prefixes.Give(choice.Request.Owner, sequence);
+                    _prefixes.Give(KeyOf(choice.Request), sequence);
                 }
                 else
                 {

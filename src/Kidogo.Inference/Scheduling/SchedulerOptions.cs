@@ -1,4 +1,5 @@
 // How many sequences a model computes side by side, and with what memory. Knows no requests.
+using Kidogo.Inference.Speculation;
 using Kidogo.Tensors;
 
 namespace Kidogo.Inference.Scheduling;
@@ -33,6 +34,10 @@ public sealed record SchedulerOptions
 
     /// <summary>Steps of an answer that may wait for a slow reader before its sequence pauses. 1 or more, default 256.</summary>
     public int UnreadSteps { get; init; } = 256;
+
+    /// <summary>Makes what guesses ahead for one sequence; null (default) for nothing. Guesses change speed, never tokens, and stop where they lose.</summary>
+    /// <remarks>They have to be certain (<see cref="IDrafter.IsCertain"/>): an answer may not depend on who else is served. What is made is disposed with its sequence, where it can be.</remarks>
+    public Func<IDrafter>? Drafter { get; init; }
 
     /// <summary>Ids that end an answer beside those of the tokenizer.</summary>
     public IReadOnlyList<int> EndTokens { get; init; } = [];

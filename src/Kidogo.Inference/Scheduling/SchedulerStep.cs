@@ -2,6 +2,7 @@
 using System.Diagnostics;
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Sampling;
+using Kidogo.Inference.Speculation;
 using Kidogo.Models;
 using Kidogo.Tensors;
 
@@ -20,6 +21,8 @@ internal sealed class SchedulerStep(DecoderModel model, ComputeContext context, 
 
     private readonly SequenceBatch _batch = new();
     private readonly List<Part> _parts = [];
+    private readonly PassCosts _costs = new();
+    private (int Streams, int Guessed) _pass; // what the last pass was for; no streams where it had parts of prompts too
     private double _rowsPerSecond; // of prompts, lately; 0 while unknown
     private long _promptTicks;
     private long _decodeTicks;
@@ -44,6 +47,19 @@ internal sealed class SchedulerStep(DecoderModel model, ComputeContext context, 
 
     /// <summary>Time in passes without.</summary>
     public TimeSpan DecodeTime => Stopwatch.GetElapsedTime(0, Volatile.Read(ref _decodeTicks));
+
+    /// <summary>What guesses for a sequence; null for nothing.</summary>
+    /// <exception cref="InvalidOperationException">Its guesses are drawn: then tokens would depend on which are made, and that on who else is served.</exception>
+    public Speculator? Guess(GeneratedChoice choice)
+    {
+        if (options.Drafter?.Invoke() is not { } drafter)
+        {
+            return null;
+        }
+
+        Speculator ahead = new(drafter, choice.Request.Prompt, choice.Sampler, costs: _costs);
+        return drafter.IsCertain ? ahead : throw new InvalidOperationException($"{nameof(SchedulerOptions)}.{nameof(options.Drafter)} draws its guesses by chance; in a scheduler they have to be certain.");
+    }
 
     /// <summary>Computes a step.</summary>
     /// <param name="active">The sequences that have a place. Those that come to their end are marked.</param>
@@ -108,8 +124,15 @@ internal sealed class SchedulerStep(DecoderModel model, ComputeContext context, 
             }
             else if (choice.Group.Unread < options.UnreadSteps)
             {
+                choice.Row = [choice.Next];
                 _parts.Add(new Part(choice, false, 1));
             }
+        }
+
+        _pass = prompts > 0 ? default : (_parts.Count, 0);
+        for (int i = 0; prompts == 0 && i < _parts.Count; i++)
+        {
+            _parts[i] = Guess(_parts[i], _parts.Count);
         }
 
         int budget = _parts.Count == 0 ? options.PromptRows : RowsBesideStreams();
@@ -143,6 +166,32 @@ internal sealed class SchedulerStep(DecoderModel model, ComputeContext context, 
         }
     }
 
+    /// <summary>A stream's token with what is guessed to follow it.</summary>
+    private Part Guess(Part part, int streams)
+    {
+        GeneratedChoice choice = part.Choice;
+        if (choice.Ahead is null)
+        {
+            return part;
+        }
+
+        int left = choice.Request.Generation.MaxTokens - choice.GeneratedTokens ?? int.MaxValue;
+        int room = Math.Min(choice.Sequence!.ContextLength - choice.Sequence.Tokens.Count, left) - 1;
+        int rows = (int)Math.Min(room, (LogitBytesAtOnce / sizeof(float) / model.Config.VocabSize / streams) - 1);
+        try
+        {
+            choice.Row = [choice.Next, .. choice.Ahead.Guess(rows, streams)];
+        }
+        catch (Exception failure) when (failure is OutOfMemoryException or DamagedWeightsException)
+        {
+            choice.StopGuessing(); // it goes on without: nobody needs guesses
+            return part;
+        }
+
+        _pass.Guessed += choice.Row.Length - 1;
+        return part with { Count = choice.Row.Length };
+    }
+
     private int RowsBesideStreams() =>
         _rowsPerSecond == 0 ? Math.Min(2 * LeastRows, options.PromptRows) : (int)Math.Clamp(_rowsPerSecond * options.StepTarget.TotalSeconds, Math.Min(2 * LeastRows, options.PromptRows), options.PromptRows);
 
@@ -152,19 +201,16 @@ internal sealed class SchedulerStep(DecoderModel model, ComputeContext context, 
         try
         {
             _batch.Clear();
-            Span<int> one = stackalloc int[1];
             foreach (Part part in parts)
             {
-                one[0] = part.Choice.Next;
-                _batch.Add(part.Choice.Sequence!.Cache, part.IsPrompt ? part.Tokens : one, part.Rows);
+                _batch.Add(part.Choice.Sequence!.Cache, part.Tokens, part.Rows, part.Choice.Request.Adapter);
             }
 
             Tensor logits = model.Forward(context, _batch);
             int row = 0;
             foreach (Part part in parts)
             {
-                one[0] = part.Choice.Next;
-                part.Choice.Sequence!.Added(part.IsPrompt ? part.Tokens : one);
+                part.Choice.Sequence!.Added(part.Tokens);
                 int rows = part.Rows switch { LogitRows.None => 0, LogitRows.Last => 1, _ => part.Count };
                 try
                 {
@@ -210,9 +256,24 @@ internal sealed class SchedulerStep(DecoderModel model, ComputeContext context, 
             }
 
             row += part.Rows == LogitRows.All ? part.Count - 1 : 0;
+            Draw(choice, Possible(logits.Row(row)), choice.Sequence!.Tokens.Count);
+            return;
         }
 
-        Draw(choice, Possible(logits.Row(row)));
+        int held = 0;
+        int length = choice.Sequence!.Tokens.Count - part.Count + 1; // without guesses
+        for (bool holds = true; holds; held += holds ? 1 : 0)
+        {
+            int? guess = held + 1 < part.Count ? held : null;
+            Draw(choice, Possible(logits.Row(row + held)), length + held, guess);
+            holds = guess is not null && !choice.IsOver && choice.Next == choice.Row[held + 1];
+        }
+
+        if (part.Count > 1)
+        {
+            choice.Ahead!.Verified(part.Count - 1, held);
+            choice.Sequence.Truncate(length + held);
+        }
     }
 
     private Span<float> Possible(Span<float> logits)
@@ -225,13 +286,18 @@ internal sealed class SchedulerStep(DecoderModel model, ComputeContext context, 
         return logits;
     }
 
-    private void Draw(GeneratedChoice choice, Span<float> logits)
+    /// <summary>Draws the next token of a sequence.</summary>
+    /// <param name="choice">The sequence.</param>
+    /// <param name="logits">[V]</param>
+    /// <param name="length">Tokens before it.</param>
+    /// <param name="guess">Which of the guesses stands there; null for none.</param>
+    private void Draw(GeneratedChoice choice, Span<float> logits, int length, int? guess = null)
     {
         TokenLikelihood? likelihood = null;
         GenerationRequest request = choice.Request;
         float[]? own = request.Alternatives is not null && request.Mask is not null ? logits.ToArray() : null; // the mask writes onto them
         request.Mask?.Apply(logits);
-        int id = choice.Sampler.Sample(logits);
+        int id = guess is { } number ? choice.Ahead!.Decide(choice.Sampler, logits, number) : choice.Sampler.Sample(logits);
         request.Mask?.Accept(id);
         choice.DecodeTime = Stopwatch.GetElapsedTime(choice.Begun) - choice.PromptTime;
         if (request.Alternatives is { } alternatives)
@@ -246,13 +312,14 @@ internal sealed class SchedulerStep(DecoderModel model, ComputeContext context, 
         }
 
         choice.Sampler.Accept(id);
+        choice.Ahead?.Add(id);
         choice.Next = id;
         choice.GeneratedTokens++;
         GeneratedTokens++;
         AnswerPiece[] pieces = choice.Text.Push(id);
         choice.ReasoningTokens += choice.Text.IsInReasoning ? 1 : 0;
         FinishReason? finish = choice.Text.IsStopped ? FinishReason.StopString
-            : choice.GeneratedTokens == request.Generation.MaxTokens || choice.Sequence!.Tokens.Count == choice.Sequence.ContextLength ? FinishReason.Length : null;
+            : choice.GeneratedTokens == request.Generation.MaxTokens || length == choice.Sequence!.ContextLength ? FinishReason.Length : null;
         if (finish is { } reason)
         {
             End(choice, id, [.. pieces, .. choice.Text.Finish()], reason, likelihood);
@@ -279,6 +346,15 @@ internal sealed class SchedulerStep(DecoderModel model, ComputeContext context, 
         Steps++;
         SequenceSteps += _parts.Count;
         PromptTokens += promptRows;
+        if (_pass is { Streams: > 0, Guessed: > 0 })
+        {
+            _costs.Verified(_pass.Guessed, ticks);
+        }
+        else if (_pass.Streams > 0)
+        {
+            _costs.Stepped(ticks);
+        }
+
         if (promptRows == 0)
         {
             Volatile.Write(ref _decodeTicks, _decodeTicks + ticks);
@@ -295,14 +371,14 @@ internal sealed class SchedulerStep(DecoderModel model, ComputeContext context, 
 
     /// <summary>What one sequence computes in a step.</summary>
     /// <param name="Choice">The sequence.</param>
-    /// <param name="IsPrompt">A piece of its prompt, or its last token.</param>
+    /// <param name="IsPrompt">A piece of its prompt, or its last token and what is guessed after it.</param>
     /// <param name="Count">How many tokens.</param>
     private readonly record struct Part(GeneratedChoice Choice, bool IsPrompt, int Count)
     {
-        public ReadOnlySpan<int> Tokens => Choice.Request.Prompt.AsSpan(Choice.PromptDone, Count);
+        public ReadOnlySpan<int> Tokens => IsPrompt ? Choice.Request.Prompt.AsSpan(Choice.PromptDone, Count) : Choice.Row;
 
-        /// <summary>Which rows get logits: a prompt's last piece its last, one that is reported all.</summary>
-        public LogitRows Rows => !IsPrompt ? LogitRows.Last
+        /// <summary>Which rows get logits: a prompt's last piece its last, one that is reported all, a token with its guesses all.</summary>
+        public LogitRows Rows => !IsPrompt ? LogitRows.All
             : Choice.Request.ReportsPrompt ? LogitRows.All
             : Choice.PromptDone + Count == Choice.Request.Prompt.Length ? LogitRows.Last : LogitRows.None;
     }

@@ -72,6 +72,13 @@ public static class GgufTokenizer
             PadId = Id(metadata, "padding_token_id"),
             MaskId = Id(metadata, "mask_token_id"),
             ClsId = Id(metadata, "cls_token_id"),
+            Hole = new NamedHoleTokens( // the second spellings are those of old files
+                Id(metadata, "fim_pre_token_id") ?? Id(metadata, "prefix_token_id"),
+                Id(metadata, "fim_suf_token_id") ?? Id(metadata, "suffix_token_id"),
+                Id(metadata, "fim_mid_token_id") ?? Id(metadata, "middle_token_id"),
+                Id(metadata, "fim_pad_token_id"),
+                Id(metadata, "fim_rep_token_id"),
+                Id(metadata, "fim_sep_token_id")),
             AddBos = Flag(metadata, "add_bos_token"),
             AddEos = Flag(metadata, "add_eos_token"),
             AddSep = Flag(metadata, "add_sep_token"),

@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Json;
 using Kidogo.Models;
 using Kidogo.Models.Files;
+using Kidogo.Text;
 
 namespace Kidogo.Serving.Access;
 
@@ -145,7 +146,7 @@ public static class KeyFile
 
     private static void Write(string path, IEnumerable<ApiKey> keys)
     {
-        byte[] json = Api.JsonWriting.Bytes(writer =>
+        byte[] json = JsonBuilding.Bytes(writer =>
         {
             writer.WriteStartObject();
             writer.WriteStartArray("keys");

@@ -4,80 +4,108 @@ using Kidogo.Inference.Constraints;
 
 namespace Kidogo.Serving.Api;
 
+/// <summary>What an answer is held to, as a request says.</summary>
+/// <param name="Field">The field that says so.</param>
+/// <param name="Form">The form.</param>
+internal sealed record AskedForm(string Field, AnswerForm Form)
+{
+    /// <summary>The form for a model's tokens.</summary>
+    /// <param name="model">Who answers.</param>
+    /// <exception cref="ApiException">It cannot be enforced.</exception>
+    public TokenGrammar For(ServedModel model)
+    {
+        try
+        {
+            return model.Grammars.Of(Form);
+        }
+        catch (GrammarException failure)
+        {
+            throw ApiException.Field(Field, $"`{Field}` cannot be used. {failure.Message}", "invalid_value");
+        }
+    }
+}
+
 /// <summary>Reads <c>response_format</c> as OpenAI has it, and <c>json_schema</c>, <c>grammar</c> (GBNF) as llama.cpp has them, and <c>regex</c>.</summary>
 internal static class AnswerFormat
 {
+    private const string Format = "response_format";
+
     /// <summary>The form that is asked for; null for none.</summary>
     /// <param name="fields">The request.</param>
-    /// <param name="model">Who answers.</param>
     /// <param name="isChat">Whether <c>response_format</c> is one of the request's fields.</param>
-    public static TokenGrammar? Read(RequestFields fields, ServedModel model, bool isChat)
+    public static AskedForm? Read(RequestFields fields, bool isChat)
     {
-        List<(string Field, Func<TokenGrammar> Make)> asked = [];
-        if (isChat && OfResponseFormat(fields, model) is { } format)
+        List<AskedForm> asked = [];
+        if (isChat && fields.Object(Format) is { } format && OfResponseFormat(format) is { } form)
         {
-            asked.Add(format);
+            asked.Add(form);
         }
 
         if (fields.Element("json_schema") is { } schema)
         {
-            asked.Add(("json_schema", () => model.Grammars.OfSchema(schema)));
+            asked.Add(new AskedForm("json_schema", AnswerForm.Schema(schema)));
         }
 
         if (fields.Text("grammar") is { } grammar)
         {
-            asked.Add(("grammar", () => model.Grammars.OfGrammar(grammar)));
+            asked.Add(new AskedForm("grammar", AnswerForm.Gbnf(grammar)));
         }
 
         if (fields.Text("regex") is { } pattern)
         {
-            asked.Add(("regex", () => model.Grammars.OfPattern(pattern)));
+            asked.Add(new AskedForm("regex", AnswerForm.Pattern(pattern)));
         }
 
-        if (asked.Count > 1)
-        {
-            throw ApiException.Field(asked[1].Field, $"`{asked[0].Field}` and `{asked[1].Field}` exclude each other; give one of them.", "invalid_value");
-        }
-
-        try
-        {
-            return asked.Count == 0 ? null : asked[0].Make();
-        }
-        catch (GrammarException failure)
-        {
-            throw ApiException.Field(asked[0].Field, $"`{asked[0].Field}` cannot be used. {failure.Message}", "invalid_value");
-        }
+        return asked.Count <= 1
+            ? asked.FirstOrDefault()
+            : throw ApiException.Field(asked[1].Field, $"`{asked[0].Field}` and `{asked[1].Field}` exclude each other; give one of them.", "invalid_value");
     }
 
-    private static (string Field, Func<TokenGrammar> Make)? OfResponseFormat(RequestFields fields, ServedModel model)
+    /// <summary>Reads <c>format</c> of the Responses API's <c>text</c>.</summary>
+    public static AskedForm? ReadText(RequestFields text)
     {
-        const string Name = "response_format";
-        if (fields.Object(Name) is not { } format)
+        if (text.Object("format") is not { } format)
         {
             return null;
         }
 
-        string type = format.RequiredText("type");
-        switch (type)
+        string type = TypeOf(format);
+        JsonElement? schema = type == "json_schema" ? Described(format) ?? throw format.Missing("schema", "an object: a JSON schema") : null;
+        format.RejectUnknown();
+        return type == "text" ? null : new AskedForm(format.PathOf(schema is null ? "type" : "schema"), schema is { } told ? AnswerForm.Schema(told) : AnswerForm.AnyObject);
+    }
+
+    private static AskedForm? OfResponseFormat(RequestFields format)
+    {
+        JsonElement? schema = null;
+        string type = TypeOf(format);
+        if (type == "json_object")
         {
-            case "text":
-                format.RejectUnknown();
-                return null;
-            case "json_object":
-                JsonElement? loose = format.Element("schema"); // as llama.cpp has it
-                format.RejectUnknown();
-                return (Name, () => loose is { } given ? model.Grammars.OfSchema(given) : model.Grammars.OfAnyObject());
-            case "json_schema":
-                RequestFields described = format.Object("json_schema") ?? throw format.Missing("json_schema", "an object with a name and a schema");
-                described.Text("name");
-                described.Text("description");
-                described.Flag("strict"); // answers always obey
-                JsonElement? schema = described.Element("schema");
-                described.RejectUnknown();
-                format.RejectUnknown();
-                return (Name, () => schema is { } told ? model.Grammars.OfSchema(told) : model.Grammars.OfAnyObject());
-            default:
-                throw ApiException.Field(format.PathOf("type"), $"`{format.PathOf("type")}` has to be text, json_object or json_schema.", "invalid_value");
+            schema = format.Element("schema"); // as llama.cpp has it
         }
+        else if (type == "json_schema")
+        {
+            RequestFields described = format.Object("json_schema") ?? throw format.Missing("json_schema", "an object with a name and a schema");
+            schema = Described(described);
+            described.RejectUnknown();
+        }
+
+        format.RejectUnknown();
+        return type == "text" ? null : new AskedForm(Format, schema is { } told ? AnswerForm.Schema(told) : AnswerForm.AnyObject);
+    }
+
+    private static string TypeOf(RequestFields format)
+    {
+        string type = format.RequiredText("type");
+        return type is "text" or "json_object" or "json_schema" ? type : throw ApiException.Field(format.PathOf("type"), $"`{format.PathOf("type")}` has to be text, json_object or json_schema.", "invalid_value");
+    }
+
+    /// <summary>A schema with its name.</summary>
+    private static JsonElement? Described(RequestFields described)
+    {
+        described.Text("name");
+        described.Text("description");
+        described.Flag("strict"); // answers always obey
+        return described.Element("schema");
     }
 }

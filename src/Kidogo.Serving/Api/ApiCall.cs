@@ -1,25 +1,36 @@
 // One request with what answering it needs. Knows no endpoint.
 using System.Text.Json;
 using Kidogo.Inference;
-using Kidogo.Models;
-using Kidogo.Serving.Access;
 using Kidogo.Inference.Scheduling;
+using Kidogo.Inference.Telemetry;
+using Kidogo.Models;
+using Kidogo.Models.Adapters;
+using Kidogo.Serving.Access;
+using Kidogo.Text;
 using Microsoft.AspNetCore.Http;
 
 namespace Kidogo.Serving.Api;
 
-/// <summary>A request.</summary>
+/// <summary>A request. Disposing it lets go of the models that it used.</summary>
 /// <param name="http">The exchange.</param>
-/// <param name="models">What is served; at least one.</param>
+/// <param name="shelf">What is served.</param>
 /// <param name="options">How the server is set up.</param>
 /// <param name="client">Who asks.</param>
-internal sealed class ApiCall(HttpContext http, IReadOnlyList<ServedModel> models, ServerOptions options, Client client)
+/// <param name="telemetry">Where numbers go.</param>
+internal sealed class ApiCall(HttpContext http, ModelShelf shelf, ServerOptions options, Client client, ModelTelemetry telemetry) : IDisposable
 {
     private const int DeepestJson = 64;
 
+    private readonly List<ModelUse> _uses = [];
+
     public HttpContext Http => http;
 
-    public IReadOnlyList<ServedModel> Models => models;
+    public ModelShelf Shelf => shelf;
+
+    public ModelTelemetry Telemetry => telemetry;
+
+    /// <summary>When the server began.</summary>
+    public required DateTimeOffset Started { get; init; }
 
     public ServerOptions Options => options;
 
@@ -31,23 +42,70 @@ internal sealed class ApiCall(HttpContext http, IReadOnlyList<ServedModel> model
     /// <summary>What is said of the request in the log: numbers only.</summary>
     public string Summary { get; set; } = "";
 
-    /// <summary>The model that a request names.</summary>
+    /// <summary>The decoder that a request names, loaded if need be.</summary>
+    /// <exception cref="ApiException">404: there is none of that name; 400: it writes no text; 503: there is no room for it.</exception>
+    public async Task<AskedModel> DecoderAsync(string? name)
+    {
+        (ModelEntry entry, string? adapter) = Find(name, isEncoder: false);
+        if (await UseAsync(entry).ConfigureAwait(false) is not ServedModel model)
+        {
+            throw ApiException.Field("model", $"`{entry.Id}` is an encoder: it makes embeddings (/v1/embeddings) and writes no text.", "model_not_supported");
+        }
+
+        return new AskedModel(model, adapter is null ? null : model.Adapters.Find(adapter) ?? Adapter.None, name ?? entry.Id);
+    }
+
+    /// <summary>The encoder that a request names, loaded if need be.</summary>
+    /// <exception cref="ApiException">404: there is none of that name; 400: it makes no embeddings; 503: there is no room for it.</exception>
+    public async Task<ServedEncoder> EncoderAsync(string? name)
+    {
+        (ModelEntry entry, _) = Find(name, isEncoder: true);
+        return entry.IsEncoder && await UseAsync(entry).ConfigureAwait(false) is ServedEncoder encoder
+            ? encoder
+            : throw ApiException.Field("model", $"`{entry.Id}` writes text and makes no embeddings: start the server with an encoder beside it, such as all-MiniLM-L6-v2.", "model_not_supported");
+    }
+
+    /// <summary>Any model that a request names, loaded if need be; the first decoder where it names none.</summary>
+    /// <inheritdoc cref="DecoderAsync"/>
+    public async Task<Served> AnyAsync(string? name) => await UseAsync(Find(name, null).Entry).ConfigureAwait(false);
+
+    /// <summary>What a request names, not loaded: a model, and perhaps one of its adapters.</summary>
+    /// <param name="name">The name; null where the request says none.</param>
+    /// <param name="isEncoder">What is meant by no name: the only encoder, or the only decoder; null for the first model.</param>
     /// <exception cref="ApiException">404: there is none of that name.</exception>
-    public ServedModel Model(string? name)
+    public (ModelEntry Entry, string? Adapter) Find(string? name, bool? isEncoder)
     {
         if (name is null)
         {
-            return models.Count == 1 ? models[0] : throw ApiException.Field("model", $"`model` is missing; it has to be one of {Names()}.", "missing_required_parameter");
+            ModelEntry[] possible = [.. shelf.Entries.Where(entry => isEncoder is null || entry.IsEncoder == isEncoder)];
+            return possible.Length switch
+            {
+                1 => (possible[0], null),
+                0 => throw ApiException.Field("model", $"No {(isEncoder == true ? "encoder" : "model that writes text")} is served here. Served: {Names()}.", "model_not_supported"),
+                _ => isEncoder is null ? (possible[0], null) : throw ApiException.Field("model", $"`model` is missing; it has to be one of {Names()}.", "missing_required_parameter"),
+            };
         }
 
-        if (models.FirstOrDefault(model => model.Id.Equals(name, StringComparison.Ordinal)) is { } found)
+        foreach (ModelEntry entry in shelf.Entries)
         {
-            return found;
+            if (entry.Id.Equals(name, StringComparison.Ordinal))
+            {
+                return (entry, null);
+            }
+
+            if (name.StartsWith($"{entry.Id}:", StringComparison.Ordinal) && name[(entry.Id.Length + 1)..] is var adapter
+                && (entry.Adapters.Contains(adapter, StringComparer.Ordinal) || (adapter == Adapter.None.Name && !entry.IsEncoder)))
+            {
+                return (entry, adapter);
+            }
         }
 
-        string nearest = NearestName.Likely(name, models.Select(model => model.Id)) is { } other ? $" Did you mean `{other}`?" : "";
+        string nearest = NearestName.Likely(name, shelf.Entries.SelectMany(ModelShelf.NamesOf)) is { } other ? $" Did you mean `{other}`?" : "";
         throw new ApiException(404, ApiException.InvalidRequest, $"There is no model of that name here.{nearest} Served: {Names()}.", "model", "model_not_found");
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => _uses.ForEach(use => use.Dispose());
 
     /// <summary>The body as JSON.</summary>
     /// <exception cref="ApiException">It is none, or too large.</exception>
@@ -73,7 +131,7 @@ internal sealed class ApiCall(HttpContext http, IReadOnlyList<ServedModel> model
     }
 
     /// <summary>Answers with one JSON value.</summary>
-    public Task WriteAsync(Action<Utf8JsonWriter> write, int status = 200) => WriteAsync(http, JsonWriting.Bytes(write), status);
+    public Task WriteAsync(Action<Utf8JsonWriter> write, int status = 200) => WriteAsync(http, JsonBuilding.Bytes(write), status);
 
     /// <summary>Answers with an error.</summary>
     public static Task WriteErrorAsync(HttpContext http, ApiException failure)
@@ -83,7 +141,7 @@ internal sealed class ApiCall(HttpContext http, IReadOnlyList<ServedModel> model
             http.Response.Headers.RetryAfter = seconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
         }
 
-        return WriteAsync(http, JsonWriting.Bytes(failure.Write), failure.Status);
+        return WriteAsync(http, JsonBuilding.Bytes(failure.Write), failure.Status);
     }
 
     /// <summary>Gives a request's sequences to the scheduler.</summary>
@@ -124,6 +182,10 @@ internal sealed class ApiCall(HttpContext http, IReadOnlyList<ServedModel> model
         _ => null,
     };
 
+    /// <summary>A failure's kind, in a word: never its message, which may quote what was asked.</summary>
+    public static string KindOf(Exception failure) =>
+        failure is OperationCanceledException ? "cancelled" : Translate(failure) is { } told ? told.Code ?? told.Type : failure.GetType().Name;
+
     private static async Task WriteAsync(HttpContext http, ReadOnlyMemory<byte> bytes, int status)
     {
         http.Response.StatusCode = status;
@@ -132,5 +194,20 @@ internal sealed class ApiCall(HttpContext http, IReadOnlyList<ServedModel> model
         await http.Response.BodyWriter.WriteAsync(bytes, http.RequestAborted).ConfigureAwait(false);
     }
 
-    private string Names() => string.Join(", ", models.Select(model => $"`{model.Id}`"));
+    private async Task<Served> UseAsync(ModelEntry entry)
+    {
+        try
+        {
+            ModelUse use = await shelf.UseAsync(entry, Gone).ConfigureAwait(false);
+            _uses.Add(use);
+            return use.Model;
+        }
+        catch (Exception failure) when (failure is not (ApiException or OperationCanceledException or OutOfMemoryException))
+        {
+            options.Warn?.Invoke($"{entry.Id} could not be loaded: {failure.Message}");
+            throw new ApiException(503, "unavailable_error", $"`{entry.Id}` could not be loaded. The server's log says why.", "model", "model_not_loaded");
+        }
+    }
+
+    private string Names() => string.Join(", ", shelf.Entries.SelectMany(ModelShelf.NamesOf).Select(name => $"`{name}`"));
 }

@@ -16,6 +16,15 @@ internal sealed class ApiException(int status, string type, string message, stri
 
     public int Status { get; } = status;
 
+    /// <summary>The kind, as <c>error.type</c>.</summary>
+    public string Type => type;
+
+    /// <summary>The field that it is about, or null.</summary>
+    public string? Param => param;
+
+    /// <summary>A word for programs, or null.</summary>
+    public string? Code => code;
+
     /// <summary>When to try again, in seconds; null for no hint.</summary>
     public int? RetryAfterSeconds { get; init; }
 
@@ -29,11 +38,15 @@ internal sealed class ApiException(int status, string type, string message, stri
     public static ApiException Field(string param, string message, string? code = null) => new(400, InvalidRequest, message, param, code);
 
     /// <summary>A prompt that does not fit, with both numbers.</summary>
-    public static ApiException TooLong(int promptTokens, int contextTokens) =>
+    /// <param name="promptTokens">Tokens of the prompt.</param>
+    /// <param name="contextTokens">Tokens that there is room for.</param>
+    /// <param name="message">What to say; null for what holds of prompts.</param>
+    /// <param name="param">The field that it is about, or null.</param>
+    public static ApiException TooLong(int promptTokens, int contextTokens, string? message = null, string? param = null) =>
         new(
             400, "exceed_context_size_error",
-            $"The prompt has {promptTokens} tokens, but the context holds {contextTokens}, with the answer. Shorten the prompt, or start the server with a larger --context if the model allows.",
-            code: "context_length_exceeded") { PromptTokens = promptTokens, ContextTokens = contextTokens };
+            message ?? $"The prompt has {promptTokens} tokens, but the context holds {contextTokens}, with the answer. Shorten the prompt, or start the server with a larger --context if the model allows.",
+            param, "context_length_exceeded") { PromptTokens = promptTokens, ContextTokens = contextTokens };
 
     /// <summary>Too much at once.</summary>
     public static ApiException TooMany(string type, string message, TimeSpan retryAfter, string code) =>

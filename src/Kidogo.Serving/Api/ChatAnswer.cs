@@ -2,17 +2,21 @@
 using System.Text.Json;
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Scheduling;
+using Kidogo.Inference.Tools;
 
 namespace Kidogo.Serving.Api;
 
 /// <summary>The answer to a chat completion. A stream has for each choice the role, the pieces, and the reason of its end.</summary>
 internal sealed class ChatAnswer(ChatRequest request, GenerationGroup group)
-    : ModelAnswer(request, group, Identifier.New("chatcmpl-"), ("chat.completion", "chat.completion.chunk"))
+    : ChoicesAnswer(request, group, Identifier.New("chatcmpl-"), ("chat.completion", "chat.completion.chunk"), request.ReportsUsage)
 {
     private readonly ChatRequest _request = request;
-    private readonly ChatChoice[] _choices = [.. request.Requests.Select((_, index) => new ChatChoice(request, index))];
+    private readonly ChatChoice[] _choices = [.. request.Requests.Select(each => new ChatChoice(request.Tools, each.Alternatives is not null))];
     private readonly WholeMessage[] _messages = [.. request.Requests.Select(_ => new WholeMessage())];
     private readonly bool[] _begun = new bool[request.Requests.Count];
+
+    /// <inheritdoc/>
+    protected override IEnumerable<string?> Finishes => _choices.Select(choice => choice.Finish);
 
     /// <inheritdoc/>
     protected override void Take(GenerationStep step)

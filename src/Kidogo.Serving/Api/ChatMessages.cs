@@ -1,6 +1,7 @@
 // A conversation as clients send it, checked and brought into the form that templates read. Knows roles and parts, no template.
 using System.Text;
 using System.Text.Json;
+using Kidogo.Text;
 
 namespace Kidogo.Serving.Api;
 
@@ -60,7 +61,7 @@ internal static class ChatMessages
             throw fields.Missing("content", "a text");
         }
 
-        return JsonWriting.Element(json =>
+        return JsonBuilding.Element(json =>
         {
             json.WriteStartObject();
             json.WriteString("role", role == "developer" && !knowsDeveloper ? "system" : role);
@@ -119,6 +120,7 @@ internal static class ChatMessages
                 "refusal" when role == "assistant" => part.RequiredText("refusal"),
                 _ => throw ApiException.Field(part.PathOf("type"), $"`{part.PathOf("type")}` has to be `text`: the models here read text only.", "unsupported_parameter"),
             });
+            RefuseBreakpoint(part);
             part.RejectUnknown();
         }
 
@@ -145,18 +147,27 @@ internal static class ChatMessages
             string arguments = function.RequiredText("arguments");
             function.RejectUnknown();
             call.RejectUnknown();
-            json.WriteStartObject();
-            json.WriteString("id", id);
-            json.WriteString("type", type);
-            json.WriteStartObject("function");
-            json.WriteString("name", name);
-            json.WritePropertyName("arguments");
-            WriteArguments(json, arguments);
-            json.WriteEndObject();
-            json.WriteEndObject();
+            WriteCall(json, id, name, arguments);
         }
 
         json.WriteEndArray();
+    }
+
+    /// <summary>Refuses a client's own places where a cached prompt may end; here it may end anywhere.</summary>
+    internal static void RefuseBreakpoint(RequestFields part) => part.Refuse("prompt_cache_breakpoint", "every prompt is cached from its start, wherever it ends.");
+
+    /// <summary>A call as templates read it.</summary>
+    internal static void WriteCall(Utf8JsonWriter json, string id, string name, string arguments)
+    {
+        json.WriteStartObject();
+        json.WriteString("id", id);
+        json.WriteString("type", "function");
+        json.WriteStartObject("function");
+        json.WriteString("name", name);
+        json.WritePropertyName("arguments");
+        WriteArguments(json, arguments);
+        json.WriteEndObject();
+        json.WriteEndObject();
     }
 
     /// <summary>Clients send arguments as a text of JSON; templates read an object.</summary>

@@ -77,11 +77,14 @@ internal sealed class CompletionChoice(Tokenizer tokenizer)
 
 /// <summary>The answer to a completion.</summary>
 internal sealed class CompletionAnswer(CompletionRequest request, GenerationGroup group)
-    : ModelAnswer(request, group, Identifier.New("cmpl-"), ("text_completion", "text_completion"))
+    : ChoicesAnswer(request, group, Identifier.New("cmpl-"), ("text_completion", "text_completion"), request.ReportsUsage)
 {
     private readonly CompletionRequest _request = request;
     private readonly CompletionChoice[] _choices = [.. request.Requests.Select(_ => new CompletionChoice(request.Model.Tokenizer))];
     private readonly bool[] _begun = new bool[request.Requests.Count];
+
+    /// <inheritdoc/>
+    protected override IEnumerable<string?> Finishes => _choices.Select(choice => choice.Finish);
 
     /// <inheritdoc/>
     protected override void Take(GenerationStep step)

@@ -3,12 +3,11 @@ using System.Text.Json;
 using Kidogo.Inference.Constraints;
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Scheduling;
-using Kidogo.Text.Tokenizers;
 
 namespace Kidogo.Serving.Api;
 
 /// <summary>What is to be done for a completion: a sequence for each attempt at each prompt, those of one prompt together.</summary>
-/// <param name="Model">Who answers.</param>
+/// <param name="Asked">Who answers.</param>
 /// <param name="Requests">The sequences.</param>
 /// <param name="Prompts">The prompts as texts, for echoing them.</param>
 /// <param name="Choices">How many answers to each prompt are shown.</param>
@@ -18,21 +17,23 @@ namespace Kidogo.Serving.Api;
 /// <param name="Streams">Whether the answer comes in pieces.</param>
 /// <param name="ReportsUsage">Whether a stream ends with its usage.</param>
 internal sealed record CompletionRequest(
-    ServedModel Model, IReadOnlyList<string> Prompts, IReadOnlyList<GenerationRequest> Requests, int Choices, int Attempts, bool Echoes, bool ReportsLikelihoods, bool Streams, bool ReportsUsage)
-    : AnswerRequest(Model, Requests, Streams, ReportsUsage)
+    AskedModel Asked, IReadOnlyList<string> Prompts, IReadOnlyList<GenerationRequest> Requests, int Choices, int Attempts, bool Echoes, bool ReportsLikelihoods, bool Streams, bool ReportsUsage)
+    : AnswerRequest(Asked, Requests, Streams)
 {
     private const int MostAlternatives = 20;
     private const int MostPrompts = 64;
     private const int UsualMaxTokens = 16; // OpenAI's
 
     /// <inheritdoc/>
+    public override string Operation => "text_completion";
+
+    /// <inheritdoc/>
     public override ModelAnswer Begin(GenerationGroup group) => new CompletionAnswer(this, group);
 
     /// <summary>Reads a request.</summary>
-    public static CompletionRequest Read(ApiCall call, JsonElement body)
+    public static CompletionRequest Read(ApiCall call, AskedModel asked, RequestFields fields)
     {
-        RequestFields fields = new(body);
-        ServedModel model = call.Model(fields.Text("model"));
+        ServedModel model = asked.Model;
         (bool streams, bool reportsUsage) = SamplingFields.Streaming(fields);
         int? alternatives = fields.Int("logprobs", 0, MostAlternatives);
         bool echoes = fields.Flag("echo") ?? false;
@@ -47,6 +48,7 @@ internal sealed record CompletionRequest(
         {
             Prompt = [],
             Owner = call.OwnerOf(fields),
+            Adapter = asked.Adapter,
             Continues = true,
             Generation = new GenerationOptions
             {
@@ -58,25 +60,26 @@ internal sealed record CompletionRequest(
             ReportsPrompt = echoes && alternatives is not null,
             UsesCache = fields.Flag("cache_prompt") ?? true,
         };
-        List<(string Text, int[] Ids)> prompts = ReadPrompts(fields, model);
-        prompts = Suffixed(fields, model.Tokenizer, prompts, echoes);
-        TokenGrammar? form = AnswerFormat.Read(fields, model, isChat: false);
+        string? suffix = fields.Text("suffix");
+        List<(string Text, int[] Ids)> prompts = ReadPrompts(fields, model, mayBeEmpty: suffix is not null);
+        prompts = Suffixed(suffix, model, prompts, echoes);
+        TokenGrammar? form = AnswerFormat.Read(fields, isChat: false)?.For(model);
         fields.RejectUnknown();
         return new CompletionRequest(
-            model,
+            asked,
             [.. prompts.Select(prompt => prompt.Text)],
             [.. prompts.SelectMany(prompt => ChatRequest.Choices(request with { Prompt = prompt.Ids }, attempts, form))],
             choices, attempts, echoes, alternatives is not null, streams, reportsUsage);
     }
 
     /// <summary>A text, texts, token ids, or arrays of token ids.</summary>
-    private static List<(string Text, int[] Ids)> ReadPrompts(RequestFields fields, ServedModel model)
+    private static List<(string Text, int[] Ids)> ReadPrompts(RequestFields fields, ServedModel model, bool mayBeEmpty)
     {
         const string Expected = "a string, an array of strings, an array of token ids, or an array of arrays of token ids";
         JsonElement value = fields.Element("prompt") ?? throw fields.Missing("prompt", Expected);
         if (value.ValueKind == JsonValueKind.String)
         {
-            return [OfText(RequestFields.StringOf(value, "prompt"), model.Tokenizer)];
+            return [OfText(RequestFields.StringOf(value, "prompt"), model, mayBeEmpty)];
         }
 
         if (value.ValueKind != JsonValueKind.Array || value.GetArrayLength() == 0)
@@ -100,7 +103,7 @@ internal sealed record CompletionRequest(
             string path = $"prompt[{prompts.Count}]";
             prompts.Add(element.ValueKind switch
             {
-                JsonValueKind.String => OfText(RequestFields.StringOf(element, path), model.Tokenizer),
+                JsonValueKind.String => OfText(RequestFields.StringOf(element, path), model, mayBeEmpty),
                 JsonValueKind.Array => OfIds(element, path, model),
                 _ => throw RequestFields.WrongAt(path, element, "a string, or an array of token ids"),
             });
@@ -109,27 +112,33 @@ internal sealed record CompletionRequest(
         return prompts;
     }
 
-    private static (string Text, int[] Ids) OfText(string text, Tokenizer tokenizer)
+    private static (string Text, int[] Ids) OfText(string text, ServedModel model, bool mayBeEmpty)
     {
-        int[] ids = tokenizer.Encode(text, addSpecial: true);
-        return ids.Length > 0 ? (text, ids) : throw ApiException.Field("prompt", "`prompt` is empty, and this model has no token to begin with: give at least one character.", "invalid_value");
+        model.CheckLength(text.Length);
+        int[] ids = model.Tokenizer.Encode(text, addSpecial: true);
+        return ids.Length > 0 || mayBeEmpty ? (text, ids) : throw ApiException.Field("prompt", "`prompt` is empty, and this model has no token to begin with: give at least one character.", "invalid_value");
     }
 
     private static (string Text, int[] Ids) OfIds(JsonElement array, string path, ServedModel model)
     {
-        int[] ids = TokenIds.Read(array, path, Math.Min(model.Tokenizer.VocabularySize, model.Config.VocabSize));
+        if (array.GetArrayLength() > model.Scheduler.ContextLength)
+        {
+            throw ApiException.TooLong(array.GetArrayLength(), model.Scheduler.ContextLength);
+        }
+
+        int[] ids = TokenIds.Read(array, path, model.Vocabulary);
         return ids.Length > 0 ? (model.Tokenizer.Decode(ids), ids) : throw ApiException.Field(path, $"`{path}` is empty; give at least one token id.", "invalid_value");
     }
 
     /// <summary>With <c>suffix</c>, the prompt is what stands before a hole.</summary>
-    private static List<(string Text, int[] Ids)> Suffixed(RequestFields fields, Tokenizer tokenizer, List<(string Text, int[] Ids)> prompts, bool echoes)
+    private static List<(string Text, int[] Ids)> Suffixed(string? suffix, ServedModel model, List<(string Text, int[] Ids)> prompts, bool echoes)
     {
-        if (fields.Text("suffix") is not { } suffix)
+        if (suffix is null)
         {
             return prompts;
         }
 
-        if (tokenizer.FillInMiddle is not { } hole)
+        if (model.Tokenizer.FillInMiddle is not { } hole)
         {
             throw ApiException.Field("suffix", "`suffix` is not supported by this model: its vocabulary has no tokens for filling in the middle.", "unsupported_parameter");
         }
@@ -139,8 +148,9 @@ internal sealed record CompletionRequest(
             throw ApiException.Field("suffix", "`suffix` does not go with `echo`.", "invalid_value");
         }
 
-        int[] after = tokenizer.Encode(suffix);
-        return [.. prompts.Select(prompt => (prompt.Text, (int[])[hole.Prefix, .. prompt.Ids, hole.Suffix, .. after, hole.Middle]))];
+        model.CheckLength(suffix.Length);
+        int[] after = model.Tokenizer.Encode(suffix);
+        return [.. prompts.Select(prompt => (prompt.Text, HolePrompt.Of(hole, model.Tokenizer, prompt.Ids, after)))];
     }
 }
 

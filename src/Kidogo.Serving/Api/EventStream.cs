@@ -2,6 +2,7 @@
 using System.Text.Json;
 using System.Threading.Channels;
 using Kidogo.Inference.Scheduling;
+using Kidogo.Text;
 using Microsoft.AspNetCore.Http;
 
 namespace Kidogo.Serving.Api;
@@ -38,12 +39,19 @@ internal sealed class EventStream(HttpContext http, TimeSpan heartbeat)
     }
 
     /// <summary>Adds an event; it goes out with the next wait.</summary>
-    public void Add(Action<Utf8JsonWriter> write)
+    /// <param name="write">Writes its data.</param>
+    /// <param name="name">Its name, where events have such.</param>
+    public void Add(Action<Utf8JsonWriter> write, string? name = null)
     {
         Begin();
         System.IO.Pipelines.PipeWriter body = http.Response.BodyWriter;
+        if (name is not null)
+        {
+            Append(body, System.Text.Encoding.ASCII.GetBytes($"event: {name}\n"));
+        }
+
         Append(body, "data: "u8);
-        using (Utf8JsonWriter json = new(body, JsonWriting.Options))
+        using (Utf8JsonWriter json = new(body, JsonBuilding.Options))
         {
             write(json);
         }
@@ -51,12 +59,11 @@ internal sealed class EventStream(HttpContext http, TimeSpan heartbeat)
         Append(body, "\n\n"u8);
     }
 
-    /// <summary>Ends the stream.</summary>
-    public async Task EndAsync()
+    /// <summary>Adds the mark that a stream of chunks is whole.</summary>
+    public void AddDone()
     {
         Begin();
         Append(http.Response.BodyWriter, "data: [DONE]\n\n"u8);
-        await FlushAsync().ConfigureAwait(false);
     }
 
     /// <summary>Sends what was added.</summary>

@@ -9,15 +9,20 @@ namespace Kidogo.Serving.Api;
 /// <summary>Answers questions about the server and its models, in OpenAI's and llama.cpp's shapes.</summary>
 internal static class InfoEndpoints
 {
+    private const int MostCharacters = 1 << 20;
+
     /// <summary>GET /v1/models</summary>
     public static Task ModelsAsync(ApiCall call) => call.WriteAsync(json =>
     {
         json.WriteStartObject();
         json.WriteString("object", "list");
         json.WriteStartArray("data");
-        foreach (ServedModel model in call.Models)
+        foreach (ModelEntry entry in call.Shelf.Entries)
         {
-            WriteModel(json, model);
+            foreach (string name in ModelShelf.NamesOf(entry))
+            {
+                WriteModel(json, call, entry, name);
+            }
         }
 
         json.WriteEndArray();
@@ -27,8 +32,8 @@ internal static class InfoEndpoints
     /// <summary>GET /v1/models/{id}</summary>
     public static Task ModelAsync(ApiCall call, string id)
     {
-        ServedModel model = call.Model(id);
-        return call.WriteAsync(json => WriteModel(json, model));
+        ModelEntry entry = call.Find(id, null).Entry;
+        return call.WriteAsync(json => WriteModel(json, call, entry, id));
     }
 
     /// <summary>GET /health</summary>
@@ -40,10 +45,10 @@ internal static class InfoEndpoints
     });
 
     /// <summary>GET /props?model=…</summary>
-    public static Task PropsAsync(ApiCall call)
+    public static async Task PropsAsync(ApiCall call)
     {
-        ServedModel model = call.Model(Asked(call));
-        return call.WriteAsync(json =>
+        ServedModel model = (await call.DecoderAsync(AskedDecoder(call)).ConfigureAwait(false)).Model;
+        await call.WriteAsync(json =>
         {
             json.WriteStartObject();
             json.WriteStartObject("default_generation_settings");
@@ -65,13 +70,13 @@ internal static class InfoEndpoints
             json.WriteBoolean("supports_thinking_switch", model.Chat?.Template.SupportsThinkingSwitch ?? false);
             json.WriteString("build_info", KidogoServer.Fingerprint);
             json.WriteEndObject();
-        });
+        }).ConfigureAwait(false);
     }
 
     /// <summary>GET /slots?model=…&amp;fail_on_no_slot=1</summary>
-    public static Task SlotsAsync(ApiCall call)
+    public static async Task SlotsAsync(ApiCall call)
     {
-        ServedModel model = call.Model(Asked(call));
+        ServedModel model = (await call.DecoderAsync(AskedDecoder(call)).ConfigureAwait(false)).Model;
         SchedulerStatus status = model.Scheduler.Status();
         bool isFull = status.Active + status.Waiting >= status.Parallel;
         if (isFull && call.Http.Request.Query["fail_on_no_slot"] == "1")
@@ -79,7 +84,7 @@ internal static class InfoEndpoints
             throw new ApiException(503, "unavailable_error", "No place is free.", code: "no_slot_available");
         }
 
-        return call.WriteAsync(json =>
+        await call.WriteAsync(json =>
         {
             json.WriteStartArray();
             for (int i = 0; i < status.Parallel; i++)
@@ -96,7 +101,7 @@ internal static class InfoEndpoints
             }
 
             json.WriteEndArray();
-        });
+        }).ConfigureAwait(false);
     }
 
     /// <summary>POST /tokenize</summary>
@@ -104,12 +109,17 @@ internal static class InfoEndpoints
     {
         using JsonDocument body = await call.ReadJsonAsync().ConfigureAwait(false);
         RequestFields fields = new(body.RootElement);
-        Tokenizer tokenizer = call.Model(fields.Text("model")).Tokenizer;
+        Tokenizer tokenizer = (await call.AnyAsync(fields.Text("model")).ConfigureAwait(false)).Tokenizer;
         string content = fields.RequiredText("content");
         bool addSpecial = fields.Flag("add_special") ?? false;
         bool parseSpecial = fields.Flag("parse_special") ?? false;
         bool withPieces = fields.Flag("with_pieces") ?? false;
         fields.RejectUnknown();
+        if (content.Length > MostCharacters)
+        {
+            throw ApiException.Field("content", $"`content` has {content.Length} characters; at most {MostCharacters} are taken at once.", "invalid_value");
+        }
+
         int[] ids = tokenizer.Encode(content, addSpecial, parseSpecial);
         await call.WriteAsync(json =>
         {
@@ -140,7 +150,7 @@ internal static class InfoEndpoints
     {
         using JsonDocument body = await call.ReadJsonAsync().ConfigureAwait(false);
         RequestFields fields = new(body.RootElement);
-        Tokenizer tokenizer = call.Model(fields.Text("model")).Tokenizer;
+        Tokenizer tokenizer = (await call.AnyAsync(fields.Text("model")).ConfigureAwait(false)).Tokenizer;
         JsonElement tokens = fields.Array("tokens", "an array of token ids") ?? throw fields.Missing("tokens", "an array of token ids");
         fields.RejectUnknown();
         string content = tokenizer.Decode(TokenIds.Read(tokens, "tokens", tokenizer.VocabularySize));
@@ -157,7 +167,7 @@ internal static class InfoEndpoints
     {
         using JsonDocument body = await call.ReadJsonAsync().ConfigureAwait(false);
         RequestFields fields = new(body.RootElement);
-        RenderedPrompt rendered = ChatRequest.Render(fields, call.Model(fields.Text("model")));
+        RenderedPrompt rendered = ChatRequest.Render(fields, (await call.DecoderAsync(fields.Text("model")).ConfigureAwait(false)).Model);
         await call.WriteAsync(json =>
         {
             json.WriteStartObject();
@@ -166,22 +176,37 @@ internal static class InfoEndpoints
         }).ConfigureAwait(false);
     }
 
-    private static string? Asked(ApiCall call) => call.Http.Request.Query["model"] is [{ Length: > 0 } name, ..] ? name : call.Models[0].Id;
+    /// <summary>The model in the query; the first that writes text where there is none.</summary>
+    private static string? AskedDecoder(ApiCall call) =>
+        call.Http.Request.Query["model"] is [{ Length: > 0 } name, ..] ? name : call.Shelf.Entries.FirstOrDefault(entry => !entry.IsEncoder)?.Id;
 
     private static string? Piece(ServedModel model, int? id) => id is { } found ? model.Tokenizer.Piece(found) : null;
 
-    private static void WriteModel(Utf8JsonWriter json, ServedModel model)
+    private static void WriteModel(Utf8JsonWriter json, ApiCall call, ModelEntry entry, string name)
     {
+        Served? loaded = call.Shelf.Loaded.FirstOrDefault(model => model.Id == entry.Id);
         json.WriteStartObject();
-        json.WriteString("id", model.Id);
+        json.WriteString("id", name);
         json.WriteString("object", "model");
-        json.WriteNumber("created", model.Created.ToUnixTimeSeconds());
+        json.WriteNumber("created", (loaded?.Created ?? call.Started).ToUnixTimeSeconds());
         json.WriteString("owned_by", "kidogo");
+        if (name != entry.Id)
+        {
+            json.WriteString("parent", entry.Id);
+        }
+
         json.WriteStartObject("meta");
-        json.WriteNumber("n_vocab", model.Config.VocabSize);
-        json.WriteNumber("n_ctx", model.Scheduler.ContextLength);
-        json.WriteNumber("n_ctx_train", model.Config.ContextLength);
-        json.WriteNumber("n_params", model.Config.ParameterCount);
+        json.WriteString("type", entry.IsEncoder ? "encoder" : "decoder");
+        json.WriteBoolean("loaded", loaded is not null);
+        json.WriteNumber("n_vocab", entry.Facts.Vocabulary);
+        json.WriteNumber("n_ctx", entry.Facts.Context);
+        json.WriteNumber("n_ctx_train", entry.Facts.TrainedContext);
+        json.WriteNumber("n_params", entry.Facts.Parameters);
+        if (entry.Facts.Dimensions is { } dimensions)
+        {
+            json.WriteNumber("n_embd", dimensions);
+        }
+
         json.WriteEndObject();
         json.WriteEndObject();
     }

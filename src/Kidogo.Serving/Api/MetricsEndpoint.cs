@@ -30,7 +30,8 @@ internal static class MetricsEndpoint
     /// <summary>Answers.</summary>
     public static async Task AnswerAsync(ApiCall call)
     {
-        (string Label, SchedulerStatus Status)[] models = [.. call.Models.Select(model => (Escaped(model.Id), model.Scheduler.Status()))];
+        IReadOnlyList<Served> loaded = call.Shelf.Loaded;
+        (string Label, SchedulerStatus Status)[] models = [.. loaded.OfType<ServedModel>().Select(model => (Escaped(model.Id), model.Scheduler.Status()))];
         StringBuilder text = new();
         foreach ((string name, string kind, string help, Func<SchedulerStatus, double> value) in s_metrics)
         {
@@ -39,6 +40,12 @@ internal static class MetricsEndpoint
             {
                 text.Append(CultureInfo.InvariantCulture, $"{name}{{model=\"{label}\"}} {value(status)}\n");
             }
+        }
+
+        text.Append("# HELP kidogo_model_loaded Whether a model is in memory.\n# TYPE kidogo_model_loaded gauge\n");
+        foreach (ModelEntry entry in call.Shelf.Entries)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"kidogo_model_loaded{{model=\"{Escaped(entry.Id)}\"}} {(loaded.Any(model => model.Id == entry.Id) ? 1 : 0)}\n");
         }
 
         call.Http.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";

@@ -78,6 +78,30 @@ internal sealed class RequestFields
     public JsonElement? Array(string name, string expected) => Element(name) is not { } value ? null
         : value.ValueKind == JsonValueKind.Array ? value : throw Wrong(name, value, expected);
 
+    /// <summary>An array of texts; none where it is absent.</summary>
+    public IReadOnlyList<string> Texts(string name, int most)
+    {
+        string expected = $"an array of at most {most} strings";
+        if (Array(name, expected) is not { } array)
+        {
+            return [];
+        }
+
+        if (array.GetArrayLength() > most)
+        {
+            throw Wrong(name, array, expected);
+        }
+
+        List<string> texts = [];
+        foreach (JsonElement element in array.EnumerateArray())
+        {
+            string path = $"{PathOf(name)}[{texts.Count}]";
+            texts.Add(element.ValueKind == JsonValueKind.String ? StringOf(element, path) : throw WrongAt(path, element, "a string"));
+        }
+
+        return texts;
+    }
+
     /// <summary>Refuses a known field, unless it says what holds anyway.</summary>
     /// <param name="name">The field.</param>
     /// <param name="because">Why, as a sentence.</param>
@@ -123,6 +147,20 @@ internal sealed class RequestFields
         {
             throw ApiException.Field(path, $"`{path}` is not valid text: it holds bytes or escapes that are no characters.", "invalid_value");
         }
+    }
+
+    /// <summary>Whether a value is one of some words.</summary>
+    public static bool Is(JsonElement value, params ReadOnlySpan<string> words)
+    {
+        foreach (string word in words)
+        {
+            if (value.ValueKind == JsonValueKind.String && value.ValueEquals(word))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /// <summary>A value in words; numbers and short words are shown, texts are not.</summary>

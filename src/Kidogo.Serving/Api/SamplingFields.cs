@@ -18,7 +18,6 @@ internal static class SamplingFields
     /// <param name="fields">The request.</param>
     /// <param name="defaults">What holds where the client says nothing.</param>
     /// <param name="vocabulary">Ids of the model.</param>
-    /// <remarks>The penalties count as OpenAI's do: over the whole answer, frequency and presence over what was generated alone.</remarks>
     public static SamplerOptions Read(RequestFields fields, SamplerOptions defaults, int vocabulary)
     {
         double? frequency = fields.Number("frequency_penalty", -2, 2);
@@ -31,14 +30,10 @@ internal static class SamplingFields
             TopK = fields.Int("top_k", 0, int.MaxValue) ?? defaults.TopK,
             MinP = fields.Number("min_p", 0, 1) ?? defaults.MinP,
             TypicalP = fields.Number("typical_p", 0, 1) ?? defaults.TypicalP,
-            FrequencyPenalty = frequency ?? defaults.FrequencyPenalty,
-            PresencePenalty = presence ?? defaults.PresencePenalty,
-            RepetitionPenalty = repetition ?? defaults.RepetitionPenalty,
             LogitBias = Biases(fields, vocabulary),
             Seed = fields.Long("seed", long.MinValue, long.MaxValue) is { } seed ? unchecked((ulong)seed) : null,
         };
-        bool penalises = frequency is not null || presence is not null || repetition is not null;
-        return penalises ? options with { PenaltyLastN = -1, FrequencyCountsPrompt = false } : options;
+        return options.WithAnswerPenalties(frequency, presence, repetition);
     }
 
     /// <summary>The texts that end an answer.</summary>

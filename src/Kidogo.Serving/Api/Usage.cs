@@ -49,6 +49,12 @@ internal static class Usage
         json.WriteFinite("predicted_ms", predictedMs);
         json.WriteFinite("predicted_per_token_ms", predictedMs / predicted);
         json.WriteFinite("predicted_per_second", predicted / predictedMs * 1000);
+        if (group.Choices.Sum(choice => choice.Guesses.Drafted) is > 0 and var drafted)
+        {
+            json.WriteNumber("draft_n", drafted);
+            json.WriteNumber("draft_n_accepted", group.Choices.Sum(choice => choice.Guesses.Accepted));
+        }
+
         json.WriteEndObject();
     }
 

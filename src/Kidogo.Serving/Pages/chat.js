@@ -34,7 +34,7 @@ async function loadModels() {
   if (!response.ok) {
     throw new Error((await response.json()).error.message);
   }
-  $("model").replaceChildren(...(await response.json()).data.map(model => {
+  $("model").replaceChildren(...(await response.json()).data.filter(model => model.meta.type !== "encoder").map(model => {
     contexts[model.id] = model.meta.n_ctx;
     return new Option(model.id, model.id);
   }));

@@ -1,5 +1,4 @@
 // A plain message. Whoever needs tool calls or parts passes JSON instead.
-using System.Buffers;
 using System.Text.Json;
 
 namespace Kidogo.Text.ChatTemplates;
@@ -10,18 +9,11 @@ namespace Kidogo.Text.ChatTemplates;
 public sealed record ChatMessage(string Role, string Content)
 {
     /// <summary>The message as the JSON object <c>{"role": …, "content": …}</c>.</summary>
-    public JsonElement ToJson()
+    public JsonElement ToJson() => JsonBuilding.Element(json =>
     {
-        ArrayBufferWriter<byte> buffer = new();
-        using (Utf8JsonWriter writer = new(buffer))
-        {
-            writer.WriteStartObject();
-            writer.WriteString("role"u8, Role);
-            writer.WriteString("content"u8, Content);
-            writer.WriteEndObject();
-        }
-
-        Utf8JsonReader reader = new(buffer.WrittenSpan);
-        return JsonElement.ParseValue(ref reader);
-    }
+        json.WriteStartObject();
+        json.WriteString("role"u8, Role);
+        json.WriteString("content"u8, Content);
+        json.WriteEndObject();
+    });
 }

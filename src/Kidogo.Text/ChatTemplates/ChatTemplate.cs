@@ -30,6 +30,9 @@ public sealed class ChatTemplate
     /// <summary>Whether the template lets the caller switch reasoning on and off.</summary>
     public bool SupportsThinkingSwitch => ThinkingVariable is not null;
 
+    /// <summary>Whether the template knows the role <c>developer</c>; else what a developer says is the system's.</summary>
+    public bool KnowsDeveloper => Source.Contains("developer", StringComparison.Ordinal);
+
     /// <summary>The tags around the model's reasoning, where the template names them; else null.</summary>
     public ReasoningTags? ReasoningTags { get; }
 

@@ -1,4 +1,6 @@
 // What rendering gives: the text, and who wrote which part of it.
+using Kidogo.Text.Tokenizers;
+
 namespace Kidogo.Text.ChatTemplates;
 
 /// <summary>A rendered conversation.</summary>
@@ -31,4 +33,8 @@ public readonly record struct MessageRange(int Message, int Start, int End);
 /// <summary>The texts that open and close a model's reasoning in its output.</summary>
 /// <param name="Open">Such as <c>&lt;think&gt;</c>.</param>
 /// <param name="Close">Such as <c>&lt;/think&gt;</c>.</param>
-public sealed record ReasoningTags(string Open, string Close);
+public sealed record ReasoningTags(string Open, string Close)
+{
+    /// <summary>Those of them that are tokens of a vocabulary, and end no answer.</summary>
+    public IEnumerable<int> Ids(Tokenizer tokenizer) => ((string[])[Open, Close]).Select(tokenizer.FindPiece).OfType<int>().Where(id => !tokenizer.IsEndOfGeneration(id));
+}

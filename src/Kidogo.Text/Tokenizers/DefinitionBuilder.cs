@@ -44,7 +44,9 @@ internal static class DefinitionBuilder
             : Id(definition.BosId, bosDefault, "start");
         int? eos = Id(definition.EosId, eosDefault, "end"), unk = Id(definition.UnkId, unkDefault, "unknown"), sep = Id(definition.SepId, sepDefault, "separator");
         int? eot = Id(definition.EotId, -1, "end-of-turn"), eom = Id(definition.EomId, -1, "end-of-message");
-        HashSet<int> ends = SpecialTokens.FindEnds(vocabulary, onlyAdded: false, [eos ?? -1, eom ?? -1], ref eot);
+        NamedHoleTokens hole = definition.Hole.With(id => Id(id, -1, "fill-in-the-middle"));
+        SpecialTokens.MakeControl(kinds, hole);
+        HashSet<int> ends = SpecialTokens.FindEnds(vocabulary, onlyAdded: false, [eos ?? -1, eom ?? -1, hole.Padding ?? -1, hole.Repository ?? -1, hole.File ?? -1], ref eot);
 
         AddedTokens added = AddedTokensOf(definition, vocabulary);
         PieceTrie userDefined = new();
@@ -89,6 +91,7 @@ internal static class DefinitionBuilder
             SepId = sep,
             PadId = Id(definition.PadId, padDefault, "padding"),
             MaskId = Id(definition.MaskId, maskDefault, "mask"),
+            Hole = SpecialTokens.FindHole(vocabulary, hole),
             Ends = ends,
             Warnings = warnings,
         };

@@ -81,11 +81,22 @@ internal static class SpecialTokens
         return ends;
     }
 
-    /// <summary>The tokens around a hole; null where one of them is missing or is an ordinary piece.</summary>
-    public static FillInMiddleTokens? FindHoles(Vocabulary vocabulary)
+    /// <summary>The tokens around a hole, those that a file names before those that are found by their spelling; null where one of them is missing or is an ordinary piece.</summary>
+    public static FillInMiddleTokens? FindHole(Vocabulary vocabulary, NamedHoleTokens named)
     {
-        int[] ids = [.. s_holes.Select(spellings => FindFirst(vocabulary, spellings, onlyAdded: true))];
-        return ids.Min() >= 0 ? new FillInMiddleTokens(ids[0], ids[1], ids[2]) : null;
+        int? Spelt(string[] spellings) => FindFirst(vocabulary, spellings, onlyAdded: true) is >= 0 and int id ? id : null;
+        return (named.Prefix ?? Spelt(s_holes[0])) is { } prefix && (named.Suffix ?? Spelt(s_holes[1])) is { } suffix && (named.Middle ?? Spelt(s_holes[2])) is { } middle
+            ? new FillInMiddleTokens(prefix, suffix, middle) { Repository = named.Repository ?? Spelt(s_holeEnds[1]), File = named.File ?? Spelt(s_holeEnds[2]) }
+            : null;
+    }
+
+    /// <summary>Makes tokens that a file names control tokens, so that no text becomes them.</summary>
+    public static void MakeControl(TokenKind[] kinds, NamedHoleTokens named)
+    {
+        foreach (int? id in named.All)
+        {
+            MakeControl(kinds, id ?? -1, onlyAdded: false);
+        }
     }
 
     // Where <|end|> only ends one of several messages, and where </s> is left over from another vocabulary.

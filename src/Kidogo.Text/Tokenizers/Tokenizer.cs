@@ -29,6 +29,9 @@ public sealed class Tokenizer
     /// <summary>The number of ids: 0 to this, exclusive.</summary>
     public int VocabularySize => _vocabulary.Count;
 
+    /// <summary>Bytes of the longest piece: a text of more than n times as many has more than n tokens, unless normalising shortens it.</summary>
+    public int LongestPiece => _vocabulary.MaxPieceLength;
+
     /// <summary>The token at the start of a text, if there is one.</summary>
     public int? BosId => _parts.BosId;
 
@@ -60,7 +63,7 @@ public sealed class Tokenizer
     public IReadOnlyList<int> EndOfGenerationIds => [.. _parts.Ends.Order()];
 
     /// <summary>The tokens around a text with a hole in it, for models that fill such; null where the vocabulary has none.</summary>
-    public FillInMiddleTokens? FillInMiddle => SpecialTokens.FindHoles(_vocabulary);
+    public FillInMiddleTokens? FillInMiddle => _parts.Hole;
 
     /// <summary>What is odd about the description this was made from, one sentence each; mostly none.</summary>
     public IReadOnlyList<string> Warnings => _parts.Warnings;
@@ -466,4 +469,11 @@ public sealed class Tokenizer
 /// <param name="Prefix">Before the text before the hole.</param>
 /// <param name="Suffix">Before the text after it.</param>
 /// <param name="Middle">Before what fills it.</param>
-public sealed record FillInMiddleTokens(int Prefix, int Suffix, int Middle);
+public sealed record FillInMiddleTokens(int Prefix, int Suffix, int Middle)
+{
+    /// <summary>Before the name of a repository; null where the vocabulary has no such token.</summary>
+    public int? Repository { get; init; }
+
+    /// <summary>Before the name of a file, other files that belong to the text among them; null where the vocabulary has no such token.</summary>
+    public int? File { get; init; }
+}

@@ -47,6 +47,9 @@ public sealed record TokenizerDefinition
     /// <summary>The token that stands for a hidden piece.</summary>
     public int? MaskId { get; init; }
 
+    /// <summary>The tokens around a text with a hole in it.</summary>
+    public NamedHoleTokens Hole { get; init; } = new();
+
     /// <summary>BERT's token at the start, where it is not <see cref="BosId"/>.</summary>
     public int? ClsId { get; init; }
 
@@ -82,4 +85,20 @@ public sealed record TokenizerDefinition
 
     /// <summary>Whether every added token but <c>&lt;unk&gt;</c>, <c>&lt;s&gt;</c> and <c>&lt;|endoftext|&gt;</c> swallows the white space after it, as in Phi-3's files, which do not say so.</summary>
     public bool AddedTokensStripRight { get; init; }
+}
+
+/// <summary>The tokens of a text with a hole in it that a file names; null where they are found by their spelling, or there are none.</summary>
+/// <param name="Prefix">Before the text before the hole.</param>
+/// <param name="Suffix">Before the text after it.</param>
+/// <param name="Middle">Before what fills it.</param>
+/// <param name="Padding">Fills up a batch of such texts.</param>
+/// <param name="Repository">Before the name of a repository.</param>
+/// <param name="File">Before the name of another file.</param>
+public sealed record NamedHoleTokens(int? Prefix = null, int? Suffix = null, int? Middle = null, int? Padding = null, int? Repository = null, int? File = null)
+{
+    /// <summary>All of them, in this order.</summary>
+    internal int?[] All => [Prefix, Suffix, Middle, Padding, Repository, File];
+
+    /// <summary>The same with other ids.</summary>
+    internal NamedHoleTokens With(Func<int?, int?> change) => new(change(Prefix), change(Suffix), change(Middle), change(Padding), change(Repository), change(File));
 }

@@ -32,6 +32,11 @@ internal static class TokenizerFingerprint
             Add(hash, id ?? -1);
         }
 
+        if (definition.Hole.All.Any(id => id is not null)) // most files name none: their hash stays what it was
+        {
+            Add(hash, Array.ConvertAll(definition.Hole.All, id => id ?? -1));
+        }
+
         foreach (bool? flag in (bool?[])[definition.AddBos, definition.AddEos, definition.AddSep, definition.AddSpacePrefix, definition.RemoveExtraWhitespaces, definition.Lowercase, definition.StripAccents, definition.AddedTokensStripRight])
         {
             Add(hash, flag is null ? -1 : flag.Value ? 1 : 0);

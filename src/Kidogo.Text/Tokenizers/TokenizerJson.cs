@@ -90,6 +90,7 @@ internal static class TokenizerJson
             PadId = Named(config, "pad_token", vocabulary),
             SepId = Named(config, "sep_token", vocabulary),
             MaskId = Named(config, "mask_token", vocabulary),
+            Hole = SpecialTokens.FindHole(vocabulary, new NamedHoleTokens()),
             Ends = ends,
             Warnings = warnings,
         };

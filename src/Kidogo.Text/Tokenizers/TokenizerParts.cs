@@ -42,6 +42,9 @@ internal sealed record TokenizerParts
 
     public int? MaskId { get; init; }
 
+    /// <summary>The tokens around a hole; null where one is missing.</summary>
+    public FillInMiddleTokens? Hole { get; init; }
+
     public required HashSet<int> Ends { get; init; }
 
     public IReadOnlyList<string> Warnings { get; init; } = [];

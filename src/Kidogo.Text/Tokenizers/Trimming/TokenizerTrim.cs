@@ -40,6 +40,7 @@ public static class TokenizerTrim
             MaskId = Role(whole.MaskId, tokenizer.MaskId),
             EotId = New(whole.EotId),
             EomId = New(whole.EomId),
+            Hole = whole.Hole.With(New),
             ClsId = New(whole.ClsId),
             TokensStrippingLeft = selection.NewIds(whole.TokensStrippingLeft),
             TokensStrippingRight = selection.NewIds(whole.TokensStrippingRight),

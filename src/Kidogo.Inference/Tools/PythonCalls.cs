@@ -2,9 +2,9 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using Kidogo.Serving.Api;
+using Kidogo.Text;
 
-namespace Kidogo.Serving.Tools;
+namespace Kidogo.Inference.Tools;
 
 /// <summary>Reads <c>[name(key="value", other=2)]</c>.</summary>
 internal static class PythonCalls
@@ -59,7 +59,7 @@ internal static class PythonCalls
             }
         }
 
-        return Encoding.UTF8.GetString(JsonWriting.Bytes(json =>
+        return Encoding.UTF8.GetString(JsonBuilding.Bytes(json =>
         {
             json.WriteStartObject();
             foreach ((string key, Action<Utf8JsonWriter> write) in values)

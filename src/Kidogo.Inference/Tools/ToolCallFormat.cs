@@ -1,10 +1,11 @@
 // How models write tool calls into their answers: a table of forms, told apart by what their templates say. Knows no requests.
+using Kidogo.Inference.Constraints;
 using Kidogo.Text.Tokenizers;
 
-namespace Kidogo.Serving.Tools;
+namespace Kidogo.Inference.Tools;
 
 /// <summary>What stands between the markers.</summary>
-internal enum ToolCallLayout
+public enum ToolCallLayout
 {
     /// <summary>JSON objects with <c>name</c> and <c>arguments</c> (or <c>parameters</c>), one or in an array.</summary>
     Objects,
@@ -20,7 +21,7 @@ internal enum ToolCallLayout
 /// <param name="Layout">What stands between the markers.</param>
 /// <param name="Open">Opens calls; empty where an answer that is a call is nothing else, and begins with a brace.</param>
 /// <param name="Close">Closes them; null where they end with the answer.</param>
-internal sealed record ToolCallFormat(ToolCallLayout Layout, string Open, string? Close)
+public sealed record ToolCallFormat(ToolCallLayout Layout, string Open, string? Close)
 {
     /// <summary>Further control tokens inside calls.</summary>
     public IReadOnlyList<string> Inner { get; private init; } = [];
@@ -31,11 +32,24 @@ internal sealed record ToolCallFormat(ToolCallLayout Layout, string Open, string
     /// <summary>What leads from the name to the arguments.</summary>
     public string AfterName { get; private init; } = "\", \"arguments\": ";
 
-    private static readonly ToolCallFormat s_tagged = new(ToolCallLayout.Objects, "<tool_call>", "</tool_call>") { BeforeName = "\n{\"name\": \"" };
+    /// <summary>What leads from a call's arguments to the name of the next.</summary>
+    public string NextCall { get; private init; } = "}, {\"name\": \"";
+
+    /// <summary>What follows the last call's arguments.</summary>
+    public string Last { get; private init; } = "}]";
+
+    /// <summary>How calls are spelt, for grammars of answers; null where arguments are not written as JSON.</summary>
+    public CallSpelling? Spelling => Layout == ToolCallLayout.Python ? null : new CallSpelling(Open, BeforeName, AfterName, NextCall, Last);
+
+    private static readonly ToolCallFormat s_tagged = new(ToolCallLayout.Objects, "<tool_call>", "</tool_call>")
+    {
+        BeforeName = "\n{\"name\": \"", NextCall = "}\n</tool_call>\n<tool_call>\n{\"name\": \"", Last = "}\n</tool_call>",
+    };
+
     private static readonly ToolCallFormat s_mistral = new(ToolCallLayout.NameThenArguments, "[TOOL_CALLS]", null) { Inner = ["[ARGS]", "[CALL_ID]"], BeforeName = "[{\"name\": \"" };
-    private static readonly ToolCallFormat s_mistralNamed = s_mistral with { BeforeName = "", AfterName = "[ARGS]" };
+    private static readonly ToolCallFormat s_mistralNamed = s_mistral with { BeforeName = "", AfterName = "[ARGS]", NextCall = "[TOOL_CALLS]", Last = "" };
     private static readonly ToolCallFormat s_granite = new(ToolCallLayout.Objects, "<|tool_call|>", null) { BeforeName = "[{\"name\": \"" };
-    private static readonly ToolCallFormat s_llama = new(ToolCallLayout.Objects, "", null) { Inner = ["<|python_tag|>"], AfterName = "\", \"parameters\": " };
+    private static readonly ToolCallFormat s_llama = new(ToolCallLayout.Objects, "", null) { Inner = ["<|python_tag|>"], AfterName = "\", \"parameters\": ", NextCall = "}; {\"name\": \"", Last = "}" };
     private static readonly ToolCallFormat s_liquid = new(ToolCallLayout.Python, "<|tool_call_start|>", "<|tool_call_end|>") { BeforeName = "[", AfterName = "(" };
 
     private static readonly ToolCallFormat s_deepSeek = new(ToolCallLayout.NameThenArguments, "<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>")
@@ -43,6 +57,8 @@ internal sealed record ToolCallFormat(ToolCallLayout Layout, string Open, string
         Inner = ["<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>"],
         BeforeName = "<｜tool▁call▁begin｜>function<｜tool▁sep｜>",
         AfterName = "\n```json\n",
+        NextCall = "\n```<｜tool▁call▁end｜>\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>",
+        Last = "\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
     };
 
     /// <summary>The format that a template teaches its model; null where it speaks of no tools.</summary>

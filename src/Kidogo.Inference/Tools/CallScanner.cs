@@ -2,7 +2,7 @@
 using System.Text;
 using System.Text.Json;
 
-namespace Kidogo.Serving.Tools;
+namespace Kidogo.Inference.Tools;
 
 /// <summary>Finds the name and the arguments of a call in an object that is still being written.</summary>
 /// <param name="isArguments">Whether the whole object is the arguments, and the name is known from elsewhere.</param>

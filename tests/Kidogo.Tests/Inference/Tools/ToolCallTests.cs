@@ -1,8 +1,8 @@
 // Tool calls of every form, however the text is cut.
-using Kidogo.Serving.Tools;
+using Kidogo.Inference.Tools;
 using Kidogo.TestSupport;
 
-namespace Kidogo.ServingTests;
+namespace Kidogo.Tests.Inference.Tools;
 
 public sealed class ToolCallTests
 {

@@ -1,27 +1,25 @@
-// One choice of a chat completion: from the scheduler's steps to what a client is shown. Knows no JSON.
-using System.Text;
+// One answer of a chat: from the scheduler's steps to what a client is shown. Knows no wire format.
 using Kidogo.Inference.Output;
 using Kidogo.Inference.Scheduling;
-using Kidogo.Serving.Tools;
 
-namespace Kidogo.Serving.Api;
+namespace Kidogo.Inference.Tools;
 
 /// <summary>What is added to a message.</summary>
 /// <param name="Content">Text of the answer, or null.</param>
 /// <param name="Reasoning">Text of the reasoning, or null.</param>
 /// <param name="Call">A part of a tool call, or null.</param>
 /// <param name="Likelihoods">How likely the tokens of the text were, where asked for.</param>
-internal sealed record ChatDelta(string? Content, string? Reasoning, ToolCallDelta? Call, IReadOnlyList<TokenLikelihood>? Likelihoods);
+public sealed record ChatDelta(string? Content, string? Reasoning, ToolCallDelta? Call, IReadOnlyList<TokenLikelihood>? Likelihoods);
 
 /// <summary>A part of a tool call.</summary>
 /// <param name="Index">Which call.</param>
 /// <param name="Id">Its name for the answer to it, where the call begins.</param>
 /// <param name="Name">The function, where the call begins.</param>
 /// <param name="Arguments">The next characters of the arguments.</param>
-internal sealed record ToolCallDelta(int Index, string? Id, string? Name, string Arguments);
+public sealed record ToolCallDelta(int Index, string? Id, string? Name, string Arguments);
 
 /// <summary>Follows one choice.</summary>
-internal sealed class ChatChoice
+public sealed class ChatChoice
 {
     private readonly ToolChoice? _tools;
     private readonly ToolCallParser? _parser;
@@ -29,11 +27,14 @@ internal sealed class ChatChoice
     private readonly List<TokenLikelihood> _pending = []; // of tokens whose text is held back
     private IReadOnlyList<ToolPiece> _begun = [];
 
-    public ChatChoice(ChatRequest request, int index)
+    /// <summary>Begins to follow an answer.</summary>
+    /// <param name="tools">What may be called; null for nothing.</param>
+    /// <param name="reportsLikelihoods">Whether texts come with how likely their tokens were.</param>
+    public ChatChoice(ToolChoice? tools, bool reportsLikelihoods = false)
     {
-        _tools = request.Tools;
+        _tools = tools;
         _parser = _tools?.NewParser(out _begun);
-        _reportsLikelihoods = request.Requests[index].Alternatives is not null;
+        _reportsLikelihoods = reportsLikelihoods;
     }
 
     /// <summary>Why it ended, in OpenAI's words; null while it goes on.</summary>
@@ -101,7 +102,7 @@ internal sealed class ChatChoice
             else
             {
                 _pending.Clear();
-                string? id = piece.Name is null ? null : Identifier.New("call_");
+                string? id = piece.Name is null ? null : $"call_{Guid.NewGuid():N}";
                 yield return new ChatDelta(null, null, new ToolCallDelta(piece.Call, id, piece.Name, piece.Arguments), null);
             }
         }
@@ -112,33 +113,5 @@ internal sealed class ChatChoice
         TokenLikelihood[]? likelihoods = _reportsLikelihoods ? [.. _pending] : null;
         _pending.Clear();
         return new ChatDelta(text, null, null, likelihoods);
-    }
-}
-
-/// <summary>A message that is not streamed: all deltas together.</summary>
-internal sealed class WholeMessage
-{
-    public StringBuilder Content { get; } = new();
-
-    public StringBuilder Reasoning { get; } = new();
-
-    public List<(string Id, string Name, StringBuilder Arguments)> Calls { get; } = [];
-
-    public List<TokenLikelihood> Likelihoods { get; } = [];
-
-    public void Add(ChatDelta delta)
-    {
-        Content.Append(delta.Content);
-        Reasoning.Append(delta.Reasoning);
-        Likelihoods.AddRange(delta.Likelihoods ?? []);
-        if (delta.Call is { Name: { } name, Id: { } id })
-        {
-            Calls.Add((id, name, new StringBuilder()));
-        }
-
-        if (delta.Call is { } call)
-        {
-            Calls[call.Index].Arguments.Append(call.Arguments);
-        }
     }
 }

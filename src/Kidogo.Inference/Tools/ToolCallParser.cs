@@ -1,19 +1,19 @@
 // Parts tool calls from the text of an answer while it streams. Knows the forms of ToolCallFormat, no tools.
 using System.Text;
 
-namespace Kidogo.Serving.Tools;
+namespace Kidogo.Inference.Tools;
 
 /// <summary>What a piece of an answer turned out to be: text, or a part of a call.</summary>
 /// <param name="Content">Text of the answer, or null.</param>
 /// <param name="Call">The index of the call.</param>
 /// <param name="Name">Its name, where the call begins.</param>
 /// <param name="Arguments">The next characters of its arguments.</param>
-internal readonly record struct ToolPiece(string? Content, int Call, string? Name, string Arguments);
+public readonly record struct ToolPiece(string? Content, int Call, string? Name, string Arguments);
 
 /// <summary>Reads one answer. What it gives out does not depend on how the text is cut, but for where arguments are cut.</summary>
 /// <param name="format">How the model writes calls.</param>
 /// <param name="names">The tools that there are: a bare object that names none is an answer.</param>
-internal sealed class ToolCallParser(ToolCallFormat format, IReadOnlyCollection<string> names)
+public sealed class ToolCallParser(ToolCallFormat format, IReadOnlyCollection<string> names)
 {
     private readonly StringBuilder _held = new(); // what may still become a marker, or a call without a name so far
     private readonly List<ToolPiece> _pieces = [];
