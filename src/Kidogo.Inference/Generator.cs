@@ -51,6 +51,7 @@ public sealed class Generator(DecoderModel model, ComputeContext context) : IDis
     public const int PromptRows = 512;
 
     private readonly SequenceBatch _batch = new();
+    private readonly int[] _row = new int[1 + Speculator.MostGuesses]; // a token and the guesses after it
     private Speculator? _ahead; // of the generation that runs
 
     /// <summary>What guessing has brought in the last generation.</summary>
@@ -145,10 +146,19 @@ public sealed class Generator(DecoderModel model, ComputeContext context) : IDis
             }
 
             int most = Math.Min(sequence.ContextLength - sequence.Tokens.Count, options.MaxTokens - count - 1 ?? int.MaxValue) - 1;
-            Step(sequence, [next, .. _ahead is null ? [] : _ahead.Guess(most)], LogitRows.All, sampler, options, decided);
+            Step(sequence, WithGuesses(next, most), LogitRows.All, sampler, options, decided);
         }
 
         FinishReason = FinishReason.Cancelled;
+    }
+
+    /// <summary>A token and the guesses after it, in storage that the next pass uses again.</summary>
+    private ReadOnlySpan<int> WithGuesses(int token, int most)
+    {
+        _row[0] = token;
+        ReadOnlySpan<int> guesses = _ahead is null ? [] : _ahead.Guess(most);
+        guesses.CopyTo(_row.AsSpan(1));
+        return _row.AsSpan(0, 1 + guesses.Length);
     }
 
     private void Prefill(CachedSequence sequence, int[] prompt, Sampler sampler, GeneratorOptions options, Queue<int> decided, CancellationToken cancellation)
