@@ -291,6 +291,21 @@ public sealed class KidogoChatClientTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Tools_ThatHaveToBeCalled_AreCalledAfterTheReasoning(bool isNamed)
+    {
+        string[] pieces = ["<|end|>", "a", "hm", "</think>", "<tool_call>", "\n{\"name\": \"weather\", \"arguments\": ", "{}", "}\n</tool_call>"];
+        using ScriptedModel scripted = new(pieces, 0, 2, 3, 1, 1, 1, 1, 0); // by itself it would say "a" after it has thought
+        using KidogoChatClient client = Scripted(scripted, "{% for message in messages %}{{ message.content }}{% endfor %}<think>{# </think> tools <tool_call> #}");
+        ChatOptions options = new() { Temperature = 0, ToolMode = isNamed ? ChatToolMode.RequireSpecific("weather") : ChatToolMode.RequireAny, Tools = [new Tool("""{"type":"object"}""", [])] };
+        ChatResponse answer = await client.GetResponseAsync("a", options);
+        Assert.Equal("hm", string.Concat(answer.Messages[0].Contents.OfType<TextReasoningContent>()));
+        FunctionCallContent call = Assert.Single(answer.Messages[0].Contents.OfType<FunctionCallContent>());
+        Assert.Equal(("weather", 0, ""), (call.Name, call.Arguments!.Count, answer.Text));
+    }
+
     [Fact]
     public async Task Tools_ThatCannotBeStrict_AreRefused()
     {

@@ -22,6 +22,9 @@ public enum CallStart
     /// <summary>Nothing: the answer may be text, or call.</summary>
     Free,
 
+    /// <summary>Nothing, and the answer has to call.</summary>
+    Forced,
+
     /// <summary>All up to the name.</summary>
     Name,
 
@@ -33,6 +36,8 @@ public enum CallStart
 public static class CallGrammar
 {
     private const int MostSpace = 8;
+
+    private static readonly Expression s_space = Expression.OneOf((' ', ' '), ('\n', '\n'), ('\r', '\r'), ('\t', '\t'));
 
     /// <summary>Answers with calls.</summary>
     /// <param name="spelling">How calls are written.</param>
@@ -52,11 +57,12 @@ public static class CallGrammar
         grammar.Define(rest.Rule, isParallel ? Expression.Either(last, Expression.Then(Expression.Text(spelling.NextCall), named)) : last);
         Expression answer = start switch
         {
+            CallStart.Forced => Expression.Then(s_space.Times(0, MostSpace), Expression.Text(spelling.Open + spelling.BeforeName), named),
             CallStart.Name => named,
             CallStart.Arguments => Expression.Then(arguments[0], rest),
             _ => Free(grammar, spelling, named),
         };
-        grammar.Root = grammar.Add("root", reasoningClose is null ? answer : Until(grammar, reasoningClose, answer, mayEnd: true)).Rule;
+        grammar.Root = grammar.Add("root", reasoningClose is null ? answer : Until(grammar, reasoningClose, answer, mayEnd: start != CallStart.Forced)).Rule;
         return grammar;
     }
 
@@ -79,8 +85,7 @@ public static class CallGrammar
     /// <param name="form">The form; it becomes part of the result.</param>
     public static Grammar AfterReasoning(string reasoningClose, Grammar form)
     {
-        Expression space = Expression.OneOf((' ', ' '), ('\n', '\n'), ('\r', '\r'), ('\t', '\t')).Times(0, MostSpace);
-        form.Root = form.Add("reasoning", Until(form, reasoningClose, Expression.Then(space, new RuleReference(form.Root)), mayEnd: false)).Rule;
+        form.Root = form.Add("reasoning", Until(form, reasoningClose, Expression.Then(s_space.Times(0, MostSpace), new RuleReference(form.Root)), mayEnd: false)).Rule;
         return form;
     }
 
@@ -93,11 +98,10 @@ public static class CallGrammar
         }
 
         // Without a marker an answer is a call where it begins as one; else its first character is another.
-        CharacterSet space = CharacterSet.Of((' ', ' '), ('\n', '\n'), ('\r', '\r'), ('\t', '\t'));
         int first = char.ConvertToUtf32(spelling.BeforeName, 0);
         Expression other = new CharacterClass(CharacterSet.All.Except(CharacterSet.Of((' ', ' '), ('\n', '\n'), ('\r', '\r'), ('\t', '\t'), (first, first))));
         Expression text = Expression.Then(other, new CharacterClass(CharacterSet.All).Times(0));
-        return Expression.Then(new CharacterClass(space).Times(0), Expression.Either(call, text, Expression.Empty));
+        return Expression.Then(s_space.Times(0), Expression.Either(call, text, Expression.Empty));
     }
 
     /// <summary>Any text until a marker, and then something: a rule for each number of the marker's characters that the text ends with (Knuth, Morris and Pratt 1977).</summary>

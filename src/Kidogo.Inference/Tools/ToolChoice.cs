@@ -42,6 +42,17 @@ public sealed class ToolChoice
         });
     }
 
+    private ToolChoice(ToolChoice other)
+    {
+        _format = other._format;
+        _names = other._names;
+        _callable = other._callable;
+        _start = CallStart.Forced;
+        NamesOne = other.NamesOne;
+        IsParallel = other.IsParallel;
+        Tools = other.Tools;
+    }
+
     /// <summary>The descriptions for the template.</summary>
     public JsonElement Tools { get; }
 
@@ -50,6 +61,10 @@ public sealed class ToolChoice
 
     /// <summary>Whether several calls may come at once.</summary>
     public bool IsParallel { get; }
+
+    /// <summary>The same for a prompt that has opened reasoning: a call that has to come follows the reasoning, where its start in the prompt would lie within. Only where calls are held to a form.</summary>
+    /// <param name="reasoningClose">What closes the reasoning; null where there is none, then this is the choice.</param>
+    public ToolChoice After(string? reasoningClose) => reasoningClose is null || _start == CallStart.Free || _format.Spelling is null ? this : new ToolChoice(this);
 
     /// <summary>The start of a call that the model has to go on from, as ids; empty where it is free.</summary>
     /// <remarks>The names come from outside: they never become control tokens.</remarks>

@@ -70,6 +70,7 @@ internal sealed record ChatRequest(AskedModel Asked, IReadOnlyList<GenerationReq
             throw ApiException.Field(form.Field, $"`{form.Field}` does not go with `tools`: an answer is of a given form, or calls.", "invalid_value");
         }
 
+        tools = tools?.After(prompt.ReasoningClose);
         form = form is not null ? form with { Form = form.Form.After(prompt.ReasoningClose) }
             : tools?.Form(prompt.ReasoningClose) is { } calls ? new AskedForm("tools", calls) : null; // schemas that each can be enforced may be too much together
         request = request with

@@ -51,6 +51,14 @@ public sealed class CallGrammarTests
     public void Reasoning_First_IsFree(string text, bool fits) => Assert.Equal(fits, Matching.Fits(CallGrammar.Of(s_tagged, s_tools, CallStart.Free, isParallel: true, "</think>"), text));
 
     [Theory]
+    [InlineData("I may write <call> here</think>\n\n<call>\n{\"name\": \"any\", \"arguments\": {}}\n</call>", true)]
+    [InlineData("</think><call>\n{\"name\": \"town\", \"arguments\": {\"n\":5}}\n</call>", true)]
+    [InlineData("hm</think>Text", false)]
+    [InlineData("hm</think>", false)]
+    [InlineData("hm", false)]
+    public void Forced_AfterReasoning_HasToCome(string text, bool fits) => Assert.Equal(fits, Matching.Fits(CallGrammar.Of(s_tagged, s_tools, CallStart.Forced, isParallel: true, "</think>"), text));
+
+    [Theory]
     [InlineData("hm {</think>\n\n{\"n\":5}", true)]
     [InlineData("</think>{\"n\":5}", true)]
     [InlineData("hm", false)]
