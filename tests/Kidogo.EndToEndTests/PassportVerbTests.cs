@@ -58,7 +58,10 @@ public sealed class PassportVerbTests
         Outcome over = KidogoProcess.Run("trim-vocabulary", TinyModel, text, "--text", text);
         Assert.Equal(1, over.ExitCode);
         Assert.Contains("what is read", over.Error, StringComparison.Ordinal);
-        Assert.Equal(["t.gguf", "text.txt"], Directory.EnumerateFileSystemEntries(folder.Path).Select(Path.GetFileName).Order());
+        Outcome empty = KidogoProcess.Run("trim-vocabulary", TinyModel, folder.At("u.gguf"), "--text", folder.File("empty.txt", ""));
+        Assert.Equal(1, empty.ExitCode);
+        Assert.Contains("empty.txt holds no text", empty.Error, StringComparison.Ordinal);
+        Assert.Equal(["empty.txt", "t.gguf", "text.txt"], Directory.EnumerateFileSystemEntries(folder.Path).Select(Path.GetFileName).Order());
         Assert.Equal(2, KidogoProcess.Run("trim-vocabulary", TinyModel, output).ExitCode);
     }
 }

@@ -10,14 +10,16 @@ namespace Kidogo.Cli.Verbs;
 
 internal static class EvalPerplexityVerb
 {
-    private sealed record Options(ModelRequest Request, string? Ids, string? Text, int Context, bool All, bool Json);
+    private const int UsualContext = 512;
+
+    private sealed record Options(ModelRequest Request, string? Ids, string? Text, int? Context, bool All, bool Json);
 
     public static Command Create(Session session)
     {
         Argument<string> model = Opt.Model();
         Option<string?> text = Opt.Text("--text", "FILE", "The text");
         Option<string?> ids = Opt.Text("--ids", "FILE", "The text as token ids");
-        Option<int?> context = Opt.Int("--context", "Tokens of a window; the second half of each is scored (default 512)", 2);
+        Option<int?> context = Opt.Int("--context", $"Tokens of a window; the second half of each is scored (default {UsualContext}, or the model's context where that is shorter)", 2);
         Option<bool> all = Opt.Flag("--all", "Score every position but the first of each window");
         Option<int?> threads = Opt.Threads();
         Option<string?> loadAs = Opt.LoadAs();
@@ -27,7 +29,7 @@ internal static class EvalPerplexityVerb
         Command command = new("perplexity", "Measure how well a model predicts a text") { model, text, ids, context, all, threads, exact, loadAs, adapter, json };
         command.SetAction(parsed => Run(session, new Options(
             new ModelRequest(parsed.GetRequiredValue(model), parsed.GetValue(threads), parsed.GetValue(exact), parsed.GetValue(loadAs)) { Adapter = parsed.GetValue(adapter) },
-            parsed.GetValue(ids), parsed.GetValue(text), parsed.GetValue(context) ?? 512, parsed.GetValue(all), parsed.GetValue(json))));
+            parsed.GetValue(ids), parsed.GetValue(text), parsed.GetValue(context), parsed.GetValue(all), parsed.GetValue(json))));
         return command;
     }
 
@@ -35,16 +37,17 @@ internal static class EvalPerplexityVerb
     {
         using ModelHeader header = OpenModel.OpenHeader(options.Request);
         int[] ids = EvalVerb.ReadIds(options.Ids, options.Text, header);
-        if (options.Context > header.Config.ContextLength)
+        int window = options.Context ?? Math.Min(UsualContext, header.Config.ContextLength);
+        if (window > header.Config.ContextLength)
         {
-            throw new FailureException($"--context {options.Context} is more than the model's context of {header.Config.ContextLength}.");
+            throw new FailureException($"--context {window} is more than the model's context of {header.Config.ContextLength}. Give that or less.");
         }
 
-        using OpenModel open = OpenModel.Load(session, options.Request, header, options.Context, options.Request.Exact ? KvFormat.F32 : KvFormat.F16);
+        using OpenModel open = OpenModel.Load(session, options.Request, header, window, options.Request.Exact ? KvFormat.F32 : KvFormat.F16);
         using ProgressBar bar = new(session, "scoring", "windows");
         PerplexityReport report = Perplexity.Measure(open.Model, open.Context, ids, new PerplexityOptions
         {
-            WindowLength = options.Context,
+            WindowLength = window,
             ScoreAll = options.All,
             Progress = (done, total) => bar.Report(done, total),
             BytesOf = open.Text.HasTokenizer ? id => id < open.Text.Tokenizer.VocabularySize ? open.Text.Tokenizer.PieceBytes(id).Length : 0 : null,

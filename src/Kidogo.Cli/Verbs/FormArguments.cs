@@ -91,7 +91,7 @@ internal sealed class HeldForm(string option, AnswerGrammars grammars, AnswerFor
 {
     /// <summary>The form of an answer.</summary>
     /// <param name="reasoningClose">What closes reasoning that the prompt has opened, which comes first; null where it has not.</param>
-    /// <exception cref="FailureException">The form cannot be used.</exception>
+    /// <exception cref="UsageException">The form cannot be used.</exception>
     public TokenGrammar After(string? reasoningClose)
     {
         try
@@ -100,7 +100,7 @@ internal sealed class HeldForm(string option, AnswerGrammars grammars, AnswerFor
         }
         catch (GrammarException failure)
         {
-            throw new FailureException($"{option} cannot be used. {failure.Message}");
+            throw new UsageException($"{option}: {failure.Message}");
         }
     }
 }

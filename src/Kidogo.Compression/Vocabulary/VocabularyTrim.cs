@@ -84,6 +84,11 @@ public static class VocabularyTrim
 
             return ids.Length;
         }, cancellation);
+        if (Array.IndexOf(tokensBefore, 0) is >= 0 and int empty)
+        {
+            throw new ArgumentException($"{request.Texts[empty]} holds no text: nothing would say which tokens are needed. Give texts like those that the model will read and write.", nameof(request));
+        }
+
         VocabularySelection selection = VocabularyTrimmer.Choose(before, counts, new VocabularyTrimOptions
         {
             MaxTokens = request.MaxTokens,
