@@ -23,14 +23,14 @@ internal static class KernelSpeed
         foreach (int tokens in (int[])[MostTokens, 8, ActivationTiles.MiddleTile, 2, 1])
         {
             float[] tile = Floats(random, MostTokens * Columns);
-            Time<CenteredNibbles, BlockScale>("Q4_0", random, tile, tokens, y);
+            Time<CenteredNibbles, BlockScale<OneBlock, HalfNumber>>("Q4_0", random, tile, tokens, y);
             Time<Nibbles, BlockScaleAndMinimum>("Q4_1", random, tile, tokens, y);
             Time<Nibbles, GroupScaleAndMinimum>("Q4_K", random, tile, tokens, y);
             Time<FiveBits<Center0>, GroupScaleAndMinimum>("Q5_K", random, tile, tokens, y);
             Time<SixBits, HalfBlockScales>("Q6_K", random, tile, tokens, y);
             Time<TwoBits<Center0>, HalfBlockScalesAndMinima>("Q2_K", random, tile, tokens, y);
             Time<LevelCodes<Nibbles, UnevenLevels>, GroupScale>("IQ4_XS", random, tile, tokens, y);
-            Time<LevelCodes<Nibbles, UnevenLevels>, BlockScale>("IQ4_NL", random, tile, tokens, y);
+            Time<LevelCodes<Nibbles, UnevenLevels>, BlockScale<OneBlock, HalfNumber>>("IQ4_NL", random, tile, tokens, y);
             Time<LevelCodes<ThreeBits, ThreeMagnitudes>, GroupScale>("IQ2_XXS", random, tile, tokens, y);
             Time<LevelCodes<ThreeBits, ThreeMagnitudes>, HalfBlockScales>("IQ2_S", random, tile, tokens, y);
             Time<LevelCodes<Nibbles, EightMagnitudes>, GroupScale>("IQ3_XXS", random, tile, tokens, y);
@@ -38,7 +38,7 @@ internal static class KernelSpeed
             Time<TwoBits<Center0>, GroupScaleAndMinimum>("IQ1_S", random, tile, tokens, y);
             Time<LevelCodes<ThreeBits, ShiftedTrits>, HalfBlockScales>("IQ1_M", random, tile, tokens, y);
             Time<LevelCodes<Nibbles, FourBitFloatLevels>, HalfBlockFloats>("NVFP4", random, tile, tokens, y);
-            Time<EightBits, BlockScale>("Q8_0", random, tile, tokens, y);
+            Time<EightBits, BlockScale<OneBlock, HalfNumber>>("Q8_0", random, tile, tokens, y);
             Time<EightBits, NoScale>("int8-row", random, tile, tokens, y);
             if (tokens is MostTokens or ActivationTiles.MiddleTile or 1)
             {

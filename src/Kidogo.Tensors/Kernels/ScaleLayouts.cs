@@ -115,28 +115,6 @@ internal static class ScaleParts
     public static Vector256<short> Pairs(Vector256<int> low, Vector256<int> high) => ((low & Vector256.Create(0xFFFF)) | Vector256.ShiftLeft(high, 16)).AsInt16();
 }
 
-/// <summary>A float16 for each block: Q4_0, Q5_0, Q8_0, IQ4_NL.</summary>
-internal readonly struct BlockScale : IScaleLayout
-{
-    public static int SuperBlocks => 1;
-
-    public static int Numbers => 1;
-
-    public static int NumberBytes => 2;
-
-    public static int Parts => 0;
-
-    public static bool HasMinimum => false;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Scale512(ref byte header, ref byte parts) => HalfVectors.Widen512(ref header);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Scale256(ref byte header, ref byte parts) => HalfVectors.Widen256(ref header);
-
-    public static float Scale(ref byte header, ref byte parts) => ScaleParts.Half(ref header);
-}
-
 /// <summary>No scale in the panel: it belongs to whole rows, and is multiplied with the outputs.</summary>
 internal readonly struct NoScale : IScaleLayout
 {
@@ -165,6 +143,11 @@ internal interface IBlockCount
     static abstract int Value { get; }
 }
 
+internal readonly struct OneBlock : IBlockCount
+{
+    public static int Value => 1;
+}
+
 internal readonly struct TwoBlocks : IBlockCount
 {
     public static int Value => 2;
@@ -180,50 +163,66 @@ internal readonly struct EightBlocks : IBlockCount
     public static int Value => 8;
 }
 
-/// <summary>A number for some blocks: 64 columns in Q2_0, 128 in Q1_0, 256 in TQ1_0 and TQ2_0.</summary>
-internal readonly struct SharedScale<TBlocks> : IScaleLayout
-    where TBlocks : struct, IBlockCount
+/// <summary>How a number lies in a header, as a constant for the compiler.</summary>
+internal interface IHeaderNumber
 {
-    public static int SuperBlocks => TBlocks.Value;
+    static abstract int Bytes { get; }
 
-    public static int Numbers => 1;
+    static abstract Vector512<float> Read512(ref byte header);
 
-    public static int NumberBytes => 4;
+    static abstract Vector256<float> Read256(ref byte header);
 
-    public static int Parts => 0;
-
-    public static bool HasMinimum => false;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Scale512(ref byte header, ref byte parts) => ScaleParts.Floats512(ref header);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Scale256(ref byte header, ref byte parts) => ScaleParts.Floats256(ref header);
-
-    public static float Scale(ref byte header, ref byte parts) => ScaleParts.Float(ref header);
+    static abstract float Read(ref byte header);
 }
 
-/// <summary>A float16 for some blocks: 64 columns in SQ4_0, whose panels are to be small.</summary>
-internal readonly struct SharedHalfScale<TBlocks> : IScaleLayout
+internal readonly struct HalfNumber : IHeaderNumber
+{
+    public static int Bytes => 2;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Read512(ref byte header) => HalfVectors.Widen512(ref header);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Read256(ref byte header) => HalfVectors.Widen256(ref header);
+
+    public static float Read(ref byte header) => ScaleParts.Half(ref header);
+}
+
+internal readonly struct FloatNumber : IHeaderNumber
+{
+    public static int Bytes => 4;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Read512(ref byte header) => ScaleParts.Floats512(ref header);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Read256(ref byte header) => ScaleParts.Floats256(ref header);
+
+    public static float Read(ref byte header) => ScaleParts.Float(ref header);
+}
+
+/// <summary>A number for one or some blocks. A float16 for each: Q4_0, Q5_0, Q8_0, IQ4_NL; for 64 columns: SQ4_0. A float32 for 64 columns in Q2_0, 128 in Q1_0, 256 in TQ1_0 and TQ2_0.</summary>
+internal readonly struct BlockScale<TBlocks, TNumber> : IScaleLayout
     where TBlocks : struct, IBlockCount
+    where TNumber : struct, IHeaderNumber
 {
     public static int SuperBlocks => TBlocks.Value;
 
     public static int Numbers => 1;
 
-    public static int NumberBytes => 2;
+    public static int NumberBytes => TNumber.Bytes;
 
     public static int Parts => 0;
 
     public static bool HasMinimum => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Scale512(ref byte header, ref byte parts) => HalfVectors.Widen512(ref header);
+    public static Vector512<float> Scale512(ref byte header, ref byte parts) => TNumber.Read512(ref header);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Scale256(ref byte header, ref byte parts) => HalfVectors.Widen256(ref header);
+    public static Vector256<float> Scale256(ref byte header, ref byte parts) => TNumber.Read256(ref header);
 
-    public static float Scale(ref byte header, ref byte parts) => ScaleParts.Half(ref header);
+    public static float Scale(ref byte header, ref byte parts) => TNumber.Read(ref header);
 }
 
 /// <summary>A float16 scale and a float16 minimum for each block: Q4_1, Q5_1.</summary>

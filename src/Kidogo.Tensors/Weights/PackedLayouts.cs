@@ -12,11 +12,11 @@ internal static class PackedLayouts
     /// <summary>Layouts for activations of 8 bits, by the format's name.</summary>
     private static readonly FrozenDictionary<string, PackedLayout> s_layouts = new PackedLayout[]
     {
-        new PackedLayout<Q4_0, Q4_0Source, CenteredNibbles, BlockScale>(),
+        new PackedLayout<Q4_0, Q4_0Source, CenteredNibbles, BlockScale<OneBlock, HalfNumber>>(),
         new PackedLayout<Q4_1, Q4_1Source, Nibbles, BlockScaleAndMinimum>(),
-        new PackedLayout<Q5_0, Q5_0Source, FiveBits<Center16>, BlockScale>(),
+        new PackedLayout<Q5_0, Q5_0Source, FiveBits<Center16>, BlockScale<OneBlock, HalfNumber>>(),
         new PackedLayout<Q5_1, Q5_1Source, FiveBits<Center0>, BlockScaleAndMinimum>(),
-        new PackedLayout<Q8_0, Q8_0Source, EightBits, BlockScale>(),
+        new PackedLayout<Q8_0, Q8_0Source, EightBits, BlockScale<OneBlock, HalfNumber>>(),
         new PackedLayout<Q2_K, Q2_KSource, TwoBits<Center0>, HalfBlockScalesAndMinima>(),
         new PackedLayout<Q3_K, Q3_KSource, ThreeBits, HalfBlockScales>(),
         new PackedLayout<Q4_K, Q4_KSource, Nibbles, GroupScaleAndMinimum>(),
@@ -26,18 +26,18 @@ internal static class PackedLayouts
         new PackedLayout<IQ2_XS, IQ2_XSSource, LevelCodes<ThreeBits, ThreeMagnitudes>, HalfBlockScales>(),
         new PackedLayout<IQ3_XXS, IQ3_XXSSource, LevelCodes<Nibbles, EightMagnitudes>, GroupScale>(),
         new PackedLayout<IQ1_S, IQ1_SSource, TwoBits<Center0>, GroupScaleAndMinimum>(),
-        new PackedLayout<IQ4_NL, IQ4_NLSource, LevelCodes<Nibbles, UnevenLevels>, BlockScale>(),
+        new PackedLayout<IQ4_NL, IQ4_NLSource, LevelCodes<Nibbles, UnevenLevels>, BlockScale<OneBlock, HalfNumber>>(),
         new PackedLayout<IQ3_S, IQ3_SSource, LevelCodes<Nibbles, OddMagnitudes>, GroupScale>(),
         new PackedLayout<IQ2_S, IQ2_SSource, LevelCodes<ThreeBits, ThreeMagnitudes>, HalfBlockScales>(),
         new PackedLayout<IQ4_XS, IQ4_XSSource, LevelCodes<Nibbles, UnevenLevels>, GroupScale>(),
         new PackedLayout<IQ1_M, IQ1_MSource, LevelCodes<ThreeBits, ShiftedTrits>, HalfBlockScales>(),
-        new PackedLayout<TQ1_0, TQ1_0Source, TwoBits<Center1>, SharedScale<EightBlocks>>(),
-        new PackedLayout<TQ2_0, TQ2_0Source, TwoBits<Center1>, SharedScale<EightBlocks>>(),
+        new PackedLayout<TQ1_0, TQ1_0Source, TwoBits<Center1>, BlockScale<EightBlocks, FloatNumber>>(),
+        new PackedLayout<TQ2_0, TQ2_0Source, TwoBits<Center1>, BlockScale<EightBlocks, FloatNumber>>(),
         new PackedLayout<MXFP4, MXFP4Source, LevelCodes<Nibbles, FourBitFloatLevels>, ExponentScale>(),
         new PackedLayout<NVFP4, NVFP4Source, LevelCodes<Nibbles, FourBitFloatLevels>, HalfBlockFloats>(),
-        new PackedLayout<Q1_0, Q1_0Source, OneBit, SharedScale<FourBlocks>>(),
-        new PackedLayout<Q2_0, Q2_0Source, TwoBits<Center1>, SharedScale<TwoBlocks>>(),
-        new PackedLayout<SQ4_0, SQ4_0Source, SparseNibbles, SharedHalfScale<TwoBlocks>>(),
+        new PackedLayout<Q1_0, Q1_0Source, OneBit, BlockScale<FourBlocks, FloatNumber>>(),
+        new PackedLayout<Q2_0, Q2_0Source, TwoBits<Center1>, BlockScale<TwoBlocks, FloatNumber>>(),
+        new PackedLayout<SQ4_0, SQ4_0Source, SparseNibbles, BlockScale<TwoBlocks, HalfNumber>>(),
     }.ToFrozenDictionary(layout => layout.Format);
 
     /// <summary>Opens <paramref name="stored"/> in its packed layout, or as it is where its format has none.</summary>

@@ -27,7 +27,7 @@ public sealed class ExampleFormatTests
         format.Encode(new Pseudorandom(2).Floats(192), [], blocks);
         using StoredData data = new(format, 64, blocks);
         using ComputeContext context = ComputeContext.Inference(1);
-        using Weight packed = new PackedLayout<Q3_0, Q3_0Source, ThreeBits, BlockScale>().Open(data.Matrix(3), context.Team);
+        using Weight packed = new PackedLayout<Q3_0, Q3_0Source, ThreeBits, BlockScale<OneBlock, HalfNumber>>().Open(data.Matrix(3), context.Team);
         float[] expected = new float[192], row = new float[64];
         format.Decode(blocks, expected);
         for (int r = 0; r < 3; r++)
