@@ -10,12 +10,12 @@ internal static class HtmlReport
         :root{color-scheme:light dark;--paper:#fff;--ink:#1c1c1c;--soft:#5b5b5b;--line:#d4d4d4;--band:#f4f4f2;--a:#0b5cad;--b:#a23b00;--c:#3c6e1f;--d:#6b3fa0}
         @media (prefers-color-scheme:dark){:root{--paper:#161616;--ink:#eaeaea;--soft:#a8a8a8;--line:#3d3d3d;--band:#202020;--a:#7fb8f0;--b:#f0a27f;--c:#a3d284;--d:#c3a5ee}}
         *{box-sizing:border-box}
-        body{margin:0 auto;padding:1rem;max-width:62rem;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
+        body{margin:0 auto;padding:1rem;max-width:84rem;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
         h1{font-size:1.6rem;line-height:1.2}h2{font-size:1.2rem;margin-top:2.2rem}
-        p.note,figcaption,dt,td.made{color:var(--soft)}
+        p.note,figcaption,dt,td.made{color:var(--soft)}p{max-width:62rem}
         figure{margin:1rem 0;max-width:40rem}figcaption{font-size:.9rem}
-        .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,19rem),1fr));gap:0 1.5rem}
-        table{border-collapse:collapse;width:100%;font-size:.85rem}
+        .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,25rem),1fr));gap:0 1.5rem}
+        table{border-collapse:collapse;width:100%;font-size:.85rem;overflow-wrap:break-word}
         th,td{padding:.3rem .45rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:top;font-variant-numeric:tabular-nums}
         th:first-child,td:first-child,td.made,th.made{text-align:left}
         thead th{font-weight:600;vertical-align:bottom}
@@ -34,7 +34,7 @@ internal static class HtmlReport
         ul.said{margin:.2rem 0 1rem;padding-left:1.3rem}
         pre{background:var(--band);padding:.7rem;white-space:pre-wrap;border:1px solid var(--line)}
         dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem}dd{margin:0}
-        @media screen and (max-width:50rem){
+        @media screen and (max-width:86rem){
         table,tbody,tr,td,th{display:block;text-align:left}thead{display:none}
         tr{border:1px solid var(--line);margin:.6rem 0;padding:.3rem .5rem}
         td{border:0;padding:.1rem 0;display:flex;justify-content:space-between;gap:1rem}td::before{content:attr(data-title);color:var(--soft)}
