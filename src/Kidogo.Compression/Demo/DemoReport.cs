@@ -22,6 +22,7 @@ internal sealed class DemoReport(DemoFolder folder, DemoOptions options, DemoSet
         JudgedModel[] models = [.. judged.Except(others)];
         JudgedModel first = models[0];
         MachineInfo machine = MachineInfo.Read();
+        StepRecord[][] records = [.. s_trained.Select(name => TrainingLog.Read(folder.At(name)).ToArray())];
         string languages = string.Join(", ", settings.Languages.Select(code => VillageLanguage.BuiltIn(code)!.Name));
         string seconds = string.Join(", ", s_trained.Select(step => $"{step} {Seconds(step)}"));
         return new JudgedReport
@@ -36,10 +37,14 @@ internal sealed class DemoReport(DemoFolder folder, DemoOptions options, DemoSet
                     + $"{ReportColumns.Percent(first.QuestionAccuracy)} right; the best guess that does not read the story gets "
                     + $"{ReportColumns.Percent(first.BaselineAccuracy)}. Perplexity and divergence are of the right answers' tokens.",
             ],
-            Path = Way(models, others),
+            Path = Way(models, others, records[0].Length),
             Models = models,
             Others = others,
-            Curves = [.. s_trained.Select(name => new ReportCurve(name, [.. TrainingLog.Read(folder.At(name)).Where(record => double.IsFinite(record.Loss)).Select(record => ((double)record.Step, record.Loss))]))],
+            Curves =
+            [
+                .. s_trained.Zip(records, (name, steps) =>
+                    new ReportCurve(name, [.. steps.Where(record => double.IsFinite(record.Loss)).Select(record => ((double)record.Step, record.Loss))])),
+            ],
             Facts =
             [
                 ("processor", $"{machine.Processor}, {threads} threads"),
@@ -59,13 +64,13 @@ internal sealed class DemoReport(DemoFolder folder, DemoOptions options, DemoSet
         };
     }
 
-    private List<ReportStation> Way(JudgedModel[] models, JudgedModel[] others)
+    private List<ReportStation> Way(JudgedModel[] models, JudgedModel[] others, int steps)
     {
         int stories = (settings.Stories * settings.Languages.Count) + settings.SecondStories;
         List<ReportStation> way =
         [
             new("texts", $"{stories:N0} stories in {Seconds("texts")}", 0), new("tokenizer", $"in {Seconds("tokenizer")}", 0),
-            new("model", $"{models[0].Parameters:N0} weights, {settings.Steps:N0} steps in {Seconds("model")}", 0),
+            new("model", $"{models[0].Parameters:N0} weights, {steps:N0} steps in {Seconds("model")}", 0),
         ];
         way.AddRange(models.Skip(1).Select(model => new ReportStation(model.Name, $"{model.Made}; {model.Bytes / 1e3:N0} kB", 1)));
         way.AddRange(others.Skip(1).Select(model => new ReportStation("adapter", $"LoRA of rank {settings.AdapterRank} for {model.JudgedOn}, {Seconds("adapter")}", 1)));
