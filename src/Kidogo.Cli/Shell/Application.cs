@@ -94,6 +94,7 @@ internal static class Application
         TrainVerb.Create(session),
         DistilVerb.Create(session),
         AdaptVerb.Create(session),
+        SweepVerb.Create(session),
         PreferVerb.Create(session),
         ClassifyVerb.Create(session),
         MergeVerb.Create(session),
