@@ -83,20 +83,7 @@ public sealed record SweepReport(SweepResult Result, IReadOnlyList<(string Name,
             json.WriteStartObject();
             json.WriteString("title", Title);
             Write(json, Result);
-            json.WriteStartObject("facts");
-            foreach ((string name, string value) in Facts)
-            {
-                json.WriteString(name, value);
-            }
-
-            json.WriteEndObject();
-            json.WriteStartArray("commands");
-            foreach (string command in Commands)
-            {
-                json.WriteStringValue(command);
-            }
-
-            json.WriteEndArray();
+            JudgedReport.WriteOrigin(json, Facts, Commands);
             json.WriteEndObject();
         }
 
