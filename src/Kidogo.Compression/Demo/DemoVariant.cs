@@ -59,7 +59,7 @@ internal sealed record DemoVariant(string Name, string Title, string Made, strin
         }
 
         using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(path));
-        return [.. json.RootElement.EnumerateArray().Select(each => new JudgedTensor(each.GetProperty("name").GetString()!, each.GetProperty("format").GetString()!, each.GetProperty("relative_error").GetDouble()))];
+        return [.. json.RootElement.EnumerateArray().Select(JudgedTensor.Read)];
     }
 
     private static DemoVariant Quantized(string name, string format, bool isCalibrated, string file)
@@ -135,11 +135,7 @@ internal sealed record DemoVariant(string Name, string Title, string Made, strin
             json.WriteStartArray();
             foreach (TensorOutcome tensor in report.Tensors.Where(tensor => tensor.RelativeError > 0))
             {
-                json.WriteStartObject();
-                json.WriteString("name", tensor.Name);
-                json.WriteString("format", tensor.Format);
-                json.WriteNumber("relative_error", tensor.RelativeError);
-                json.WriteEndObject();
+                new JudgedTensor(tensor.Name, tensor.Format, tensor.RelativeError).Write(json);
             }
 
             json.WriteEndArray();
