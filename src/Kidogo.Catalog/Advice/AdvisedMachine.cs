@@ -12,8 +12,8 @@ namespace Kidogo.Catalog.Advice;
 /// <param name="IsMeasured">Whether memory, bandwidth and operations were measured on this machine; else they are typical of a kind.</param>
 public sealed record AdvisedMachine(long AvailableBytes, double BandwidthBytesPerSecond, double FloatsPerSecond, double Watts, string WattsSource, bool IsMeasured)
 {
-    /// <summary>Share of the bandwidth that decoding reaches. Measured beside <c>kidogo bench</c>; docs/how-to/advise.md has the comparison.</summary>
-    private const double DecodeShare = 0.7;
+    /// <summary>Share of the bandwidth that decoding reaches; docs/how-to/advise.md has the measurements.</summary>
+    private const double DecodeShare = 0.65;
 
     /// <summary>Operations of a prompt for each float32 operation of the probe: weights of few bits are multiplied as whole numbers, which are faster.</summary>
     private const double PrefillShare = 1.0;

@@ -40,7 +40,7 @@ public sealed record Candidate(string Name, string Format, long Parameters, long
     public static IReadOnlyList<Candidate> All(Catalogue catalogue, HubCache cache, string? defaultModel)
     {
         List<Candidate> all = [.. CachedModel.All(cache).Select(model => OfCached(catalogue, model)).OfType<Candidate>()];
-        if (defaultModel is not null && OfFile(defaultModel, Path.GetFileName(defaultModel), "", catalogue.Entries.FirstOrDefault(entry => defaultModel.Contains(entry.Name.Split('-')[0], StringComparison.OrdinalIgnoreCase))) is { } own)
+        if (defaultModel is not null && OfFile(defaultModel, Path.GetFileName(defaultModel), "", catalogue.Entries.FirstOrDefault(entry => Path.GetFileName(defaultModel).StartsWith(entry.Name, StringComparison.OrdinalIgnoreCase))) is { } own)
         {
             all.Add(own);
         }

@@ -26,10 +26,8 @@ internal sealed class Download(HubClient client, HubSettings settings, HubListin
     public async Task RunAsync(HubFile file, string path, Action<long> progress, CancellationToken cancellation)
     {
         using Growing growing = new(file, path, cancellation);
-        bool isOld = growing.Position > 0; // from an earlier run, and not known to be of the same content
         Patience patience = new(settings, settings.Attempts, client.Clock);
         long most = growing.Position;
-        EntityTagHeaderValue? tag = null;
         while (true)
         {
             while (growing.Position < file.Bytes)
@@ -37,7 +35,7 @@ internal sealed class Download(HubClient client, HubSettings settings, HubListin
                 progress(growing.Position);
                 try
                 {
-                    tag = await FetchAsync(file, growing, tag, progress, cancellation).ConfigureAwait(false) ?? tag;
+                    await FetchAsync(file, growing, progress, cancellation).ConfigureAwait(false);
                 }
                 catch (LineException failure)
                 {
@@ -60,23 +58,22 @@ internal sealed class Download(HubClient client, HubSettings settings, HubListin
                 return;
             }
 
+            bool isMixed = growing.IsMixed;
             growing.Restart();
-            if (!isOld)
+            if (!isMixed)
             {
                 growing.Delete();
                 throw new HubException($"{file.Path} of {listing.Repository} came with the hash {hash}, where the hub announced {file.Etag}. It was thrown away: the line or the hub changes what it sends. Try again, or another HF_ENDPOINT.");
             }
 
-            isOld = false;
-            tag = null;
             most = 0;
         }
     }
 
-    /// <summary>One request, as long as it brings something. Returns what names the content at its host, if that does.</summary>
-    private async Task<EntityTagHeaderValue?> FetchAsync(HubFile file, Growing growing, EntityTagHeaderValue? tag, Action<long> progress, CancellationToken cancellation)
+    /// <summary>One request, as long as it brings something.</summary>
+    private async Task FetchAsync(HubFile file, Growing growing, Action<long> progress, CancellationToken cancellation)
     {
-        using HubAnswer answer = await client.OpenAsync(listing, file.Path, growing.Position, tag, cancellation).ConfigureAwait(false);
+        using HubAnswer answer = await client.OpenAsync(listing, file.Path, growing.Position, growing.Tag, cancellation).ConfigureAwait(false);
         HttpResponseMessage message = answer.Message;
         if (message.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable && growing.Position > 0)
         {
@@ -97,6 +94,13 @@ internal sealed class Download(HubClient client, HubSettings settings, HubListin
                 throw Contradiction(file, $"\"{message.Content.Headers.ContentRange}\" for what was asked from byte {growing.Position} on");
             }
         }
+        else if (growing is { Position: > 0, Tag: not null })
+        {
+            // Of the hosts that keep one file each may call it something else, so what came is not thrown away for a name: the hash will tell.
+            growing.Tag = null;
+            growing.IsMixed = true;
+            throw new LineException("another host answered, or the file is another by now.");
+        }
         else
         {
             growing.Restart(); // the whole file, from its first byte
@@ -106,8 +110,8 @@ internal sealed class Download(HubClient client, HubSettings settings, HubListin
             }
         }
 
+        growing.Tag = growing.IsMixed || message.Headers.ETag is not { IsWeak: false } strong ? null : strong;
         await CopyAsync(file, message, growing, progress, cancellation).ConfigureAwait(false);
-        return message.Headers.ETag is { IsWeak: false } strong ? strong : null;
     }
 
     private async Task CopyAsync(HubFile file, HttpResponseMessage message, Growing growing, Action<long> progress, CancellationToken cancellation)
@@ -176,6 +180,8 @@ internal sealed class Download(HubClient client, HubSettings settings, HubListin
                     _hash.Add(buffer.AsSpan(0, count));
                     Position += count;
                 }
+
+                IsMixed = Position > 0;
             }
             catch
             {
@@ -185,6 +191,12 @@ internal sealed class Download(HubClient client, HubSettings settings, HubListin
         }
 
         public long Position { get; private set; }
+
+        /// <summary>What the host of the content calls it, so that only more of the same is taken; null where that is not known.</summary>
+        public EntityTagHeaderValue? Tag { get; set; }
+
+        /// <summary>Whether the start is from an earlier run or from another host, and not known to be of the same content.</summary>
+        public bool IsMixed { get; set; }
 
         public void Add(ReadOnlySpan<byte> bytes)
         {
@@ -226,7 +238,7 @@ internal sealed class Download(HubClient client, HubSettings settings, HubListin
         {
             _stream.SetLength(0);
             _stream.Position = 0;
-            (Position, _flushed) = (0, 0);
+            (Position, _flushed, Tag, IsMixed) = (0, 0, null, false);
             _hash.Dispose();
             _hash = ContentHash.For(_file.Etag!, _file.Bytes!.Value);
         }

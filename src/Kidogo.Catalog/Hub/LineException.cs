@@ -37,7 +37,7 @@ internal sealed class Patience(HubSettings settings, int attempts, TimeProvider 
     {
         if (++_failures >= attempts)
         {
-            throw new HubException($"{what}: {failure.Message} That was attempt {_failures} without anything new. What has come is kept: the same command goes on from there.", failure) { IsUnreachable = true };
+            throw new HubException($"{what}: {failure.Message} That was attempt {_failures} without anything new. The same command goes on with what has come.", failure) { IsUnreachable = true };
         }
 
         TimeSpan pause = settings.FirstPause * Math.Pow(2, Math.Min(_failures - 1, MostDoublings));
