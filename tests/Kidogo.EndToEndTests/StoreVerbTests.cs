@@ -27,7 +27,7 @@ public sealed class StoreVerbTests
         Assert.Equal(["bytes", "format", "name", "path", "references", "repository", "revision"], Names(Run(folder, hub, "list", "--json").Json()));
         JsonElement shown = Run(folder, hub, "show", "org/name", "--json").Json();
         Assert.Equal(["catalogue", "disk_bytes", "models", "repository"], Names(shown));
-        Assert.Equal(134, Run(folder, hub, "inspect", "org/name", "--json").Json().GetProperty("parameters").GetInt64() / 1_000_000);
+        Assert.Equal(126, Run(folder, hub, "inspect", "org/name", "--json").Json().GetProperty("parameters").GetInt64() / 1_000_000);
         string stick = Run(folder, hub, "export", "org/name", folder.Path, "--json").Json().GetProperty("path").GetString()!;
         Assert.EndsWith("org--name.Q4_K_M.kidogo", stick, StringComparison.Ordinal);
         JsonElement removed = Run(folder, hub, "remove", "org/name", "--json").Json();

@@ -75,7 +75,7 @@ public static class CacheRemoval
 
         IReadOnlyList<CachedModel> models = [.. CachedModel.Of(cache, name.Repository).Where(model => model.Commit == commit)];
         string[] files = name.File is { } one ? [.. models.SelectMany(model => model.Files).Where(file => file == one)]
-            : [.. models.Where(model => model.Format.Equals(name.Format, StringComparison.OrdinalIgnoreCase) || model.Format == GgufVariant.Normal(name.Format!)).SelectMany(model => model.Files)];
+            : [.. models.Where(model => model.IsCalled(name.Format!)).SelectMany(model => model.Files)];
         foreach (string file in files)
         {
             File.Delete(Path.Combine(snapshot, file));

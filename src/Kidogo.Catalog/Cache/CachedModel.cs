@@ -19,6 +19,9 @@ public sealed record CachedModel(string Repository, string Commit, string Format
     /// <summary>The name by which other verbs find it; the format is in it only where the snapshot has several.</summary>
     public required string Name { get; init; }
 
+    /// <summary>Whether a format's name, whatever its case, or a file's means this model.</summary>
+    public bool IsCalled(string format) => Format.Equals(format, StringComparison.OrdinalIgnoreCase) || Format == GgufVariant.Normal(format) || Files.Contains(format);
+
     /// <summary>All models of a cache, by name; of each repository the snapshot that its name alone means, then the others.</summary>
     public static IReadOnlyList<CachedModel> All(HubCache cache) => [.. cache.Repositories().SelectMany(repository => Of(cache, repository))];
 

@@ -8,8 +8,8 @@ namespace Kidogo.Catalog.Hub;
 /// <param name="Name">The model.</param>
 public sealed record PullRequest(HubName Name)
 {
-    /// <summary>What somebody says the weights take, by format; a file that is far from it is not fetched. Null where nobody says anything.</summary>
-    public Func<string, long?>? ExpectedBytes { get; init; }
+    /// <summary>What somebody says the weights may take, by format; a file that is far from all of it is not fetched. Nothing is said by an empty list.</summary>
+    public Func<string, IReadOnlyList<long>> ExpectedBytes { get; init; } = _ => [];
 
     /// <summary>Whether sizes other than expected are taken.</summary>
     public bool TakesAnySize { get; init; }
@@ -91,8 +91,7 @@ public sealed class ModelPull(HubSettings settings, Func<HttpMessageHandler>? ha
         }
 
         CachedModel[] models = [.. CachedModel.Of(_cache, name.Repository).Where(model => model.Commit == commit)];
-        CachedModel? found = name.File is { } file ? models.FirstOrDefault(model => model.Files.Contains(file))
-            : name.Format is { } format ? models.FirstOrDefault(model => model.Format.Equals(format, StringComparison.OrdinalIgnoreCase) || model.Format == GgufVariant.Normal(format) || model.Files.Contains(format))
+        CachedModel? found = (name.File ?? name.Format) is { } called ? models.FirstOrDefault(model => model.IsCalled(called))
             : models.FirstOrDefault(model => model.Format == "Q4_K_M") ?? models.FirstOrDefault();
         return found is null ? null : new PulledModel(found, 0, IsConfirmed: false);
     }
@@ -110,15 +109,16 @@ public sealed class ModelPull(HubSettings settings, Func<HttpMessageHandler>? ha
 
     private static void CheckSize(PullRequest request, FileChoice choice)
     {
-        if (request.TakesAnySize || request.ExpectedBytes?.Invoke(choice.Format) is not { } expected)
+        IReadOnlyList<long> expected = request.ExpectedBytes(choice.Format);
+        if (request.TakesAnySize || expected.Count == 0)
         {
             return;
         }
 
         long announced = choice.Files.Where(file => FileChoice.IsWeights(file.Path)).Sum(file => file.Bytes!.Value);
-        if (Math.Abs(announced - expected) > expected * SizeTolerance)
+        if (expected.All(bytes => Math.Abs(announced - bytes) > bytes * SizeTolerance))
         {
-            throw new HubException($"The catalogue says that {request.Name.Repository} in {choice.Format} takes {expected} bytes, and the hub announces {announced}: one of them is wrong, or the model is another by now. Nothing is taken; --any-size takes it all the same.");
+            throw new HubException($"The catalogue says that {request.Name.Repository} in {choice.Format} takes {string.Join(" or ", expected)} bytes, and the hub announces {announced}: one of them is wrong, or the model is another by now. Nothing is taken; --any-size takes it all the same.");
         }
     }
 

@@ -2,6 +2,7 @@
 using System.CommandLine;
 using Kidogo.Catalog.Cache;
 using Kidogo.Cli.Shell;
+using Kidogo.Models;
 
 namespace Kidogo.Cli.Verbs;
 
@@ -20,8 +21,9 @@ internal static class ExportVerb
 
     private static int Run(Session session, string text, string target, string? catalogueFile, bool json)
     {
-        var name = StoreArguments.Parse(text, StoreArguments.OpenCatalogue(catalogueFile));
-        IReadOnlyList<CachedModel> models = StoreArguments.Cached(StoreArguments.OpenCache(), name);
+        HubCache cache = StoreArguments.OpenCache();
+        HubName name = StoreArguments.Parse(text, StoreArguments.OpenCatalogue(catalogueFile), cache);
+        IReadOnlyList<CachedModel> models = StoreArguments.Cached(cache, name);
         if (models.Count > 1)
         {
             throw new UsageException($"{name} is there in {models.Count} formats. Name one: {string.Join(", ", models.Select(model => $"{model.Repository}:{model.Format}"))}");

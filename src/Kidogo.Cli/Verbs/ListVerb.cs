@@ -73,13 +73,7 @@ internal static class ListVerb
         writer.WriteString("repository", model.Repository);
         writer.WriteString("format", model.Format);
         writer.WriteString("revision", model.Commit);
-        writer.WriteStartArray("references");
-        foreach (string reference in model.References)
-        {
-            writer.WriteStringValue(reference);
-        }
-
-        writer.WriteEndArray();
+        writer.WriteStrings("references", model.References);
         writer.WriteNumber("bytes", model.Bytes);
         writer.WriteString("path", model.Path);
     }
@@ -123,13 +117,7 @@ internal static class ListVerb
         writer.WriteString("gguf", entry.Gguf);
         writer.WriteString("licence", entry.Licence);
         writer.WriteBoolean("gated", entry.IsGated);
-        writer.WriteStartArray("languages");
-        foreach (string language in entry.Languages)
-        {
-            writer.WriteStringValue(language);
-        }
-
-        writer.WriteEndArray();
+        writer.WriteStrings("languages", entry.Languages);
         writer.WriteNumber("level", entry.Level);
         writer.WriteString("good_at", entry.GoodAt);
         writer.WriteString("bad_at", entry.BadAt);

@@ -36,7 +36,7 @@ internal static class PullVerb
     private static int Run(Session session, Options options)
     {
         Catalogue catalogue = StoreArguments.OpenCatalogue(options.CatalogueFile);
-        HubName name = StoreArguments.Parse(options.Name, catalogue);
+        HubName name = StoreArguments.Parse(options.Name, catalogue, null);
         if (options.Revision is { } revision)
         {
             name = HubName.IsRevision(revision) ? name with { Revision = revision } : throw new UsageException($"{ModelFormatException.Quote(revision)} is no revision; expected a branch, a tag or a commit.");
@@ -52,7 +52,7 @@ internal static class PullVerb
             pulled = new ModelPull(settings).RunAsync(
                 new PullRequest(name)
                 {
-                    ExpectedBytes = entry is null ? null : format => entry.BytesAt(format == FileChoice.Folder ? "F16" : format),
+                    ExpectedBytes = format => Expected(entry, format),
                     TakesAnySize = options.AnySize,
                     Tell = session.Tell,
                     Progress = settings.HidesProgress ? null : bar.Report,
@@ -86,6 +86,10 @@ internal static class PullVerb
 
         return ExitCode.Done;
     }
+
+    /// <summary>What the catalogue says; safetensors hold 16 or 32 bits.</summary>
+    private static IReadOnlyList<long> Expected(CatalogueEntry? entry, string format) =>
+        entry?.BytesAt(format == FileChoice.Folder ? "F16" : format) is not { } bytes ? [] : format == FileChoice.Folder ? [bytes, 2 * bytes] : [bytes];
 
     /// <summary>What running the model would take; null where it cannot be run or read, which kidogo inspect explains.</summary>
     private static long? Memory(CachedModel model)

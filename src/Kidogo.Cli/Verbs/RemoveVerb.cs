@@ -2,6 +2,7 @@
 using System.CommandLine;
 using Kidogo.Catalog.Cache;
 using Kidogo.Cli.Shell;
+using Kidogo.Models;
 
 namespace Kidogo.Cli.Verbs;
 
@@ -15,8 +16,9 @@ internal static class RemoveVerb
         Command command = new("remove", "Remove a model from the model cache") { name, catalogue, json };
         command.SetAction(parsed =>
         {
-            var found = StoreArguments.Parse(parsed.GetRequiredValue(name), StoreArguments.OpenCatalogue(parsed.GetValue(catalogue)));
-            long freed = CacheRemoval.Remove(StoreArguments.OpenCache(), found);
+            HubCache cache = StoreArguments.OpenCache();
+            HubName found = StoreArguments.Parse(parsed.GetRequiredValue(name), StoreArguments.OpenCatalogue(parsed.GetValue(catalogue)), cache);
+            long freed = CacheRemoval.Remove(cache, found);
             if (parsed.GetValue(json))
             {
                 JsonOutput.Write(session, writer =>

@@ -25,8 +25,8 @@ internal static class ShowVerb
     private static int Run(Session session, string text, string? catalogueFile, bool json)
     {
         Catalogue catalogue = StoreArguments.OpenCatalogue(catalogueFile);
-        HubName name = StoreArguments.Parse(text, catalogue);
         HubCache cache = StoreArguments.OpenCache();
+        HubName name = StoreArguments.Parse(text, catalogue, cache);
         CatalogueEntry? entry = catalogue.Find(text) ?? catalogue.OfRepository(name.Repository);
         CachedModel[] models = [.. CachedModel.Of(cache, name.Repository)];
         if (models.Length == 0 && entry is null)
@@ -45,13 +45,7 @@ internal static class ShowVerb
                 {
                     writer.WriteStartObject();
                     ListVerb.WriteCached(writer, model);
-                    writer.WriteStartArray("files");
-                    foreach (string file in model.Files)
-                    {
-                        writer.WriteStringValue(file);
-                    }
-
-                    writer.WriteEndArray();
+                    writer.WriteStrings("files", model.Files);
                     writer.WriteEndObject();
                 }
 

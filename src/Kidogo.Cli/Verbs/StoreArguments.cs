@@ -24,8 +24,16 @@ internal static class StoreArguments
 
     /// <summary>What a name means: of the hub, or of the catalogue.</summary>
     /// <exception cref="UsageException">It is a path, or no name at all.</exception>
-    public static HubName Parse(string text, Catalogue catalogue)
+    /// <param name="text">What was named.</param>
+    /// <param name="catalogue">The catalogue.</param>
+    /// <param name="cache">The cache, whose repositories may have names of other programs' making; null where only the hub counts.</param>
+    public static HubName Parse(string text, Catalogue catalogue, HubCache? cache)
     {
+        if (cache?.Repositories().Contains(text) == true)
+        {
+            return new HubName(text);
+        }
+
         int colon = text.LastIndexOf(':');
         (string name, string? format) = colon < 0 ? (text, null) : (text[..colon], text[(colon + 1)..]);
         if (!text.Contains('/', StringComparison.Ordinal) && catalogue.Find(name) is { } entry && HubName.TryParse(format is null ? entry.Source : $"{entry.Source}:{format}") is { } found)
@@ -51,9 +59,7 @@ internal static class StoreArguments
     {
         string? commit = cache.CommitOf(name.Repository, name.Revision);
         CachedModel[] models = [.. CachedModel.Of(cache, name.Repository).Where(model => model.Commit == commit)];
-        CachedModel[] found = name.Format is { } format
-            ? [.. models.Where(model => model.Format.Equals(format, StringComparison.OrdinalIgnoreCase) || model.Format == GgufVariant.Normal(format))]
-            : name.File is { } file ? [.. models.Where(model => model.Files.Contains(file))] : models;
+        CachedModel[] found = (name.Format ?? name.File) is { } called ? [.. models.Where(model => model.IsCalled(called))] : models;
         if (found.Length > 0)
         {
             return found;

@@ -221,10 +221,10 @@ public sealed class HostileHubTests
     public void CatalogueThatLiesAboutTheSize_IsFoundAtPull()
     {
         using StoreFolder store = Store();
-        Assert.Contains("catalogue", store.Refusal(change: request => request with { ExpectedBytes = _ => 10_000 }), StringComparison.Ordinal);
+        Assert.Contains("catalogue", store.Refusal(change: request => request with { ExpectedBytes = _ => [10_000] }), StringComparison.Ordinal);
         store.AssertEmpty();
-        store.Pull(change: request => request with { ExpectedBytes = _ => 95_000 });
-        store.Pull(change: request => request with { ExpectedBytes = _ => 10_000, TakesAnySize = true });
+        store.Pull(change: request => request with { ExpectedBytes = _ => [5, 95_000] });
+        store.Pull(change: request => request with { ExpectedBytes = _ => [10_000], TakesAnySize = true });
     }
 
     [Fact]
