@@ -36,7 +36,7 @@ internal static class ExportVerb
 
         string folder = Directory.Exists(target) ? Path.Combine(target, ModelExport.FolderNameOf(models[0])) : target;
         OutFolder.CheckWritable(folder);
-        using (ProgressBar bar = new(session, models[0].Repository, ProgressBar.Bytes))
+        using (ProgressBar bar = new(session, "exporting", ProgressBar.Bytes))
         {
             ModelExport.Write(models[0], folder, bar.Report, cancellation: session.Interrupted);
         }

@@ -47,7 +47,7 @@ internal static class PullVerb
         CatalogueEntry? entry = catalogue.OfRepository(name.Repository);
         Stopwatch clock = Stopwatch.StartNew();
         PulledModel pulled;
-        using (ProgressBar bar = new(session, name.Repository, ProgressBar.Bytes))
+        using (ProgressBar bar = new(session, "pulling", ProgressBar.Bytes))
         {
             pulled = new ModelPull(settings).RunAsync(
                 new PullRequest(name)
