@@ -31,7 +31,7 @@ public sealed class CommandLineTests
         [
             "village", "demo", "compare",
             "run", "next", "inspect", "tokenize", "detokenize", "template", "logits", "embed", "bench", "eval", "convert", "calibrate", "quantize", "trim-vocabulary", "verify", "tokenizer", "train",
-            "adapt", "prefer", "classify", "merge", "distil", "prune", "serve", "key", "doctor",
+            "adapt", "prefer", "classify", "merge", "distil", "prune", "serve", "key", "portal", "doctor",
         ];
         foreach (string verb in verbs)
         {

@@ -107,6 +107,7 @@ internal static class Application
         VillageVerb.Create(session),
         ServeVerb.Create(session),
         KeyVerb.Create(session),
+        PortalVerb.Create(session),
         DoctorVerb.Create(session),
     ];
 
