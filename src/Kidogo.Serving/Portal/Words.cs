@@ -7,14 +7,15 @@ namespace Kidogo.Serving.Portal;
 /// <summary>Words of one language.</summary>
 internal sealed class Words
 {
-    private static readonly Dictionary<string, Words> s_all = ReadAll();
+    private static readonly string[] s_languages = ["en", "fr", "sw"];
+    private static readonly Dictionary<string, Words> s_all = ReadAll(); // after the languages that it is made of
 
     private readonly Dictionary<string, string> _texts = new(StringComparer.Ordinal);
 
     private Words(string language) => Language = language;
 
     /// <summary>The languages that the pages are written in.</summary>
-    public static IReadOnlyList<string> Languages { get; } = ["en", "fr", "sw"];
+    public static IReadOnlyList<string> Languages => s_languages;
 
     public static Words English => s_all["en"];
 
