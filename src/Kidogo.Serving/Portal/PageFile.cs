@@ -1,4 +1,5 @@
 // A file for browsers, sent with a policy that lets nothing else in. Knows no page.
+using Kidogo.Serving.Pages;
 using Microsoft.AspNetCore.Http;
 
 namespace Kidogo.Serving.Portal;
@@ -8,10 +9,6 @@ namespace Kidogo.Serving.Portal;
 /// <param name="Bytes">What is in it.</param>
 internal sealed record PageFile(string Type, byte[] Bytes)
 {
-    // No form goes anywhere by itself: where scripts do not run, no password ends up in an address.
-    private const string Policy =
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
-
     /// <summary>Sends it.</summary>
     /// <param name="http">The exchange.</param>
     /// <param name="cache">How long it may be kept.</param>
@@ -19,8 +16,10 @@ internal sealed record PageFile(string Type, byte[] Bytes)
     {
         http.Response.ContentType = Type;
         http.Response.ContentLength = Bytes.Length;
-        http.Response.Headers.ContentSecurityPolicy = Policy;
+        http.Response.Headers.ContentSecurityPolicy = Page.Policy;
         http.Response.Headers["Referrer-Policy"] = "no-referrer";
+        http.Response.Headers["Cross-Origin-Opener-Policy"] = "same-origin";
+        http.Response.Headers["Cross-Origin-Resource-Policy"] = "same-origin";
         http.Response.Headers.CacheControl = cache;
         if (!HttpMethods.IsHead(http.Request.Method))
         {

@@ -1,24 +1,12 @@
 // The owner's colours, and whether people can read them. Knows no file.
 using System.Drawing;
 using System.Globalization;
+using System.Text;
 
 namespace Kidogo.Serving.Portal;
 
-/// <summary>Colours of one mode, light or dark.</summary>
-internal sealed record PortalTheme(Color Background, Color Text, Color Accent)
-{
-    /// <summary>White or black, whichever is read better on the accent: one of them always has a contrast of 4.5.</summary>
-    public Color OnAccent => PortalColours.Contrast(Color.White, Accent) >= PortalColours.Contrast(Color.Black, Accent) ? Color.White : Color.Black;
-
-    /// <summary>A shade of the background, for boxes.</summary>
-    public Color Surface => PortalColours.Mix(Background, Text, 0.05);
-
-    /// <summary>Lines and edges that have to be seen: a contrast of 3 at least, where the text allows.</summary>
-    public Color Line => PortalColours.Toward(Background, Text, Background, 3);
-
-    /// <summary>Text that matters less, and can be read all the same.</summary>
-    public Color Muted => PortalColours.Toward(Background, Text, Surface, PortalColours.LeastContrast);
-}
+/// <summary>The colours that an owner chooses for one mode, light or dark.</summary>
+internal sealed record PortalTheme(Color Background, Color Text, Color Accent);
 
 /// <summary>The colours of a portal.</summary>
 internal sealed record PortalColours(PortalTheme Light, PortalTheme Dark)
@@ -26,6 +14,7 @@ internal sealed record PortalColours(PortalTheme Light, PortalTheme Dark)
     /// <summary>The contrast between text and what is behind it that WCAG 2.2 asks for at level AA (1.4.3).</summary>
     public const double LeastContrast = 4.5;
 
+    private const double EdgeContrast = 3; // of fields and buttons (1.4.11)
     private const int Steps = 100;
 
     /// <summary>The colours of an owner who names none.</summary>
@@ -59,17 +48,84 @@ internal sealed record PortalColours(PortalTheme Light, PortalTheme Dark)
         return (Math.Max(a, b) + 0.05) / (Math.Min(a, b) + 0.05);
     }
 
-    /// <summary>The nearest shade of a colour that can be read on a background.</summary>
-    public static Color Readable(Color colour, Color background) =>
-        Toward(colour, Contrast(Color.White, background) > Contrast(Color.Black, background) ? Color.White : Color.Black, background, LeastContrast);
+    /// <summary>The nearest shade of a colour that can be read on some backgrounds.</summary>
+    public static Color Readable(Color colour, params ReadOnlySpan<Color> backgrounds)
+    {
+        Color end = Contrast(Color.White, backgrounds[0]) > Contrast(Color.Black, backgrounds[0]) ? Color.White : Color.Black;
+        return Toward(colour, end, LeastContrast, backgrounds);
+    }
 
-    /// <summary>The first colour on the way from one to another that has a contrast with a third; the other where none has.</summary>
-    public static Color Toward(Color from, Color to, Color against, double contrast)
+    /// <summary>The colours as the pages name them (styles/brand.css), in both modes.</summary>
+    public string Css() =>
+        $"/* The owner's colours. */\n:root {{ color-scheme: light; {Properties(Light, isDark: false)}}}\n:root[data-theme=\"dark\"] {{ color-scheme: dark; {Properties(Dark, isDark: true)}}}\n";
+
+    /// <summary>All colours that the pages need, from the three of the owner's: grounds are a shade nearer to another colour, as far as everything on them can still be read.</summary>
+    public static IReadOnlyDictionary<string, Color> Palette(PortalTheme theme, bool isDark)
+    {
+        Color ground = theme.Background, ink = theme.Text, accent = theme.Accent, red = Color.FromArgb(0xa8, 0x32, 0x1f);
+        Color surface = Shade(isDark ? ink : Color.White, isDark ? 0.04 : 1), side = Shade(ink, 0.03), raised = Shade(ink, 0.08), own = Shade(accent, 0.12), warning = Shade(red, 0.08);
+        Color[] grounds = [ground, surface, side, raised, own, warning];
+        return new Dictionary<string, Color>
+        {
+            ["ground"] = ground,
+            ["surface"] = surface,
+            ["side"] = side,
+            ["raised"] = raised,
+            ["ink"] = ink,
+            ["faint"] = Toward(Mix(ground, ink, 0.5), ink, LeastContrast, grounds),
+            ["line"] = Mix(ground, ink, 0.15),
+            ["edge"] = Toward(Mix(ground, ink, 0.3), ink, EdgeContrast, grounds),
+            ["accent"] = accent,
+            ["on-accent"] = Contrast(Color.White, accent) >= Contrast(Color.Black, accent) ? Color.White : Color.Black, // one of them always has 4.5
+            ["own"] = own,
+            ["danger"] = Readable(red, grounds),
+            ["warn-ground"] = warning,
+            ["code-ground"] = side,
+            ["code-comment"] = Toward(Mix(ground, ink, 0.5), ink, LeastContrast, grounds),
+            ["code-string"] = Readable(Color.FromArgb(0x7a, 0x4a, 0x00), grounds),
+            ["code-number"] = Readable(Color.FromArgb(0x8a, 0x2a, 0x63), grounds),
+            ["code-keyword"] = Readable(Color.FromArgb(0x15, 0x5a, 0x9c), grounds),
+        };
+
+        Color Shade(Color toward, double share)
+        {
+            for (int step = Steps; step > 0; step--)
+            {
+                Color mixed = Mix(ground, toward, share * step / Steps);
+                if (Contrast(ink, mixed) >= LeastContrast && Contrast(accent, mixed) >= LeastContrast)
+                {
+                    return mixed;
+                }
+            }
+
+            return ground;
+        }
+    }
+
+    private static string Properties(PortalTheme theme, bool isDark)
+    {
+        StringBuilder css = new();
+        foreach ((string name, Color colour) in Palette(theme, isDark))
+        {
+            css.Append(CultureInfo.InvariantCulture, $"--{name}: {Css(colour)}; ");
+        }
+
+        return css.Append("--veil: rgb(0 0 0 / 50%); ").ToString();
+    }
+
+    /// <summary>The first colour on the way from one to another that has a contrast with all of some; the other where none has.</summary>
+    private static Color Toward(Color from, Color to, double contrast, params ReadOnlySpan<Color> against)
     {
         for (int step = 0; step < Steps; step++)
         {
             Color mixed = Mix(from, to, step / (double)Steps);
-            if (Contrast(mixed, against) >= contrast)
+            bool isEnough = true;
+            foreach (Color other in against)
+            {
+                isEnough &= Contrast(mixed, other) >= contrast;
+            }
+
+            if (isEnough)
             {
                 return mixed;
             }
@@ -78,25 +134,12 @@ internal sealed record PortalColours(PortalTheme Light, PortalTheme Dark)
         return to;
     }
 
-    /// <summary>A mixture; share 0 is the first, 1 the second.</summary>
-    public static Color Mix(Color one, Color other, double share)
+    private static Color Mix(Color one, Color other, double share)
     {
         return Color.FromArgb(Channel(one.R, other.R), Channel(one.G, other.G), Channel(one.B, other.B));
 
         int Channel(byte a, byte b) => (int)Math.Round(a + ((b - a) * share));
     }
-
-    /// <summary>The colours as custom properties of CSS, for both modes.</summary>
-    public string Properties() => $$"""
-        :root { color-scheme: light dark; {{Properties(Light)}} }
-        @media (prefers-color-scheme: dark) { :root:not([data-theme="light"]) { {{Properties(Dark)}} } }
-        :root[data-theme="light"] { color-scheme: light; }
-        :root[data-theme="dark"] { color-scheme: dark; {{Properties(Dark)}} }
-
-        """;
-
-    private static string Properties(PortalTheme theme) =>
-        $"--background: {Css(theme.Background)}; --surface: {Css(theme.Surface)}; --text: {Css(theme.Text)}; --muted: {Css(theme.Muted)}; --line: {Css(theme.Line)}; --accent: {Css(theme.Accent)}; --on-accent: {Css(theme.OnAccent)};";
 
     // Relative luminance of sRGB, as WCAG 2.2 defines it.
     private static double Luminance(Color colour)

@@ -103,14 +103,12 @@ internal static class PortalFile
 
         void CheckPair(string name, Color colour)
         {
-            // Against boxes too, which are a shade nearer to the text.
-            Color behind = PortalColours.Contrast(colour, theme.Surface) < PortalColours.Contrast(colour, theme.Background) ? theme.Surface : theme.Background;
-            double contrast = PortalColours.Contrast(colour, behind);
+            double contrast = PortalColours.Contrast(colour, theme.Background);
             if (contrast < PortalColours.LeastContrast)
             {
                 throw new ServerSetupException(string.Create(
                     System.Globalization.CultureInfo.InvariantCulture,
-                    $"{place}: {path}.{name} {PortalColours.Css(colour)} on {PortalColours.Css(behind)} has a contrast of {Math.Floor(contrast * 10) / 10:0.0}; people need {PortalColours.LeastContrast} to read it (WCAG AA). The nearest that has it is {PortalColours.Css(PortalColours.Readable(colour, behind))}."));
+                    $"{place}: {path}.{name} {PortalColours.Css(colour)} on {PortalColours.Css(theme.Background)} has a contrast of {Math.Floor(contrast * 10) / 10:0.0}; people need {PortalColours.LeastContrast} to read it (WCAG AA). The nearest that has it is {PortalColours.Css(PortalColours.Readable(colour, theme.Background))}."));
             }
         }
     }

@@ -1,7 +1,10 @@
 // The portal's pages, made on the server: front page, register, log in, account, administration, documentation, and the files that go with them. Knows no model.
 using System.Globalization;
 using System.Text;
+using System.Text.Json;
 using Kidogo.Serving.Access;
+using Kidogo.Serving.Pages;
+using Kidogo.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Net.Http.Headers;
 
@@ -32,8 +35,14 @@ internal sealed class PortalPages
         {
             ["/portal/portal.css"] = new PageFile("text/css; charset=utf-8", PortalResource.Read("portal.css")),
             ["/portal/portal.js"] = new PageFile("text/javascript; charset=utf-8", PortalResource.Read("portal.js")),
-            ["/portal/colours.css"] = new PageFile("text/css; charset=utf-8", Encoding.UTF8.GetBytes(settings.Colours.Properties())),
+            ["/scripts/store.js"] = new PageFile("text/javascript; charset=utf-8", PortalResource.Read("store.js")),
+            ["/styles/brand.css"] = new PageFile("text/css; charset=utf-8", Encoding.UTF8.GetBytes(settings.Colours.Css())),
         };
+        foreach (string language in Words.Languages)
+        {
+            _files.Add($"/words/{language}.json", new PageFile("application/json; charset=utf-8", ChatWords(language)));
+        }
+
         if (settings.Logo is { } logo)
         {
             _files.Add("/portal/logo", new PageFile(logo.Type, logo.Bytes));
@@ -51,6 +60,11 @@ internal sealed class PortalPages
     public static IEnumerable<KeyValuePair<(string Method, string Path), Func<PortalCall, Task>>> Routes =>
     [
         new(("GET", "/"), call => call.Site.Pages.FrontAsync(call)),
+        new(("GET", "/chat"), ChatAsync),
+        new(("GET", "/scripts/brand.js"), call => call.Site.Pages.BrandAsync(call)),
+        new(("GET", "/scripts/store.js"), call => call.Site.Pages.FileAsync(call)),
+        new(("GET", "/styles/brand.css"), call => call.Site.Pages.FileAsync(call)),
+        new(("GET", "/words/*"), call => call.Site.Pages.FileAsync(call)),
         new(("GET", "/register"), call => call.Site.Pages.RegisterAsync(call)),
         new(("GET", "/login"), call => call.Site.Pages.LogInAsync(call)),
         new(("GET", "/account"), call => call.Site.Pages.AccountAsync(call)),
@@ -84,9 +98,56 @@ internal sealed class PortalPages
             ["tagline"] = settings.Tagline.In(language),
             ["prompt"] = settings.FrontPage.Prompt,
             ["characters"] = settings.FrontPage.Characters.ToString(CultureInfo.InvariantCulture),
+            ["hasExamples"] = settings.FrontPage.Examples.Count > 0,
             ["examples"] = settings.FrontPage.Examples.Select(text => new PageValues { ["example"] = text }).ToArray(),
             ["features"] = settings.Features.Select(feature => new PageValues { ["feature"] = feature.Title.In(language), ["text"] = feature.Text.In(language) }).ToArray(),
         });
+    }
+
+    /// <summary>The chat page; what it keeps goes here, since its store and its brand are answered here.</summary>
+    private static Task ChatAsync(PortalCall call) => call.Session is null ? GoAsync(call, "/login") : Page.TryAnswerAsync(call.Http, "/");
+
+    /// <summary>The chat page's <c>brand.js</c>: whose page it is, and the token of the session. Other origins cannot read it: it is a module, and the cookie does not come from elsewhere.</summary>
+    private Task BrandAsync(PortalCall call)
+    {
+        using MemoryStream script = new();
+        script.Write("// Whose page this is, and what its requests carry.\nexport const name = "u8);
+        script.Write(Literal(_site.Name));
+        script.Write(";\nexport const headers = {"u8);
+        if (call.Session is { } session)
+        {
+            script.Write(Encoding.ASCII.GetBytes($"\"{PortalCall.FormHeader}\": \"{Secret.FormToken(session.Token)}\""));
+        }
+
+        script.Write("};\n"u8);
+        if (call.Session is not null)
+        {
+            script.Write("const foot = document.querySelector(\".sidebar-foot\");\nif (foot) {\n  const link = document.createElement(\"a\");\n  link.href = \"/account\";\n  link.textContent = "u8);
+            script.Write(Literal(call.Session.Account.Name));
+            script.Write(";\n  foot.append(link);\n}\ndocument.querySelector(\"[data-text=chatPage]\")?.setAttribute(\"href\", \"/chat\");\n"u8);
+        }
+
+        return new PageFile("text/javascript; charset=utf-8", script.ToArray()).WriteAsync(call.Http, "no-store");
+    }
+
+    /// <summary>A text as a literal of JavaScript.</summary>
+    private static byte[] Literal(string text) => Encoding.UTF8.GetBytes($"\"{JsonEncodedText.Encode(text)}\"");
+
+    /// <summary>The chat page's dictionary, in which what it says of the browser holds of the server.</summary>
+    private static byte[] ChatWords(string language)
+    {
+        Words words = Words.In(language);
+        using JsonDocument dictionary = JsonDocument.Parse(Page.Content($"/words/{language}.json"));
+        return JsonBuilding.Bytes(json =>
+        {
+            json.WriteStartObject();
+            foreach (JsonProperty text in dictionary.RootElement.EnumerateObject())
+            {
+                json.WriteString(text.Name, words.Find($"page.{text.Name}") ?? text.Value.GetString());
+            }
+
+            json.WriteEndObject();
+        }).ToArray();
     }
 
     private Task RegisterAsync(PortalCall call) => call.Session is not null ? GoAsync(call, "/chat") : WriteAsync(call, "register", call.Words.Of("register"), new PageValues

@@ -1,4 +1,7 @@
-// The portal's pages: forms are sent as JSON with the session's token, and answers of the prompt box come in as they are written. What a model writes is shown as text, never as HTML.
+// The portal's pages: forms are sent as JSON with the session's token, and answers of the prompt box come in as they are written. What a model writes never becomes HTML.
+import { Prose } from "/scripts/markdown.js";
+import * as words from "/scripts/words.js";
+
 const $ = id => document.getElementById(id);
 const formToken = document.querySelector("meta[name=kidogo-form]")?.content;
 
@@ -129,7 +132,9 @@ async function ask() {
   }
   running = new AbortController();
   tell("");
-  $("answer").textContent = "";
+  $("answer").replaceChildren();
+  const shown = new Prose($("answer"));
+  let text = "";
   $("answer").hidden = false;
   $("answer").ariaBusy = "true";
   $("stop").hidden = false;
@@ -150,9 +155,10 @@ async function ask() {
           if (chunk.error) {
             throw new Error(chunk.error.message);
           }
-          $("answer").append(chunk.choices?.[0]?.delta?.content ?? "");
+          text += chunk.choices?.[0]?.delta?.content ?? "";
         }
       }
+      shown.update(text);
     }
   } catch (failure) {
     if (failure.name !== "AbortError") {
@@ -167,6 +173,7 @@ async function ask() {
 }
 
 if ($("ask")) {
+  words.load(document.documentElement.lang); // what the answer's buttons are called
   $("ask").addEventListener("submit", event => {
     event.preventDefault();
     ask();
