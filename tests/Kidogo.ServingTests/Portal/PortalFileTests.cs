@@ -32,7 +32,7 @@ public sealed class PortalFileTests : IDisposable
         _folder.Write("logo.png", [1, 2, 3]);
         PortalSettings settings = Read(page[start..page.IndexOf("```", start, StringComparison.Ordinal)]);
         Assert.True(settings.FrontPage.Prompt);
-        Assert.Equal("Mwongozo", settings.Documentation[0].Title.In("sw"));
+        Assert.Equal("Hatua za kwanza", settings.Documentation[0].Title.In("sw"));
         Assert.Contains("Mwongozo", settings.Documentation[0].Markdown.In("sw"), StringComparison.Ordinal);
         Assert.Equal(30, settings.Accounts.RequestsPerMinute);
     }
