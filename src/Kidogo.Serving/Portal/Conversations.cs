@@ -60,7 +60,12 @@ internal sealed class Conversations(PortalStore store, AccountSettings settings)
     });
 
     /// <summary>Removes a conversation.</summary>
-    public bool Remove(Account account, string id) => store.Execute("DELETE FROM conversations WHERE user_id = $user AND id = $id", ("$user", account.Id), ("$id", id)) == 1;
+    public bool Remove(Account account, string id)
+    {
+        bool wasThere = store.Execute("DELETE FROM conversations WHERE user_id = $user AND id = $id", ("$user", account.Id), ("$id", id)) == 1;
+        store.Forget();
+        return wasThere;
+    }
 
     /// <summary>Removes all conversations of an account.</summary>
     public void RemoveAll(Account account)

@@ -161,11 +161,11 @@ public sealed class PortalSite : IDisposable
     {
         string path = http.Request.Path.Value ?? "/";
         string method = HttpMethods.IsHead(http.Request.Method) ? "GET" : http.Request.Method;
-        int slash = path.LastIndexOf('/');
+        int slash = Math.Max(0, path.LastIndexOf('/')); // a request may ask for nothing (OPTIONS *)
         string pattern = $"{path[..slash]}/*", last = "";
         if (!_routes.TryGetValue((method, path), out Func<PortalCall, Task>? answer))
         {
-            last = path[(slash + 1)..];
+            last = path.Length == 0 ? "" : path[(slash + 1)..];
             if (last.Length == 0 || !_routes.TryGetValue((method, pattern), out answer))
             {
                 return !path.StartsWith("/portal/", StringComparison.Ordinal) ? null

@@ -91,7 +91,11 @@ internal sealed class PortalStore : IDisposable
             }
             catch
             {
-                Run("ROLLBACK");
+                if (SQLitePCL.raw.sqlite3_get_autocommit(_connection.Handle) == 0) // else SQLite has taken it back by itself, as it does where the disk is full
+                {
+                    Run("ROLLBACK");
+                }
+
                 throw;
             }
         }
