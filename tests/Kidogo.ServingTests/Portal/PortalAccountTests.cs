@@ -66,7 +66,7 @@ public sealed class PortalAccountTests
         Assert.Equal("wrong_password", await browser.RefusedAsync("/portal/api/login", new { name = "amina", password = longest[..^1] }, 401));
         Assert.Equal("too_long", await browser.RefusedAsync("/portal/api/login", new { name = "amina", password = longest + "x" }, 400));
         Assert.Equal("too_long", await browser.RefusedAsync("/portal/api/login", new { name = new string('a', 65), password = longest }, 400));
-        await browser.SendAsync("/portal/api/login", "{\"name\":\"amina\",\"password\":\"" + new string('x', 100_000) + "\"}", 413);
+        await browser.SendAsync("/portal/api/login", "{\"name\":\"amina\",\"password\":\"" + new string('x', 100_000) + "\"}", 413, change: request => request.Headers.ExpectContinue = true);
     }
 
     [Theory]

@@ -116,7 +116,7 @@ public sealed class PortalConversationTests
         Assert.Equal("too_many_conversations", await amina.RefusedAsync($"{Place}/two", half, 409, "PUT"));
         await amina.SendAsync($"{Place}/one", half, method: "PUT"); // in its own place
         Assert.Equal(200, (await ListAsync(amina)).GetProperty("conversations")[0].GetProperty("title").GetString()!.Length);
-        await amina.SendAsync($"{Place}/two", "{\"title\":\"" + new string('a', Conversations.LargestBytes) + "\"}", 413, "PUT");
+        await amina.SendAsync($"{Place}/two", "{\"title\":\"" + new string('a', Conversations.LargestBytes) + "\"}", 413, "PUT", request => request.Headers.ExpectContinue = true); // told before it is sent
     }
 
     private static async Task<JsonElement> ListAsync(Browser browser, string query = "", string before = "") =>
