@@ -1,6 +1,6 @@
 // What the page has to say in between: what went wrong, in plain words, with what one can do. Knows the kinds of failure, not how they are mended.
 import { byId, element, iconButton } from "./dom.js";
-import { number, t } from "./words.js";
+import { announce, number, t } from "./words.js";
 
 const place = byId("notices");
 
@@ -10,12 +10,15 @@ export const clear = () => place.replaceChildren();
 export function tell(text, { isError = false, actions = [] } = {}) {
   const words = element("p", {}, text);
   const notice = element(
-    "div", { class: isError ? "notice error" : "notice", role: isError ? "alert" : "status" },
+    "div", { class: isError ? "notice error" : "notice", role: isError ? "alert" : null },
     words,
     element("div", { class: "actions" }, ...actions.map(([label, act]) => element("button", { type: "button", on: { click: () => { notice.remove(); act(); } } }, label))),
     iconButton("close", t("close"), () => notice.remove()));
   place.replaceChildren(notice);
   notice.scrollIntoView({ block: "nearest" });
+  if (!isError) {
+    announce(text); // once, whatever the text counts down
+  }
   return words;
 }
 

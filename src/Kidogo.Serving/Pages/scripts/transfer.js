@@ -55,7 +55,7 @@ export const asCopy = conversation => ({ ...conversation, id: newId() });
 
 /** Whether two conversations say the same. */
 export function areEqual(one, other) {
-  const content = each => JSON.stringify([each.title, each.settings, each.messages.map(message => [message.id, message.parent, message.role, message.text])]);
+  const content = each => JSON.stringify([each.title, settings(each.settings), each.messages.map(message => [message.id, message.parent, message.role, message.text])]);
   return content(one) === content(other);
 }
 
