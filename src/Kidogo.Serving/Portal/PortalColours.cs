@@ -57,7 +57,7 @@ internal sealed record PortalColours(PortalTheme Light, PortalTheme Dark)
 
     /// <summary>The colours as the pages name them (styles/brand.css), in both modes.</summary>
     public string Css() =>
-        $"/* The owner's colours. */\n:root {{ color-scheme: light; {Properties(Light, isDark: false)}}}\n:root[data-theme=\"dark\"] {{ color-scheme: dark; {Properties(Dark, isDark: true)}}}\n";
+        $"/* The owner's colours. */\n:root {{ color-scheme: light; {Properties(Light, isDark: false)}}}\n:root[data-theme=\"dark\"] {{ color-scheme: dark; {Properties(Dark, isDark: true)}}}\n.mark {{ display: none; }}\n"; // the sign of this program, where the owner's name stands
 
     /// <summary>All colours that the pages need, from the three of the owner's: grounds are a shade nearer to another colour, as far as everything on them can still be read.</summary>
     public static IReadOnlyDictionary<string, Color> Palette(PortalTheme theme, bool isDark)

@@ -173,11 +173,11 @@ internal sealed class PortalPages
                 ["id"] = Number(key.Id),
                 ["key"] = key.Name,
                 ["created"] = Day(key.Created),
-                ["requests"] = key.RequestsPerMinute is { } requests ? Number(requests) : "–",
-                ["tokens"] = key.TokensPerMinute is { } tokens ? Number(tokens) : "–",
+                ["requests"] = key.RequestsPerMinute is { } requests ? Number(requests) : "∞",
+                ["tokens"] = key.TokensPerMinute is { } tokens ? Number(tokens) : "∞",
             }).ToArray(),
-            ["requestsAllowed"] = _site.Settings.Accounts.RequestsPerMinute is { } most ? Number(most) : "–",
-            ["tokensAllowed"] = _site.Settings.Accounts.TokensPerMinute is { } mostTokens ? Number(mostTokens) : "–",
+            ["requestsAllowed"] = _site.Settings.Accounts.RequestsPerMinute is { } most ? Number(most) : "∞",
+            ["tokensAllowed"] = _site.Settings.Accounts.TokensPerMinute is { } mostTokens ? Number(mostTokens) : "∞",
         });
     }
 
