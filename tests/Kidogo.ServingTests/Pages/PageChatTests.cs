@@ -86,7 +86,7 @@ public sealed class PageChatTests(Chromium chromium)
         {
             await page["#prompt"].FillAsync("Endlessly");
             await page["#send"].ClickAsync();
-            await page.Page.WaitForFunctionAsync("() => document.querySelector('#messages .assistant .prose')?.textContent.length > 20");
+            await page.Page.WaitForFunctionAsync("() => document.querySelector('#messages .assistant > .prose')?.textContent.length > 20");
             await Expect(page["#stop"]).ToBeFocusedAsync();
             await Expect(page["#send"]).ToBeHiddenAsync();
             Assert.Equal(1, server.Model.Scheduler.Status().Active);
@@ -100,7 +100,7 @@ public sealed class PageChatTests(Chromium chromium)
 
             await page["#prompt"].FillAsync("Again");
             await page["#prompt"].PressAsync("Enter");
-            await page.Page.WaitForFunctionAsync("() => document.querySelector('#messages li:last-child .prose')?.textContent.length > 5");
+            await page.Page.WaitForFunctionAsync("() => document.querySelector('#messages li:last-child > .prose')?.textContent.length > 5");
             await page["#stop"].ClickAsync();
             await page.AnsweredAsync();
             await server.IdleAsync();

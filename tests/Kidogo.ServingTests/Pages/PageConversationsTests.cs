@@ -80,7 +80,7 @@ public sealed class PageConversationsTests(Chromium chromium)
         {
             await page["#prompt"].FillAsync("Endlessly");
             await page["#prompt"].PressAsync("Enter");
-            await page.Page.WaitForFunctionAsync("() => document.querySelector('#messages .prose')?.textContent.length > 5");
+            await page.Page.WaitForFunctionAsync("() => document.querySelector('#messages .assistant > .prose')?.textContent.length > 5");
             await page["#settings"].ClickAsync();
             await page["#delete-all"].ClickAsync();
             await page["#ask-yes"].ClickAsync();

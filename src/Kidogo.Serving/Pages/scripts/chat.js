@@ -44,14 +44,18 @@ const shell = new Shell({
   startNew, stop, isRunning: () => running !== null,
   openSettings: () => openSettings(),
   languageChanged: async name => {
-    await words.load(name);
-    showAll();
+    try {
+      await words.load(name);
+      showAll();
+    } catch {
+      tellFailure(new server.Failure("offline"), () => words.load(name).then(showAll));
+    }
   },
   modelChanged: model => {
     preferences.set("model", model);
     if (conversation) {
       conversation.model = model;
-      store.save(conversation);
+      keep(conversation);
     }
     learn(model);
   },
@@ -159,7 +163,10 @@ async function learn(name, isLoaded = served.find(each => each.id === name)?.loa
       properties.set(name, told);
     }
   }
-  messages.takesFeedback = properties.get(name)?.takesFeedback ?? false;
+  const takesFeedback = properties.get(name)?.takesFeedback ?? false;
+  if (takesFeedback !== messages.takesFeedback && !running) {
+    showAll();
+  }
   shell.showUsage(conversation && tree.path(conversation).findLast(message => message.tokens > 0), context());
 }
 
@@ -198,7 +205,7 @@ function again(message) {
 function turn(message, step) {
   if (!running) {
     const shown = tree.turn(conversation, message, step);
-    store.save(conversation);
+    keep(conversation);
     showAll();
     messages.focusTurn(shown, step);
   }
@@ -252,10 +259,7 @@ async function answer(question) {
     tellFailure(failed, () => again(isEmpty ? question : message));
   } else {
     words.announce(message.finish === "stopped" ? t("stopped") : t("answered", { text: spoken(message.text) }));
-    if (!properties.has(message.model)) {
-      await learn(message.model, true);
-      showAll();
-    }
+    await learn(message.model, true);
   }
 }
 
@@ -268,6 +272,7 @@ async function stream(own, question, message, signal) {
   const request = { model: message.model, messages: tree.forServer(own, tree.pathTo(own, question)), ...settings.fieldsOf(own.settings) };
   for await (const piece of server.answer(request, signal)) {
     message.servedBy = piece.servedBy ?? message.servedBy;
+    message.servedWhy = piece.servedWhy ?? message.servedWhy;
     message.answerId = piece.id ?? message.answerId;
     message.finish = piece.finish ?? message.finish;
     message.text += piece.text ?? "";

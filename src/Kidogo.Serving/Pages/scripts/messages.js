@@ -151,7 +151,7 @@ export class Messages {
     tools.append(
       iconButton("again", t("regenerate"), () => this.#on.again(message), { "data-action": "again" }),
       this.#rating(message, "up"), this.#rating(message, "down"),
-      element("span", { class: "badge", hidden: !message.servedBy, title: t("servedBy") }, message.servedBy === "local" ? t("servedHere") : message.servedBy ?? ""),
+      element("span", { class: "badge", hidden: !message.servedBy, title: message.servedWhy ?? t("servedBy") }, message.servedBy === "local" ? t("servedHere") : message.servedBy ?? ""),
       element("span", { class: "measure" }, message.perSecond ? t("measure", { tokens: words.number(message.tokens), rate: words.number(message.perSecond, 1) }) : ""));
     return tools;
   }

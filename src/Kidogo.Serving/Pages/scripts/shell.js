@@ -110,6 +110,9 @@ export class Shell {
       return;
     }
     if (event.key === "Escape") {
+      if (event.target === byId("search") && event.target.value) {
+        return; // the browser clears the field
+      }
       if (sidebar.classList.contains("open")) {
         this.#setSidebar(false);
       } else if (this.#on.isRunning()) {

@@ -104,6 +104,7 @@ function message(given) {
     model: optional(given, "model", text, mostShort),
     finish: optional(given, "finish", text, 20),
     servedBy: optional(given, "servedBy", text, mostShort),
+    servedWhy: optional(given, "servedWhy", text, mostText),
     answerId: optional(given, "answerId", text, mostShort),
     promptTokens: optional(given, "promptTokens", number, 0, 1e9),
     tokens: optional(given, "tokens", number, 0, 1e9),
