@@ -110,6 +110,7 @@ internal static class Application
         VillageVerb.Create(session),
         ServeVerb.Create(session),
         KeyVerb.Create(session),
+        PortalVerb.Create(session),
         ExplainVerb.Create(session),
         DoctorVerb.Create(session),
         PullVerb.Create(session),
