@@ -1,5 +1,6 @@
 // From a conversation to the ids that a model continues. Knows templates and vocabularies, no sampling and no terminal.
 using System.Text.Json;
+using Kidogo.Inference.Tools;
 using Kidogo.Inference.Output;
 using Kidogo.Models;
 using Kidogo.Text.ChatTemplates;
@@ -82,6 +83,7 @@ public sealed class ChatPrompter(ModelText text, ChatTemplate template)
             variables[OtherTools] = tools;
         }
 
+        messages = CallIds.AreShort(template) ? CallIds.Shortened(messages) : messages;
         return template.Render(text.Input(messages, addGenerationPrompt: true) with { Variables = variables, Tools = options.Tools });
     }
 

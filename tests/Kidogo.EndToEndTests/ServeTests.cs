@@ -98,7 +98,7 @@ public sealed class ServeTests
         Assert.Equal("", KidogoProcess.Run("key", "list", "--keys", file).Output);
     }
 
-    private static Process Start(params string[] arguments)
+    internal static Process Start(params string[] arguments)
     {
         ProcessStartInfo start = new("dotnet") { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         start.ArgumentList.Add(KidogoProcess.Assembly);

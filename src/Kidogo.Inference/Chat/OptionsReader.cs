@@ -257,14 +257,9 @@ internal sealed class OptionsReader(HostedModel model, string modelId, IChatClie
         return new ToolChoice(format, tools, required is not null, required?.RequiredFunctionName, options.AllowMultipleToolCalls ?? true);
     }
 
-    private void CheckStrict(ToolDescription tool, ToolCallFormat format)
+    private static void CheckStrict(ToolDescription tool, ToolCallFormat format)
     {
-        if (format.Spelling is null)
-        {
-            throw Unsupported(nameof(ChatOptions.Tools), $"has \"{tool.Name}\", which is strict: {modelId} writes calls as Python, which is held to no schema here");
-        }
-
-        if (tool.Parameters is { } schema && CallGrammar.WhyNot(schema) is { } problem)
+        if (tool.Parameters is { } schema && CallGrammar.WhyNot(format.Spelling, schema) is { } problem)
         {
             throw new ArgumentException($"{nameof(ChatOptions)}.{nameof(ChatOptions.Tools)} has \"{tool.Name}\", which is strict, and its schema cannot be enforced. {problem}");
         }
