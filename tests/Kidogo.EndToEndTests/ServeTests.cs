@@ -2,6 +2,8 @@
 using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
+using Kidogo.ServingTests;
+using Kidogo.Tests.Models.Files;
 using Kidogo.TestSupport;
 
 namespace Kidogo.EndToEndTests;
@@ -79,6 +81,26 @@ public sealed class ServeTests
             using JsonDocument models = JsonDocument.Parse(await client.GetStringAsync("/v1/models"));
             return [.. models.RootElement.GetProperty("data").EnumerateArray().Select(model => model.GetProperty("meta").GetProperty("loaded").GetBoolean())];
         }
+    }
+
+    [Fact]
+    public async Task Serve_AClassifier_SaysWhatKidogoClassifySays()
+    {
+        using TestFolder folder = new();
+        string encoder = TinyEncoder.Write(folder), mood = folder["mood"];
+        string lines = string.Concat(Enumerable.Range(0, 40).Select(i => $"{{\"text\":\"good fish {i}\",\"label\":\"good\"}}\n{{\"text\":\"bad flood {i}\",\"label\":\"bad\"}}\n"));
+        Outcome adapted = KidogoProcess.Run("adapt", encoder, mood, "--task", "classify", "--data", folder.Write("lines.jsonl", lines), "--threads", "1");
+        Assert.True(adapted.ExitCode == 0, adapted.Error);
+        JsonElement expected = KidogoProcess.RunWith("good fish 99\n", "classify", mood, "--json", "--threads", "1").Json();
+        using Process server = Start("serve", folder.Write("tiny.gguf", TinyModel.File()), mood, "--port", "0", "--threads", "1");
+        string ready = (await server.StandardOutput.ReadLineAsync())!;
+        using HttpClient client = new() { BaseAddress = new Uri(ready[ready.IndexOf("http", StringComparison.Ordinal)..]), Timeout = TimeSpan.FromMinutes(2) };
+        using HttpResponseMessage answer = await client.PostAsync("/v1/classify", new StringContent("""{"model":"mood","input":"good fish 99"}""", Encoding.UTF8, "application/json"));
+        using JsonDocument told = JsonDocument.Parse(await answer.Content.ReadAsStringAsync());
+        JsonElement one = told.RootElement.GetProperty("data")[0];
+        Assert.Equal(("good", expected.GetProperty("label").GetString()), (one.GetProperty("label").GetString(), "good"));
+        Assert.Equal(expected.GetProperty("probabilities").GetRawText(), one.GetProperty("scores").GetRawText());
+        server.Kill();
     }
 
     [Fact]

@@ -4,6 +4,8 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Kidogo.Inference.Scheduling;
+using Kidogo.Serving.Access;
+using Kidogo.Tests.Models.Files;
 
 namespace Kidogo.ServingTests;
 
@@ -266,6 +268,37 @@ public sealed class HostileRequestTests
         {
             Assert.False(patience.IsCancellationRequested, $"{server.Model.Scheduler.Status()}");
             await Task.Delay(20);
+        }
+    }
+
+    [Fact]
+    public async Task Keys_AndContents_AreToldToNoLog()
+    {
+        using TestFolder folder = new();
+        string keys = folder["keys.json"], key = KeyFile.Create(keys, "amina", null, null);
+        await using TestServer server = await TestServer.StartAsync(change: options => options with { KeyFile = keys });
+        foreach (string given in (string[])[key, $"kidogo-{Secret}"])
+        {
+            foreach ((string path, string? body) in ((string, string?)[])
+            [
+                ("/v1/chat/completions", Chat + "\"max_tokens\":1}"), ("/v1/chat/completions", Chat + $"\"{Secret}\":1}}"), ("/v1/chat/completions", Chat), ($"/{Secret}", null), ($"/v1/models/{Secret}", null),
+                ($"/v1/models?key={given}", null), ($"/props?model={Secret}", null), ("/v1/completions", $"{{\"model\":\"{Secret}\",\"prompt\":\"a\"}}"), ("/v1/chat/completions", Chat + $"\"regex\":\"({Secret}\"}}"),
+            ])
+            {
+                using HttpRequestMessage request = new(body is null ? HttpMethod.Get : HttpMethod.Post, path);
+                request.Headers.Authorization = new("Bearer", given);
+                request.Headers.Add("X-Api-Key", given);
+                request.Content = body is null ? null : new StringContent(body, Encoding.UTF8, "application/json");
+                using HttpResponseMessage response = await server.Client.SendAsync(request);
+                Assert.True((int)response.StatusCode is 200 or 400 or 401 or 404, $"{path}: {response.StatusCode}");
+            }
+        }
+
+        CheckNothingTold(server);
+        lock (server.Lines)
+        {
+            Assert.Equal(18, server.Lines.Count);
+            Assert.DoesNotContain(server.Lines, line => line.Contains(key, StringComparison.Ordinal));
         }
     }
 

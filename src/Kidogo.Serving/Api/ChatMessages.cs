@@ -33,25 +33,6 @@ internal static class ChatMessages
         return messages;
     }
 
-    /// <summary>A conversation whose first message, of the system or of a user, tells the model what its answer is for.</summary>
-    /// <param name="messages">As <see cref="Read"/> gives them.</param>
-    /// <param name="format">The description of the answer's format.</param>
-    public static IReadOnlyList<JsonElement> WithFormat(IReadOnlyList<JsonElement> messages, string format)
-    {
-        int first = messages.ToList().FindIndex(message => message.GetProperty("role").GetString() is "system" or "developer" or "user");
-        return first < 0 ? messages : [.. messages.Select((message, i) => i != first ? message : JsonBuilding.Element(json =>
-        {
-            json.WriteStartObject();
-            foreach (JsonProperty property in message.EnumerateObject().Where(property => property.Name != "content"))
-            {
-                property.WriteTo(json);
-            }
-
-            json.WriteString("content", $"{message.GetProperty("content").GetString()}\n\nResponse format: {format}");
-            json.WriteEndObject();
-        }))];
-    }
-
     private static JsonElement Message(RequestFields fields, bool knowsDeveloper)
     {
         string role = fields.RequiredText("role");

@@ -112,10 +112,9 @@ internal sealed record ChatRequest(AskedModel Asked, IReadOnlyList<GenerationReq
     private static (ToolChoice? Tools, ChatPrompt Prompt) ReadPrompt(RequestFields fields, ServedModel model, bool isResponse, string? format)
     {
         IReadOnlyList<JsonElement> messages = Messages(fields, model, isResponse);
-        messages = format is null ? messages : ChatMessages.WithFormat(messages, format);
         ToolChoice? tools = ToolFields.Read(fields, model, isFlat: isResponse);
-        ChatPromptOptions options = new() { Tools = tools?.Tools, Thinks = Thinks(fields, model, isResponse) };
-        model.CheckLength(messages.Sum(message => (long)message.GetProperty("content").GetString()!.Length) + (tools?.Tools.GetRawText().Length ?? 0));
+        ChatPromptOptions options = new() { Tools = tools?.Tools, Thinks = Thinks(fields, model, isResponse), Format = format };
+        model.CheckLength(messages.Sum(message => (long)message.GetProperty("content").GetString()!.Length) + (tools?.Tools.GetRawText().Length ?? 0) + (format?.Length ?? 0));
         return (tools, Rendered(() => model.Chat!.Build(messages, options)));
     }
 
