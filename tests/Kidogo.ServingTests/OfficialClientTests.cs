@@ -244,8 +244,9 @@ public sealed class OfficialClientTests
         Assert.NotEqual(several[0].ToFloats().ToArray(), one.ToFloats().ToArray());
         OpenAIEmbedding cut = await client.GenerateEmbeddingAsync("maji safi", new EmbeddingGenerationOptions { Dimensions = TinyEncoder.Cut });
         Assert.Equal(TinyEncoder.Cut, cut.ToFloats().Length);
-        ClientResultException failure = await Assert.ThrowsAsync<ClientResultException>(() => client.GenerateEmbeddingAsync(""));
+        ClientResultException failure = await Assert.ThrowsAsync<ClientResultException>(() => client.GenerateEmbeddingAsync(new string('a', 99))); // more than the encoder reads
         Assert.Equal(400, failure.Status);
+        Assert.Contains("exceed_context_size_error", failure.GetRawResponse()!.Content.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
