@@ -127,6 +127,11 @@ public static class RunStarter
             return;
         }
 
+        if (recipe is { Model.LoadAs: not null, Distillation: null })
+        {
+            throw new RecipeException("load_as: weights that are trained are float32; a format is for the frozen model under an adapter (kidogo adapt), or for a teacher (kidogo distil). Leave it away.");
+        }
+
         recipe = WithTeacher(recipe);
         using FirstModel first = recipe.Model.From is { } from ? GoOn(recipe, from, observer)
             : recipe.Distillation is { EveryLayer: > 0 } taught ? EveryLayer(recipe, taught, observer) : New(recipe, observer, cancellation);

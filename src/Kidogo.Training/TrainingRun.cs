@@ -324,7 +324,7 @@ public sealed class TrainingRun : IDisposable
     private OutputsIdentity IdentityOf(DistillationRecipe taught)
     {
         using ModelHeader? header = taught.Teacher.Length > 0 ? ModelHeader.Open(taught.Teacher) : null;
-        return new OutputsIdentity(header is null ? null : AdaptedBase.HashOf(header), Tokenizer.Fingerprint, Data!.Fingerprint, taught.Temperature, Model.Config.VocabSize);
+        return new OutputsIdentity(header is null ? null : AdaptedBase.HashOf(header) + (Recipe.Model.LoadAs is { } format ? $" as {format}" : ""), Tokenizer.Fingerprint, Data!.Fingerprint, taught.Temperature, Model.Config.VocabSize);
     }
 
     /// <summary>The state of a checkpoint that is whole; the refusal of one that is not names the last that is.</summary>

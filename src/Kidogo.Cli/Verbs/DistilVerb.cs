@@ -44,6 +44,7 @@ internal static class DistilVerb
                         MostTokens = parsed.GetValue(most) ?? 256,
                         Temperature = Number("temperature", Of("temperature"), 0.8, 100),
                         Seed = (ulong)Number("seed", Of("seed"), 0, long.MaxValue),
+                        LoadAs = Of("load_as"),
                         Threads = (int)Number("threads", Of("threads"), MachineInfo.CountPhysicalCores(), 1024),
                     });
             }

@@ -3,8 +3,8 @@ using System.CommandLine;
 using System.Globalization;
 using Kidogo.Cli.Shell;
 using Kidogo.Compression.Pruning;
-using Kidogo.Compression.Quantization;
 using Kidogo.Models;
+using Kidogo.Models.Export;
 using Kidogo.Training;
 
 namespace Kidogo.Cli.Verbs;
@@ -325,7 +325,7 @@ internal sealed class PruneOptions
     }
 
     private FormatMix? Format(ParseResult parsed) => parsed.GetValue(_format) is not { } name ? null
-        : FormatMix.ForName(name) ?? throw new UsageException($"--format is \"{Session.OneLine(name)}\", which is no format that can be written{(NearestName.Likely(name, FormatMix.Names) is { } nearest ? $"; the nearest is {nearest}" : "")}. Known: {string.Join(", ", FormatMix.Names)}.");
+        : FormatMix.ForName(name) ?? throw new UsageException($"--format is {FormatMix.Unknown(name)}");
 
     private static double? SpeedOf(string text) =>
         double.TryParse(text.TrimEnd('x', 'X'), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double factor) && factor is > 1 and <= 100 ? factor : null;

@@ -30,6 +30,9 @@ public sealed class AdaptVerbTests
             Assert.True(last.RootElement.GetProperty("loss").GetDouble() < first.RootElement.GetProperty("loss").GetDouble());
         }
 
+        // The same base, quantised while it is loaded, gives the same adapter.
+        Succeed("adapt", [model, folder.At("loaded"), "--data", texts, .. s_adapter, "--steps", "12", "--eval-every", "6", "--method", "dora", "--load-as", "Q8_0"]);
+        Assert.Equal(Weights(output), Weights(folder.At("loaded")));
         string[] how = ["--raw", "mto", "--max-tokens", "8", "--temperature", "0", "--json"];
         string with = Succeed("run", [gguf, .. how, "--adapter", output]).Json().GetProperty("text").GetString()!;
         Assert.Equal(with, Succeed("run", [gguf, .. how, "--adapter", Path.Combine(output, "checkpoints", "step-12")]).Json().GetProperty("text").GetString());
@@ -115,5 +118,12 @@ public sealed class AdaptVerbTests
         Outcome outcome = KidogoProcess.Run([verb, .. arguments]);
         Assert.True(outcome.ExitCode == 0, $"{verb}: {outcome.Error}");
         return outcome;
+    }
+
+    /// <summary>The data of an adapter's tensors, without the header, which names the base.</summary>
+    private static byte[] Weights(string adapter)
+    {
+        byte[] file = File.ReadAllBytes(Path.Combine(adapter, "adapter_model.safetensors"));
+        return file[(8 + (int)BitConverter.ToInt64(file))..];
     }
 }
