@@ -26,6 +26,9 @@ internal static class Page
     /// <summary>The paths that are answered.</summary>
     public static IEnumerable<string> Paths => s_files.Keys;
 
+    /// <summary>What is in a file of the pages.</summary>
+    public static ReadOnlyMemory<byte> Content(string path) => s_files[path].Bytes;
+
     /// <summary>Answers where the path is one of the pages' files.</summary>
     public static async Task<bool> TryAnswerAsync(HttpContext http, string path)
     {

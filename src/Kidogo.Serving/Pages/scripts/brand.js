@@ -2,3 +2,6 @@
 
 /** What stands at the top, in the tab, and in the names of exported files. */
 export const name = "Kidogo";
+
+/** What requests to this server carry beside the usual, such as the token of a session. */
+export const headers = {};

@@ -1,4 +1,5 @@
 // Talks to the server that the page came from, and to nobody else. Knows the API's shapes and how requests fail; shows nothing.
+import * as brand from "./brand.js";
 import * as preferences from "./preferences.js";
 
 /** Why a request failed: `kind` is offline, key, busy, context, model, cut or other; `retryAfter` is in seconds. */
@@ -105,7 +106,7 @@ async function* events(response, signal) {
 }
 
 async function asked(path, options = {}) {
-  const headers = { "Content-Type": "application/json" };
+  const headers = { "Content-Type": "application/json", ...brand.headers };
   if (key()) {
     headers.Authorization = `Bearer ${key()}`;
   }
