@@ -1,6 +1,7 @@
 // Where a server listens, who may come in, and how much a request may be. Knows no models.
 using System.Net;
 using Kidogo.Serving.Access;
+using Kidogo.Serving.Portal;
 
 namespace Kidogo.Serving;
 
@@ -27,6 +28,9 @@ public sealed record ServerOptions
 
     /// <summary>The certificate to serve TLS with; null for plain HTTP, on loopback or behind a proxy.</summary>
     public Certificate? Certificate { get; init; }
+
+    /// <summary>The portal in front; null for the chat page alone. With one, requests to the API need a key or a session of it, on loopback too. It stays the caller's.</summary>
+    public PortalSite? Portal { get; init; }
 
     /// <summary>The largest body, in bytes. Default 10 MiB.</summary>
     public long MaxBodyBytes { get; init; } = 10 * 1024 * 1024;

@@ -12,6 +12,7 @@ using Kidogo.Models.Adapters;
 using Kidogo.Models.Encoders;
 using Kidogo.Serving;
 using Kidogo.Serving.Access;
+using Kidogo.Serving.Portal;
 using Kidogo.Tensors;
 using Kidogo.Training.Classification;
 
@@ -26,6 +27,8 @@ internal static class ServeVerb
         string[] Models, string? Folder, string[] Adapters, ModelRequest Request, string? ChatTemplate, int? Context, KvFormat KvCache, long? Memory, SchedulerOptions Scheduling, CertificateFiles? Certificate, ServerOptions Server)
     {
         public string? Draft { get; init; }
+
+        public string? Portal { get; init; }
     }
 
     private sealed record CertificateFiles(string Path, string? Key, string? PasswordFile);
@@ -51,6 +54,7 @@ internal static class ServeVerb
         Option<string?> cert = Opt.Text("--cert", "FILE", "Serve HTTPS with this certificate: PEM with its key, or PFX; read again when it is renewed");
         Option<string?> certKey = Opt.Text("--cert-key", "FILE", "The key of --cert, where it lies in a PEM file of its own");
         Option<string?> certPassword = Opt.Text("--cert-password", "FILE", "A file whose first line is the password of the key or the PFX file");
+        Option<string?> portal = Opt.Text("--portal", "FILE", "Serve a portal in your name: a front page, accounts, conversations kept here, as a file such as portal.yaml says (docs/how-to/portal.md has one to begin with)");
         Option<int?> drain = Opt.Int("--drain-timeout", "Seconds that running answers have to end after Ctrl-C (default 30)", 0, 3600);
         Option<bool> log = Opt.Flag("--log-requests", "One line a request on standard error, without contents");
         SpeculationArguments speculation = new();
@@ -61,7 +65,7 @@ internal static class ServeVerb
         Option<bool> exact = Opt.Exact();
         Command command = new("serve", "Serve models: the OpenAI API and a chat page")
         {
-            models, folder, adapters, memory, cert, certKey, certPassword, host, port, parallel, queue, context, idle, share, keys, noAuth, origins, hosts, drain, log, cache, template, threads, exact, loadAs,
+            models, folder, adapters, memory, cert, certKey, certPassword, host, port, parallel, queue, context, idle, share, keys, noAuth, origins, hosts, portal, drain, log, cache, template, threads, exact, loadAs,
         };
         speculation.AddTo(command);
         command.SetAction(parsed => Run(session, new Options(
@@ -97,6 +101,7 @@ internal static class ServeVerb
             })
         {
             Draft = speculation.DraftName(parsed),
+            Portal = parsed.GetValue(portal),
         }));
         return command;
     }
@@ -106,7 +111,8 @@ internal static class ServeVerb
         session.Patience = options.Server.DrainTime + TimeSpan.FromSeconds(5);
         try
         {
-            ServerOptions server = options.Server with { Certificate = options.Certificate is { } files ? new Certificate(files.Path, files.Key, PasswordOf(files), session.Warn) : null };
+            using PortalSite? portal = options.Portal is { } file ? PortalSite.Open(file) : null;
+            ServerOptions server = options.Server with { Portal = portal, Certificate = options.Certificate is { } files ? new Certificate(files.Path, files.Key, PasswordOf(files), session.Warn) : null };
             using ModelShelf shelf = new(Entries(session, options), () => MachineMemory.Read().AvailableBytes, options.Memory);
             return ServeAsync(session, server, shelf).GetAwaiter().GetResult();
         }
@@ -132,6 +138,11 @@ internal static class ServeVerb
         if (!server.RequiresKey && !IPAddress.IsLoopback(options.Address))
         {
             session.Warn($"Everyone who reaches {server.Address} can use this server: it asks for no key.");
+        }
+
+        if (options.Portal is { } portal && options.Certificate is null && !IPAddress.IsLoopback(options.Address))
+        {
+            session.Warn($"Passwords and conversations of {portal.Name} cross the network in the clear: give --cert, or let a proxy with TLS stand in front.");
         }
 
         session.Output.WriteLine($"kidogo serves {string.Join(", ", shelf.Entries.Select(entry => entry.Id))} at {server.Address}");

@@ -119,7 +119,10 @@ internal sealed class ApiCall(HttpContext http, ModelShelf shelf, ServerOptions 
 
     /// <summary>The body as JSON.</summary>
     /// <exception cref="ApiException">It is none, or too large.</exception>
-    public async Task<JsonDocument> ReadJsonAsync()
+    public Task<JsonDocument> ReadJsonAsync() => ReadJsonAsync(http);
+
+    /// <inheritdoc cref="ReadJsonAsync()"/>
+    public static async Task<JsonDocument> ReadJsonAsync(HttpContext http)
     {
         string type = (http.Request.ContentType ?? "").Split(';')[0].Trim();
         if (!type.Equals("application/json", StringComparison.OrdinalIgnoreCase))
@@ -131,7 +134,7 @@ internal sealed class ApiCall(HttpContext http, ModelShelf shelf, ServerOptions 
         {
             // A document that repeats a name could mean one thing to a proxy and another here.
             JsonDocumentOptions how = new() { MaxDepth = DeepestJson, AllowDuplicateProperties = false };
-            return await JsonDocument.ParseAsync(http.Request.Body, how, Gone).ConfigureAwait(false);
+            return await JsonDocument.ParseAsync(http.Request.Body, how, http.RequestAborted).ConfigureAwait(false);
         }
         catch (JsonException failure)
         {
@@ -196,7 +199,8 @@ internal sealed class ApiCall(HttpContext http, ModelShelf shelf, ServerOptions 
     public static string KindOf(Exception failure) =>
         failure is OperationCanceledException ? "cancelled" : Translate(failure) is { } told ? told.Code ?? told.Type : failure.GetType().Name;
 
-    private static async Task WriteAsync(HttpContext http, ReadOnlyMemory<byte> bytes, int status)
+    /// <summary>Answers with JSON.</summary>
+    public static async Task WriteAsync(HttpContext http, ReadOnlyMemory<byte> bytes, int status = 200)
     {
         http.Response.StatusCode = status;
         http.Response.ContentType = "application/json; charset=utf-8";
