@@ -15,10 +15,10 @@ public sealed record ModelPlaces
     /// <summary>As the environment says: <c>HF_HUB_CACHE</c>, <c>HF_HOME</c>, <c>XDG_CACHE_HOME</c>, else the home folder; <c>models/</c> here and beside the program.</summary>
     public static ModelPlaces FromEnvironment()
     {
-        List<string> folders = [Path.GetFullPath("models")];
+        List<string> folders = [Path.GetFullPath("models"), Path.Combine(AppContext.BaseDirectory, "models")];
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
-            if (folder.FullName == Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory) || File.Exists(Path.Combine(folder.FullName, "Kidogo.slnx")))
+            if (File.Exists(Path.Combine(folder.FullName, "Kidogo.slnx")))
             {
                 folders.Add(Path.Combine(folder.FullName, "models"));
             }

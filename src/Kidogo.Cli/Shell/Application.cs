@@ -9,6 +9,7 @@ using Kidogo.Compression.Calibration;
 using Kidogo.Compression.Pruning;
 using Kidogo.Compression.Search;
 using Kidogo.Data;
+using Kidogo.Evaluation.Explanations;
 using Kidogo.Inference.Sampling;
 using Kidogo.Models;
 using Kidogo.Models.Export;
@@ -94,6 +95,7 @@ internal static class Application
         TrainVerb.Create(session),
         DistilVerb.Create(session),
         AdaptVerb.Create(session),
+        SweepVerb.Create(session),
         PreferVerb.Create(session),
         ClassifyVerb.Create(session),
         MergeVerb.Create(session),
@@ -108,6 +110,7 @@ internal static class Application
         VillageVerb.Create(session),
         ServeVerb.Create(session),
         KeyVerb.Create(session),
+        ExplainVerb.Create(session),
         DoctorVerb.Create(session),
         PullVerb.Create(session),
         ListVerb.Create(session),
@@ -214,7 +217,7 @@ internal static class Application
             UsageException or RecipeException => (ExitCode.WrongUse, failure.Message),
             DamagedLogitsException or DamagedWeightsException => (ExitCode.Failed, Damage(session, failure)),
             NoTokenLeftException => (ExitCode.Failed, SamplingArguments.Impossible(failure)),
-            FailureException or HubException or TrainingFailedException or ModelFormatException or ModelTensorException or CalibrationException or SizeTargetException or PruningException or DataFormatException or TokenizerException
+            FailureException or HubException or ExplanationException or TrainingFailedException or ModelFormatException or ModelTensorException or CalibrationException or SizeTargetException or PruningException or DataFormatException or TokenizerException
                 or ChatTemplateException or IOException or NotSupportedException => (ExitCode.Failed, failure.Message),
             UnauthorizedAccessException => (ExitCode.Failed, $"{failure.Message.TrimEnd('.')}. Check the permissions of the file and its folder."),
             ArgumentException argument => (ExitCode.Failed, WithoutParameter(argument)),

@@ -1,7 +1,7 @@
 // The mixes of formats by name. The expected tables were written down from files that llama.cpp's quantiser made of the same shapes.
-using Kidogo.Compression.Quantization;
+using Kidogo.Models.Export;
 
-namespace Kidogo.Tests.Compression;
+namespace Kidogo.Tests.Models.Export;
 
 public sealed class FormatMixTests
 {

@@ -1,8 +1,9 @@
 // The mixes of formats that people know by name, as llama.cpp's quantiser deals them out. Knows names and shapes of tensors, not their weights.
 using Kidogo.Models.Families;
+using Kidogo.Models.Files;
 using Kidogo.Tensors.Formats;
 
-namespace Kidogo.Compression.Quantization;
+namespace Kidogo.Models.Export;
 
 /// <summary>What a mix looks at in a model.</summary>
 /// <param name="Architecture">The value of <c>general.architecture</c>.</param>
@@ -10,7 +11,17 @@ namespace Kidogo.Compression.Quantization;
 /// <param name="HeadsPerKvHead">Query heads to a key-value head.</param>
 /// <param name="HasOutput">Whether the head is a tensor of its own.</param>
 /// <param name="HasImportance">Whether importance of columns is known.</param>
-public sealed record MixModel(string Architecture, int Layers, int HeadsPerKvHead, bool HasOutput, bool HasImportance);
+public sealed record MixModel(string Architecture, int Layers, int HeadsPerKvHead, bool HasOutput, bool HasImportance)
+{
+    /// <summary>What a mix looks at in a model with these files.</summary>
+    public static MixModel Of(ModelHeader header, GgufContent content, bool hasImportance)
+    {
+        LayerConfig layer = header.Config.Layers[0];
+        return new MixModel(
+            header.Gguf is null ? header.Family.WrittenGgufArchitecture : header.Architecture, header.Config.NumLayers, layer.NumHeads / layer.NumKvHeads,
+            content.Tensors.Any(tensor => tensor.Name == "output.weight"), hasImportance);
+    }
+}
 
 /// <summary>The format of a tensor.</summary>
 /// <param name="Format">What it gets.</param>
@@ -71,6 +82,15 @@ public sealed class FormatMix
         }
 
         return WeightFormats.ForName(known) is { CanEncode: true } plain ? new FormatMix(plain.Name, null, plain, isPure: true) : null;
+    }
+
+    /// <summary>What is wrong with a name of no mix, as the rest of a sentence: the nearest name, and all.</summary>
+    /// <param name="name">The name.</param>
+    /// <param name="names">The names that would do; null for those of mixes.</param>
+    public static string Unknown(string name, IEnumerable<string>? names = null)
+    {
+        string nearest = NearestName.Likely(name, names ?? Names) is { } found ? $"; the nearest is {found}" : "";
+        return $"{ModelFormatException.Quote(name)}, which is no format that can be written{nearest}. Known: {string.Join(", ", names ?? Names)}.";
     }
 
     /// <summary>Whether a tensor is quantised at all: matrices are, but for small ones that others add or look up.</summary>
