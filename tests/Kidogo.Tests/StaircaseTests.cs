@@ -29,6 +29,7 @@ public sealed class StaircaseTests
         ["Kidogo.Tensors"] = ["System.Numerics.Tensors"],
         ["Kidogo.Inference"] = ["Microsoft.Extensions.AI.Abstractions", "Microsoft.Extensions.DependencyInjection.Abstractions", "Microsoft.Extensions.Options"],
         ["Kidogo.Text"] = ["YamlDotNet"],
+        ["Kidogo.Serving"] = ["Markdig", "Microsoft.Data.Sqlite.Core", "SQLitePCLRaw.bundle_e_sqlite3"],
         ["Kidogo.Cli"] = ["System.CommandLine"],
     };
 

@@ -110,6 +110,7 @@ internal static class Application
         VillageVerb.Create(session),
         ServeVerb.Create(session),
         KeyVerb.Create(session),
+        PortalVerb.Create(session),
         ExplainVerb.Create(session),
         DoctorVerb.Create(session),
         PullVerb.Create(session),
@@ -217,7 +218,7 @@ internal static class Application
             UsageException or RecipeException => (ExitCode.WrongUse, failure.Message),
             DamagedLogitsException or DamagedWeightsException => (ExitCode.Failed, Damage(session, failure)),
             NoTokenLeftException => (ExitCode.Failed, SamplingArguments.Impossible(failure)),
-            FailureException or HubException or ExplanationException or TrainingFailedException or ModelFormatException or ModelTensorException or CalibrationException or SizeTargetException or PruningException or DataFormatException or TokenizerException
+            FailureException or ExplanationException or HubException or TrainingFailedException or ModelFormatException or ModelTensorException or CalibrationException or SizeTargetException or PruningException or DataFormatException or TokenizerException
                 or ChatTemplateException or IOException or NotSupportedException => (ExitCode.Failed, failure.Message),
             UnauthorizedAccessException => (ExitCode.Failed, $"{failure.Message.TrimEnd('.')}. Check the permissions of the file and its folder."),
             ArgumentException argument => (ExitCode.Failed, WithoutParameter(argument)),
