@@ -19,10 +19,10 @@ public sealed record ModelPlaces
         string? Variable(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null;
         string hub = Variable("HF_HUB_CACHE")
             ?? Path.Combine(Variable("HF_HOME") ?? Path.Combine(Variable("XDG_CACHE_HOME") ?? Path.Combine(home, ".cache"), "huggingface"), "hub");
-        List<string> folders = [Path.GetFullPath("models")];
+        List<string> folders = [Path.GetFullPath("models"), Path.Combine(AppContext.BaseDirectory, "models")];
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
-            if (folder.FullName == Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory) || File.Exists(Path.Combine(folder.FullName, "Kidogo.slnx")))
+            if (File.Exists(Path.Combine(folder.FullName, "Kidogo.slnx")))
             {
                 folders.Add(Path.Combine(folder.FullName, "models"));
             }

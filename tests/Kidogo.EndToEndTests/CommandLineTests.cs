@@ -29,7 +29,7 @@ public sealed class CommandLineTests
         string help = KidogoProcess.Run("--help").Output;
         string[] verbs =
         [
-            "village", "demo", "compare",
+            "village", "demo", "compare", "explain", "sweep",
             "run", "next", "inspect", "tokenize", "detokenize", "template", "logits", "embed", "bench", "eval", "convert", "calibrate", "quantize", "trim-vocabulary", "verify", "tokenizer", "train",
             "adapt", "prefer", "classify", "merge", "distil", "prune", "serve", "key", "portal", "doctor",
         ];

@@ -8,6 +8,7 @@ using Kidogo.Compression.Calibration;
 using Kidogo.Compression.Pruning;
 using Kidogo.Compression.Search;
 using Kidogo.Data;
+using Kidogo.Evaluation.Explanations;
 using Kidogo.Inference.Sampling;
 using Kidogo.Models;
 using Kidogo.Models.Export;
@@ -93,6 +94,7 @@ internal static class Application
         TrainVerb.Create(session),
         DistilVerb.Create(session),
         AdaptVerb.Create(session),
+        SweepVerb.Create(session),
         PreferVerb.Create(session),
         ClassifyVerb.Create(session),
         MergeVerb.Create(session),
@@ -108,6 +110,7 @@ internal static class Application
         ServeVerb.Create(session),
         KeyVerb.Create(session),
         PortalVerb.Create(session),
+        ExplainVerb.Create(session),
         DoctorVerb.Create(session),
     ];
 
@@ -207,7 +210,7 @@ internal static class Application
             UsageException or RecipeException => (ExitCode.WrongUse, failure.Message),
             DamagedLogitsException or DamagedWeightsException => (ExitCode.Failed, Damage(session, failure)),
             NoTokenLeftException => (ExitCode.Failed, SamplingArguments.Impossible(failure)),
-            FailureException or TrainingFailedException or ModelFormatException or ModelTensorException or CalibrationException or SizeTargetException or PruningException or DataFormatException or TokenizerException
+            FailureException or ExplanationException or TrainingFailedException or ModelFormatException or ModelTensorException or CalibrationException or SizeTargetException or PruningException or DataFormatException or TokenizerException
                 or ChatTemplateException or IOException or NotSupportedException => (ExitCode.Failed, failure.Message),
             UnauthorizedAccessException => (ExitCode.Failed, $"{failure.Message.TrimEnd('.')}. Check the permissions of the file and its folder."),
             ArgumentException argument => (ExitCode.Failed, WithoutParameter(argument)),

@@ -10,6 +10,9 @@ namespace Kidogo.Cli.Shell;
 /// <summary>Makes options.</summary>
 internal static class Opt
 {
+    /// <summary>Whether an option stands in the command line.</summary>
+    public static bool IsGiven(ParseResult parsed, Option option) => parsed.GetResult(option) is { Implicit: false };
+
     /// <summary>A switch.</summary>
     public static Option<bool> Flag(string name, string description) => new(name) { Description = description };
 

@@ -94,12 +94,13 @@ public static class Quantizer
             remarks.Add($"{(names.Count == 1 ? "1 tensor has" : $"{names.Count} tensors have")} rows that are no whole {wanted} blocks of {WeightFormats.ForName(wanted)!.BlockSize} and {(names.Count == 1 ? "gets" : "get")} {format} instead: {names[0]}{(names.Count > 1 ? " and others" : "")}.");
         }
 
-        if (options.Mix.Format.Name == "SQ4_0" && !SparseModel.IsOne(header))
+        bool isSparse = SparseModel.IsOne(header);
+        if (options.Mix.Format.Name == "SQ4_0" && !isSparse)
         {
             remarks.Add("SQ4_0 holds 2 weights of each 4: of this model, which was not pruned, the two smaller ones go. kidogo prune --sparsity 2:4 --method sparsegpt --format SQ4_0 chooses better.");
         }
 
-        if (SparseModel.IsOne(header) && Filling(choices) is { Length: > 0 } filling)
+        if (isSparse && Filling(choices) is { Length: > 0 } filling)
         {
             remarks.Add($"The model was pruned, but {string.Join(" and ", filling)} has no zero: its zeros become small weights. Q4_0, Q8_0, Q3_K_S with --pure and Q6_K keep them.");
         }

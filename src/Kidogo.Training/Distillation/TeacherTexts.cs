@@ -64,7 +64,7 @@ public static class TeacherTexts
         }
 
         using OpenTeacher teacher = OpenTeacher.Open(options.Teacher, options.LoadAs, options.Threads);
-        using ModelText text = ModelText.Open(new ModelLocator(ModelPlaces.FromEnvironment()).Locate(options.Teacher));
+        using ModelText text = ModelText.Of(teacher.Loaded.Header);
         using TextGenerator generator = new(teacher.Loaded.Model, text.Tokenizer, teacher.Context);
         string part = options.Output + ".part";
         int done = WholeLines(part), number = 0;

@@ -172,7 +172,7 @@ public static class RecipeFields
     /// <summary>The fields of preferences, which <c>kidogo adapt</c> and <c>kidogo prefer</c> have beside those of training.</summary>
     public static IReadOnlyList<RecipeField> OfPreferences => PreferenceFields.All;
 
-    private static IEnumerable<RecipeField> Every => All.Concat(OfAdapters).Concat(OfDistillation).Concat(OfPreferences);
+    internal static IEnumerable<RecipeField> Every => All.Concat(OfAdapters).Concat(OfDistillation).Concat(OfPreferences);
 
     private static Recipe WithAdapter(Recipe recipe, Func<AdapterRecipe, AdapterRecipe> change) =>
         recipe with { Adapter = change(recipe.Adapter ?? new AdapterRecipe()) };

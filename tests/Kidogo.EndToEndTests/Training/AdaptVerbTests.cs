@@ -44,6 +44,10 @@ public sealed class AdaptVerbTests
         JsonElement merged = Succeed("merge", [gguf, output, folder.At("merged.gguf"), "--json"]).Json();
         Assert.InRange(merged.GetProperty("kl_divergence").GetDouble(), 0, 0.1); // eight bits a weight
         Assert.True(merged.GetProperty("bytes").GetInt64() > 0);
+        JsonElement claims = Succeed("verify", [folder.At("merged.gguf"), "--parent", gguf, "--parent", output, "--json"]).Json().GetProperty("claims");
+        string[] parents = [.. claims.EnumerateArray().Where(claim => claim.GetProperty("holds").ValueKind == JsonValueKind.True).Select(claim => claim.GetProperty("name").GetString()!)];
+        Assert.Contains($"parent {Path.GetFileName(gguf)}", parents);
+        Assert.Contains($"adapter {Path.GetFileName(output)}", parents);
         Assert.InRange(Succeed("merge", [model, output, folder.At("merged"), "--json"]).Json().GetProperty("kl_divergence").GetDouble(), 0, 1e-3);
 
         Outcome over = KidogoProcess.Run(["merge", gguf, output, gguf]);

@@ -65,7 +65,7 @@ public sealed class PortalPeopleTests
         await amina.SendAsync("/portal/api/keys", new { name = "siri ya ufunguo" });
         await amina.SendAsync("/v1/completions", """{"prompt":"abcde","max_tokens":2}""");
         string page = await chief.PageAsync("/administration");
-        Assert.Matches("amina.*<td>1</td><td>7</td><td>1</td><td>1</td>", page.ReplaceLineEndings(" "));
+        Assert.Matches("amina.*>1</td><td class=\"number\">7</td><td class=\"number\">1</td><td class=\"number\">1</td>", page.ReplaceLineEndings(" "));
         Assert.Contains("2026-11-23", page, StringComparison.Ordinal);
         foreach (string content in (string[])["siri", "conversation-name", "abcde"])
         {
