@@ -121,6 +121,7 @@ public sealed class KidogoServer : IAsyncDisposable
         [("POST", "/v1/completions")] = call => ModelAnswer.RunAsync(call, CompletionRequest.Read),
         [("POST", "/v1/responses")] = call => ModelAnswer.RunAsync(call, ResponseRequest.Read),
         [("POST", "/v1/embeddings")] = EmbeddingsEndpoint.AnswerAsync,
+        [("POST", "/v1/classify")] = ClassifyEndpoint.AnswerAsync,
         [("POST", "/infill")] = call => ModelAnswer.RunAsync(call, InfillRequest.Read),
         [("GET", "/v1/models")] = InfoEndpoints.ModelsAsync,
         [("GET", "/models")] = InfoEndpoints.ModelsAsync,

@@ -41,6 +41,9 @@ public sealed record ServerOptions
     /// <summary>After how long without anything to send a stream gets a comment line. Default 10 seconds.</summary>
     public TimeSpan Heartbeat { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>How long a client that reads nothing of its stream keeps its place; then the connection is cut. Default a minute.</summary>
+    public TimeSpan ReaderPatience { get; init; } = TimeSpan.FromMinutes(1);
+
     /// <summary>How long running answers may take to end after the server was asked to stop. Default 30 seconds.</summary>
     public TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(30);
 

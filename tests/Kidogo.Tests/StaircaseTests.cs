@@ -19,7 +19,8 @@ public sealed class StaircaseTests
         ["Kidogo.Data"] = ["Kidogo.Text"],
         ["Kidogo.Training"] = ["Kidogo.Data", "Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
         ["Kidogo.Compression"] = ["Kidogo.Data", "Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text", "Kidogo.Training"],
-        ["Kidogo.Cli"] = ["Kidogo.Compression", "Kidogo.Data", "Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Serving", "Kidogo.Tensors", "Kidogo.Text", "Kidogo.Training"],
+        ["Kidogo.Catalog"] = ["Kidogo.Data", "Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
+        ["Kidogo.Cli"] = ["Kidogo.Catalog", "Kidogo.Compression", "Kidogo.Data", "Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Serving", "Kidogo.Tensors", "Kidogo.Text", "Kidogo.Training"],
     };
 
     /// <summary>Packages that a room may use; none may be added elsewhere without a decision.</summary>

@@ -3,6 +3,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using System.Reflection;
+using Kidogo.Catalog.Hub;
 using Kidogo.Cli.Verbs;
 using Kidogo.Compression.Calibration;
 using Kidogo.Compression.Pruning;
@@ -112,6 +113,13 @@ internal static class Application
         PortalVerb.Create(session),
         ExplainVerb.Create(session),
         DoctorVerb.Create(session),
+        PullVerb.Create(session),
+        ListVerb.Create(session),
+        ShowVerb.Create(session),
+        RemoveVerb.Create(session),
+        ExportVerb.Create(session),
+        ImportVerb.Create(session),
+        AdviseVerb.Create(session),
     ];
 
     private static string Introduction => $"""
@@ -210,7 +218,7 @@ internal static class Application
             UsageException or RecipeException => (ExitCode.WrongUse, failure.Message),
             DamagedLogitsException or DamagedWeightsException => (ExitCode.Failed, Damage(session, failure)),
             NoTokenLeftException => (ExitCode.Failed, SamplingArguments.Impossible(failure)),
-            FailureException or ExplanationException or TrainingFailedException or ModelFormatException or ModelTensorException or CalibrationException or SizeTargetException or PruningException or DataFormatException or TokenizerException
+            FailureException or ExplanationException or HubException or TrainingFailedException or ModelFormatException or ModelTensorException or CalibrationException or SizeTargetException or PruningException or DataFormatException or TokenizerException
                 or ChatTemplateException or IOException or NotSupportedException => (ExitCode.Failed, failure.Message),
             UnauthorizedAccessException => (ExitCode.Failed, $"{failure.Message.TrimEnd('.')}. Check the permissions of the file and its folder."),
             ArgumentException argument => (ExitCode.Failed, WithoutParameter(argument)),

@@ -40,6 +40,10 @@ internal static class Opt
     /// <summary>Bytes, with a unit or without: 60000000, 60MB, 57.2MiB.</summary>
     public static Option<long?> Bytes(string name, string description) => Value<long>(name, description, "SIZE", "a number of bytes such as 60MB, 57.2MiB or 60000000", ReadBytes);
 
+    /// <summary>Bytes a second: 2MB/s, 500KB, 250000.</summary>
+    public static Option<long?> Rate(string name, string description) => Value<long>(
+        name, description, "RATE", "a number of bytes a second such as 2MB/s, 500KB or 250000", text => ReadBytes(text.EndsWith("/s", StringComparison.OrdinalIgnoreCase) ? text[..^2] : text));
+
     private static long? ReadBytes(string text)
     {
         string digits = text.TrimEnd([.. "bBiIkKmMgG "]);

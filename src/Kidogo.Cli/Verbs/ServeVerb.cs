@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using Kidogo.Cli.Shell;
 using Kidogo.Evaluation.Machine;
+using Kidogo.Inference.Classification;
 using Kidogo.Inference.Scheduling;
 using Kidogo.Inference.Speculation;
 using Kidogo.Models;
@@ -13,6 +14,7 @@ using Kidogo.Serving;
 using Kidogo.Serving.Access;
 using Kidogo.Serving.Portal;
 using Kidogo.Tensors;
+using Kidogo.Training.Classification;
 
 namespace Kidogo.Cli.Verbs;
 
@@ -33,7 +35,7 @@ internal static class ServeVerb
 
     public static Command Create(Session session)
     {
-        Argument<string[]> models = new("MODEL") { Description = "Models: .gguf files, folders, org/name of the model cache, encoders among them; nothing for the default model in models/", Arity = ArgumentArity.ZeroOrMore };
+        Argument<string[]> models = new("MODEL") { Description = "Models: .gguf files, folders, org/name of the model cache, encoders and classifiers among them; nothing for the default model in models/", Arity = ArgumentArity.ZeroOrMore };
         Option<string?> folder = Opt.Text("--models", "FOLDER", "Serve every model in a folder");
         Option<string[]> adapters = Opt.Texts("--adapter", "NAME=PATH", "An adapter that clients choose as MODEL:NAME; with several models MODEL:NAME=PATH. Without a name it is used by default; may be repeated");
         Option<int?> memory = Opt.Int("--model-memory", "MiB that loaded models may take together (default: what is free at the start); those that nobody uses make room", 1);
@@ -171,10 +173,10 @@ internal static class ServeVerb
         }
 
         AdapterChoice[] adapters = [.. options.Adapters.Select(text => AdapterOf(text, [.. names.Select(name => name.Id)]))];
-        ModelEntry[] entries = [.. names.Select(name => LoadedEncoder.IsEncoder(ModelChoice.Locate(name.Name))
-            ? EncoderEntry(session, options, name.Id, name.Name)
+        ModelEntry[] entries = [.. names.Select(name => ModelChoice.Locate(name.Name) is var path && TextClassifier.IsOne(path) ? ClassifierEntry(session, options, name.Id, path)
+            : LoadedEncoder.IsEncoder(path) ? EncoderEntry(session, options, name.Id, name.Name)
             : DecoderEntry(session, options, name.Id, name.Name, [.. adapters.Where(adapter => adapter.Model == name.Id)]))];
-        return options.Draft is null || entries.Count(entry => !entry.IsEncoder) <= 1 ? entries
+        return options.Draft is null || entries.Count(entry => entry.Kind == ModelKind.Decoder) <= 1 ? entries
             : throw new UsageException("--draft guesses for one model, and several that write are served. Serve the one alone, or use --speculate lookup.");
     }
 
@@ -240,6 +242,29 @@ internal static class ServeVerb
             throw;
         }
     }
+
+    private static ModelEntry ClassifierEntry(Session session, Options options, string id, string path)
+    {
+        if (options.Adapters.Any(adapter => adapter.StartsWith($"{id}:", StringComparison.Ordinal)))
+        {
+            throw new UsageException($"{id} is a classifier; adapters are for models that write text.");
+        }
+
+        TextClassifier Open()
+        {
+            session.Interrupted.ThrowIfCancellationRequested();
+            return TextClassifier.Open(path, options.Request.Threads ?? MachineInfo.CountPhysicalCores(), ClassifierTraining.HashOf);
+        }
+
+        using TextClassifier probe = Open();
+        return new ModelEntry(id, () => new ServedClassifier(id, Open(), options.Scheduling.QueueLength))
+        {
+            Facts = ServedClassifier.FactsOf(probe),
+            NeededBytes = 2 * BytesOf(probe.Text.Path), // in the form that is computed with, and activations
+        };
+    }
+
+    private static long BytesOf(string path) => File.Exists(path) ? new FileInfo(path).Length : new DirectoryInfo(path).EnumerateFiles("*.safetensors").Sum(file => file.Length);
 
     private static ModelEntry EncoderEntry(Session session, Options options, string id, string? name)
     {
@@ -322,7 +347,7 @@ internal static class ServeVerb
             }
 
             names.AddRange(Directory.EnumerateFiles(folder, "*.gguf").Order(StringComparer.Ordinal));
-            names.AddRange(Directory.EnumerateDirectories(folder).Where(child => File.Exists(Path.Combine(child, "config.json"))).Order(StringComparer.Ordinal));
+            names.AddRange(Directory.EnumerateDirectories(folder).Where(child => File.Exists(Path.Combine(child, "config.json")) || TextClassifier.IsOne(child)).Order(StringComparer.Ordinal));
             if (names.Count == 0)
             {
                 throw new FailureException($"There are no models in {folder}.");

@@ -17,7 +17,7 @@ internal static class HtmlReport
         .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,25rem),1fr));gap:0 1.5rem}
         table{border-collapse:collapse;width:100%;font-size:.85rem;overflow-wrap:break-word}
         th,td{padding:.3rem .45rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:top;font-variant-numeric:tabular-nums}
-        th:first-child,td:first-child,td.made,th.made{text-align:left}
+        th:first-child,td:first-child,td.made,th.made{text-align:left}td[data-title]:not(.made){white-space:nowrap}
         thead th{font-weight:600;vertical-align:bottom}
         .mark{font-weight:700}
         ol.way{list-style:none;margin:0;padding:0;display:flex;flex-wrap:wrap;gap:.4rem .3rem;align-items:stretch}

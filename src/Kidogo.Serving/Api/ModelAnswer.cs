@@ -122,7 +122,7 @@ internal abstract class ModelAnswer(GenerationGroup group, string id)
 
     private async Task StreamAsync(ApiCall call, ModelOperation operation)
     {
-        EventStream stream = new(call.Http, call.Options.Heartbeat);
+        EventStream stream = new(call.Http, call.Options.Heartbeat, call.Options.ReaderPatience);
         try
         {
             Begin(stream);
