@@ -71,7 +71,9 @@ public sealed class Placeholders
     }
 
     /// <summary>An answer with the values in place of their placeholders.</summary>
-    public string Restore(string text)
+    /// <param name="text">The answer.</param>
+    /// <param name="isJson">Whether it is JSON, so that values are escaped as in a string of it.</param>
+    public string Restore(string text, bool isJson = false)
     {
         if (Count == 0 || !text.Contains('[', StringComparison.Ordinal))
         {
@@ -92,7 +94,7 @@ public sealed class Placeholders
             int close = text.IndexOf(']', open);
             if (close > 0 && close - open <= Longest && _ofPlaceholder.TryGetValue(text[open..(close + 1)].ToUpperInvariant(), out string? value))
             {
-                restored.Append(value);
+                restored.Append(isJson ? System.Text.Json.JsonEncodedText.Encode(value, Kidogo.Text.JsonBuilding.Options.Encoder).Value : value);
                 at = close + 1;
             }
             else

@@ -3,7 +3,8 @@ namespace Kidogo.Privacy;
 
 /// <summary>Restores a stream: a placeholder that is cut between two pieces is held back until it is whole.</summary>
 /// <param name="placeholders">What stands for what.</param>
-public sealed class StreamRestorer(Placeholders placeholders)
+/// <param name="isJson">Whether the answer is JSON, so that values are escaped.</param>
+public sealed class StreamRestorer(Placeholders placeholders, bool isJson = false)
 {
     private string _held = "";
 
@@ -14,13 +15,13 @@ public sealed class StreamRestorer(Placeholders placeholders)
         string text = _held + piece;
         int certain = placeholders.Certain(text);
         _held = text[certain..];
-        return placeholders.Restore(text[..certain]);
+        return placeholders.Restore(text[..certain], isJson);
     }
 
     /// <summary>What was held back, at the end.</summary>
     public string End()
     {
-        string rest = placeholders.Restore(_held);
+        string rest = placeholders.Restore(_held, isJson);
         _held = "";
         return rest;
     }

@@ -11,14 +11,18 @@ internal sealed class RequestTexts
 {
     private const int DeepestJson = 64;
 
-    private RequestTexts(IReadOnlyList<string> texts, bool hasUnknown)
+    private RequestTexts(IReadOnlyList<string> texts, IReadOnlyList<string> joined, bool hasUnknown)
     {
         Texts = texts;
+        Joined = joined;
         HasUnknown = hasUnknown;
     }
 
     /// <summary>Every text, in the order of the walk.</summary>
     public IReadOnlyList<string> Texts { get; }
+
+    /// <summary>The texts of messages that come in several parts, each as one: what is cut in two is seen whole here.</summary>
+    public IReadOnlyList<string> Joined { get; }
 
     /// <summary>Whether there is content that cannot be looked at: an image, a sound, an address.</summary>
     public bool HasUnknown { get; }
@@ -32,9 +36,10 @@ internal sealed class RequestTexts
             texts.Add(text);
             return text;
         });
-        walk.Messages(messages);
+        IReadOnlyList<ChatMessage> seen = walk.Messages(messages);
         walk.Options(options);
-        return new RequestTexts(texts, walk.HasUnknown);
+        string[] joined = [.. seen.Where(message => message.Contents.Count(content => content is TextContent) > 1).Select(message => message.Text)];
+        return new RequestTexts(texts, joined, walk.HasUnknown);
     }
 
     /// <summary>The same request with other texts, given in the order of the walk.</summary>

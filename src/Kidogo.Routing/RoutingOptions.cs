@@ -1,5 +1,6 @@
 // What a user allows the router: where requests may go, when, and at what price. Knows no request.
 using Kidogo.Privacy;
+using Kidogo.Routing.Policy;
 
 namespace Kidogo.Routing;
 

@@ -12,14 +12,16 @@ public sealed class StaircaseTests
     {
         ["Kidogo.Tensors"] = [],
         ["Kidogo.Text"] = [],
+        ["Kidogo.Privacy"] = ["Kidogo.Text"],
+        ["Kidogo.Routing"] = ["Kidogo.Privacy", "Kidogo.Text"],
         ["Kidogo.Models"] = ["Kidogo.Tensors", "Kidogo.Text"],
         ["Kidogo.Inference"] = ["Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
-        ["Kidogo.Serving"] = ["Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
+        ["Kidogo.Serving"] = ["Kidogo.Inference", "Kidogo.Models", "Kidogo.Privacy", "Kidogo.Routing", "Kidogo.Tensors", "Kidogo.Text"],
         ["Kidogo.Evaluation"] = ["Kidogo.Data", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
         ["Kidogo.Data"] = ["Kidogo.Text"],
         ["Kidogo.Training"] = ["Kidogo.Data", "Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
         ["Kidogo.Compression"] = ["Kidogo.Data", "Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text", "Kidogo.Training"],
-        ["Kidogo.Cli"] = ["Kidogo.Compression", "Kidogo.Data", "Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Serving", "Kidogo.Tensors", "Kidogo.Text", "Kidogo.Training"],
+        ["Kidogo.Cli"] = ["Kidogo.Compression", "Kidogo.Data", "Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Privacy", "Kidogo.Routing", "Kidogo.Serving", "Kidogo.Tensors", "Kidogo.Text", "Kidogo.Training"],
     };
 
     /// <summary>Packages that a room may use; none may be added elsewhere without a decision.</summary>
@@ -27,6 +29,7 @@ public sealed class StaircaseTests
     {
         ["Kidogo.Tensors"] = ["System.Numerics.Tensors"],
         ["Kidogo.Inference"] = ["Microsoft.Extensions.AI.Abstractions", "Microsoft.Extensions.DependencyInjection.Abstractions", "Microsoft.Extensions.Options"],
+        ["Kidogo.Routing"] = ["Microsoft.Extensions.AI.Abstractions", "Polly.Core", "YamlDotNet"],
         ["Kidogo.Training"] = ["YamlDotNet"],
         ["Kidogo.Cli"] = ["System.CommandLine"],
     };

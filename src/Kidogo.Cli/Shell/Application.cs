@@ -106,6 +106,7 @@ internal static class Application
         CompareVerb.Create(session),
         VillageVerb.Create(session),
         ServeVerb.Create(session),
+        RouteVerb.Create(session),
         KeyVerb.Create(session),
         DoctorVerb.Create(session),
     ];

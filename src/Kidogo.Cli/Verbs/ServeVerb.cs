@@ -50,6 +50,7 @@ internal static class ServeVerb
         Option<string?> certKey = Opt.Text("--cert-key", "FILE", "The key of --cert, where it lies in a PEM file of its own");
         Option<string?> certPassword = Opt.Text("--cert-password", "FILE", "A file whose first line is the password of the key or the PFX file");
         Option<int?> drain = Opt.Int("--drain-timeout", "Seconds that running answers have to end after Ctrl-C (default 30)", 0, 3600);
+        Option<string?> upstream = Opt.Text("--upstream", "FILE", "A policy (cloud.yaml) that adds the models auto, local and the upstreams' names; without one no connection is opened");
         Option<bool> log = Opt.Flag("--log-requests", "One line a request on standard error, without contents");
         SpeculationArguments speculation = new();
         Option<string?> cache = Opt.KvCache();
@@ -59,7 +60,7 @@ internal static class ServeVerb
         Option<bool> exact = Opt.Exact();
         Command command = new("serve", "Serve models: the OpenAI API and a chat page")
         {
-            models, folder, adapters, memory, cert, certKey, certPassword, host, port, parallel, queue, context, idle, share, keys, noAuth, origins, hosts, drain, log, cache, template, threads, exact, loadAs,
+            models, folder, adapters, memory, cert, certKey, certPassword, host, port, parallel, queue, context, idle, share, keys, noAuth, origins, hosts, drain, upstream, log, cache, template, threads, exact, loadAs,
         };
         speculation.AddTo(command);
         command.SetAction(parsed => Run(session, new Options(
@@ -90,6 +91,7 @@ internal static class ServeVerb
                 AllowedOrigins = [.. (parsed.GetValue(origins) ?? []).Select(CheckedOrigin)],
                 AllowedHosts = parsed.GetValue(hosts) ?? [],
                 DrainTime = TimeSpan.FromSeconds(parsed.GetValue(drain) ?? 30),
+                Routing = parsed.GetValue(upstream) is { } policy ? RouteVerb.Policy(policy) : null,
                 Log = parsed.GetValue(log) ? session.Tell : null,
                 Warn = session.Warn,
             })
@@ -132,7 +134,7 @@ internal static class ServeVerb
             session.Warn($"Everyone who reaches {server.Address} can use this server: it asks for no key.");
         }
 
-        session.Output.WriteLine($"kidogo serves {string.Join(", ", shelf.Entries.Select(entry => entry.Id))} at {server.Address}");
+        session.Output.WriteLine($"kidogo serves {string.Join(", ", shelf.Entries.Select(entry => entry.Id).Concat(server.RouteNames))} at {server.Address}");
         session.Output.Flush();
         TaskCompletionSource stop = new(TaskCreationOptions.RunContinuationsAsynchronously);
         using (session.Interrupted.Register(stop.SetResult))

@@ -14,6 +14,10 @@ public static class RoutingFile
     /// <exception cref="RoutingException">It is no policy.</exception>
     public static RoutingOptions Parse(string yaml, string folder = ".") => Of(PolicyFields.Read(yaml, "the policy"), folder);
 
+    /// <summary>Reads a calibration that kidogo route calibrate wrote.</summary>
+    /// <exception cref="RoutingException">It is none.</exception>
+    public static ConfidenceRule Calibration(string path) => ConfidenceModel.ReadFile(path);
+
     private static RoutingOptions Of(PolicyFields file, string folder)
     {
         UpstreamOptions[] upstreams = [.. file.Objects("upstream").Concat(file.Objects("upstreams")).Select(fields => Upstream(fields, folder))];
