@@ -53,7 +53,8 @@ internal sealed partial class NameFinder(IEnumerable<string> allow)
             int sure = stretch.Count(token => token.Likeness == Likeness.Name);
             int ambiguous = stretch.Count(token => token.Likeness == Likeness.Ambiguous);
             bool isFull = !isTitle && stretch.Length >= 2 && stretch.Any(token => token.Likeness == Likeness.Ambiguous && !IsThing(token.Key)) && stretch.All(token => !IsThing(token.Key) && !(token.IsInitial && token.Likeness == Likeness.None));
-            if (end > i && (sure > 0 || isFull || ambiguous >= 2 || (ambiguous > 0 && isTitled) || (isTitled && stretch[0].Starts && !IsKnown(stretch[0]) && !tokens[i - 1].IsInitialOnly)))
+            bool isBeside = !isTitle && stretch.Zip(stretch.Skip(1)).Any(pair => pair.First.Likeness == Likeness.Ambiguous && !Lexicon.Shared.Words.Contains(pair.Second.Key)); // a first name, and a place that is also a family name
+            if (end > i && (sure > 0 || isFull || isBeside || ambiguous >= 2 || (ambiguous > 0 && isTitled) || (isTitled && stretch[0].Starts && !IsKnown(stretch[0]) && !tokens[i - 1].IsInitialOnly)))
             {
                 found.Add(folded.Finding(PersonalKind.Name, stretch[0].Start, stretch[^1].End - stretch[0].Start));
             }
@@ -162,14 +163,14 @@ internal sealed partial class NameFinder(IEnumerable<string> allow)
             return true;
         }
 
-        if (key.Length > 4 && key[^1] is 'n' or 'r' && known.Contains(key[..^1]))
+        if (key.Length > 4 && key[^1] is 'n' or 'r' or 's' && known.Contains(key[..^1]))
         {
             return true;
         }
 
         foreach (string prefix in (string[])["wa", "m", "ki", "u", "ma", "kwa", "e", "ba", "se", "isi", "ama"])
         {
-            if (key.Length > prefix.Length + 3 && key.StartsWith(prefix, StringComparison.Ordinal) && (known.Contains(key[prefix.Length..]) || known.Contains($"{key[prefix.Length..]}u")))
+            if (key.Length > Math.Max(prefix.Length + 3, 6) && key.StartsWith(prefix, StringComparison.Ordinal) && (known.Contains(key[prefix.Length..]) || known.Contains($"{key[prefix.Length..]}u")))
             {
                 return true;
             }
@@ -181,7 +182,7 @@ internal sealed partial class NameFinder(IEnumerable<string> allow)
     private static bool IsPartsKnown(string word)
     {
         string[] parts = word.Split('-', '\'');
-        return parts.Length > 1 && parts.All(part => part.Length < 3 || FoldedText.Key(part) is var key && (Lexicon.Shared.Words.Contains(key) || IsThing(key)));
+        return parts.Length > 1 && !parts.Any(part => part.Length > 2 && Lexicon.Shared.Names.Contains(FoldedText.Key(part))) && parts.All(part => part.Length < 3 || FoldedText.Key(part) is var key && (Lexicon.Shared.Words.Contains(key) || IsThing(key)));
     }
 
     private static bool IsZulu(List<Token> tokens)

@@ -57,12 +57,12 @@ public sealed class Placeholders
     {
         foreach ((string value, string placeholder) in _ofValue.OrderByDescending(pair => pair.Key.Length).ToArray())
         {
-            text = ReplaceWord(text, value, placeholder);
+            text = ReplaceWord(text, value, () => placeholder);
             if (placeholder.Contains("NAME_", StringComparison.Ordinal))
             {
                 foreach (string part in value.Split(' ', StringSplitOptions.RemoveEmptyEntries).Where(part => part.Length >= 4 && part.Length < value.Length))
                 {
-                    text = ReplaceWord(text, part, For(PersonalKind.Name, part), StringComparison.Ordinal);
+                    text = ReplaceWord(text, part, () => For(PersonalKind.Name, part), StringComparison.Ordinal);
                 }
             }
         }
@@ -139,7 +139,7 @@ public sealed class Placeholders
         return placeholder;
     }
 
-    private static string ReplaceWord(string text, string word, string by, StringComparison comparison = StringComparison.OrdinalIgnoreCase)
+    private static string ReplaceWord(string text, string word, Func<string> by, StringComparison comparison = StringComparison.OrdinalIgnoreCase)
     {
         int at = text.IndexOf(word, comparison);
         if (at < 0)
@@ -154,7 +154,7 @@ public sealed class Placeholders
             bool isWord = at >= from && (at == 0 || !char.IsLetterOrDigit(text[at - 1])) && (at + word.Length == text.Length || !char.IsLetterOrDigit(text[at + word.Length])) && !IsWithinPlaceholder(text, at);
             if (isWord)
             {
-                replaced.Append(text, from, at - from).Append(by);
+                replaced.Append(text, from, at - from).Append(by());
                 from = at + word.Length;
             }
         }

@@ -62,7 +62,7 @@ public sealed class HybridChatClient : RoutingChatClient
     /// <summary>Says what would happen to a request, without doing it: no connection is opened, no model asked, and nothing logged.</summary>
     /// <exception cref="RoutingException">No place may and can answer it.</exception>
     public async Task<RouteDecision> ExplainAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellation = default) =>
-        (await _router.DecideAsync(messages, options ?? new ChatOptions(), cancellation).ConfigureAwait(false)).Decision;
+        (await _router.DecideAsync(messages, options ?? new ChatOptions(), explains: true, cancellation).ConfigureAwait(false)).Decision;
 
     /// <inheritdoc/>
     public override object? GetService(Type serviceType, object? serviceKey = null) =>
@@ -72,7 +72,7 @@ public sealed class HybridChatClient : RoutingChatClient
     protected override async ValueTask<IChatClient> SelectClientAsync(RoutingContext context, CancellationToken cancellationToken)
     {
         ChatOptions options = context.ChatOptions ?? new ChatOptions();
-        PreparedRoute route = await _router.DecideAsync(context.Messages, options, cancellationToken).ConfigureAwait(false);
+        PreparedRoute route = await _router.DecideAsync(context.Messages, options, explains: false, cancellationToken).ConfigureAwait(false);
         return new RoutedClient(this, route);
     }
 
@@ -139,36 +139,21 @@ public sealed class HybridChatClient : RoutingChatClient
             try
             {
                 source = await OpenAsync(cancellation).ConfigureAwait(false);
-                ChatResponseUpdate? held = await source.NextAsync().ConfigureAwait(false);
-                for (bool isFirst = true; held is not null; isFirst = false)
+                ChatResponseUpdate? last = null;
+                while (await NextAsync(source).ConfigureAwait(false) is { } update)
                 {
-                    ChatResponseUpdate? next;
-                    try
+                    if (last is null)
                     {
-                        Note(held);
-                        if (isFirst)
-                        {
-                            (held.AdditionalProperties ??= [])[RouteOutcome.Key] = Outcome;
-                        }
-
-                        next = await source.NextAsync().ConfigureAwait(false);
-                    }
-                    catch (Exception failure) when (failure is not OperationCanceledException)
-                    {
-                        _problem = (failure as UpstreamException)?.Kind ?? failure.GetType().Name;
-                        throw;
+                        (update.AdditionalProperties ??= [])[RouteOutcome.Key] = Outcome;
                     }
 
-                    if (next is null)
-                    {
-                        Settle();
-                        isWhole = true;
-                        (held.AdditionalProperties ??= [])[RouteOutcome.Key] = Outcome;
-                    }
-
-                    yield return held;
-                    held = next;
+                    last = update;
+                    yield return update;
                 }
+
+                Settle();
+                isWhole = true;
+                yield return new ChatResponseUpdate(ChatRole.Assistant, []) { MessageId = last?.MessageId, ResponseId = last?.ResponseId, ModelId = last?.ModelId, AdditionalProperties = new() { [RouteOutcome.Key] = Outcome } };
             }
             finally
             {
@@ -183,6 +168,21 @@ public sealed class HybridChatClient : RoutingChatClient
                 }
 
                 Log(isWhole);
+            }
+        }
+
+        private async ValueTask<ChatResponseUpdate?> NextAsync(Source source)
+        {
+            try
+            {
+                ChatResponseUpdate? update = await source.NextAsync().ConfigureAwait(false);
+                _usage = update?.Contents.OfType<UsageContent>().LastOrDefault()?.Details ?? _usage;
+                return update;
+            }
+            catch (Exception failure) when (failure is not OperationCanceledException)
+            {
+                _problem = (failure as UpstreamException)?.Kind ?? failure.GetType().Name;
+                throw;
             }
         }
 
@@ -328,14 +328,6 @@ public sealed class HybridChatClient : RoutingChatClient
         {
             _problem = failure.Kind;
             Outcome = Outcome with { Reason = failure.Kind == "budget" ? "budget" : "upstream-failed", Detail = failure.Message };
-        }
-
-        private void Note(ChatResponseUpdate update)
-        {
-            foreach (UsageContent usage in update.Contents.OfType<UsageContent>())
-            {
-                _usage = usage.Details;
-            }
         }
 
         private void Settle()

@@ -42,7 +42,11 @@ internal sealed class Router
 
     /// <summary>Decides where a request goes. Nothing is sent.</summary>
     /// <exception cref="RoutingException">No place may and can answer it, or it asks for a model that is not there.</exception>
-    public async Task<PreparedRoute> DecideAsync(IEnumerable<ChatMessage> given, ChatOptions options, CancellationToken cancellation)
+    /// <param name="given">The conversation.</param>
+    /// <param name="options">How it is to be answered.</param>
+    /// <param name="explains">Whether to look for personal data even where nothing can leave.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public async Task<PreparedRoute> DecideAsync(IEnumerable<ChatMessage> given, ChatOptions options, bool explains, CancellationToken cancellation)
     {
         ChatMessage[] messages = [.. given];
         Trail trail = new();
@@ -59,6 +63,11 @@ internal sealed class Router
 
         if (!_options.HasUpstream)
         {
+            if (explains && _gate.Inspect(RequestTexts.Of(messages, options).Texts) is { IsClean: false } seen)
+            {
+                trail.Add("privacy", $"Personal data was found ({seen.Summary}).");
+            }
+
             return Here(trail, _options.Preference == RoutePreference.LocalOnly || _options.Upstreams.Count == 0 ? "local-only" : "offline", "No upstream is in use: everything is answered on this machine.", 0);
         }
 

@@ -97,10 +97,10 @@ internal static class RouteVerb
             RoutePlan.Upstream => $"would be answered by {decision.Upstream}{(decision.IsMasked ? ", with placeholders for personal data" : "")}",
             _ => $"would be answered here, and by {decision.Upstream} where the answer is not confident{(decision.IsMasked ? ", with placeholders for personal data" : "")}",
         });
-        session.Output.WriteLine($"because   {decision.Detail}");
+        session.Output.WriteLine($"because     {decision.Detail}");
         foreach (RuleVerdict verdict in decision.Rules)
         {
-            session.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{verdict.Rule,-10}{verdict.Verdict}"));
+            session.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{verdict.Rule,-12}{verdict.Verdict}"));
         }
     }
 

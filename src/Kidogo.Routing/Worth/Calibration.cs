@@ -94,7 +94,7 @@ public sealed record Calibration
             }
         }
 
-        // The first point from which no later one falls below the target: one lucky example does not decide.
+        // The first point from which no later one falls below the target, with one standard error to spare: luck does not decide.
         int chosen = examples.Count;
         if (target.Calls is { } most)
         {
@@ -102,7 +102,7 @@ public sealed record Calibration
         }
         else
         {
-            while (chosen > 0 && curve[chosen - 1].Quality >= target.Quality * large)
+            while (chosen > 0 && curve[chosen - 1].Quality is var quality && quality - Math.Sqrt(quality * (1 - quality) / examples.Count) >= target.Quality * large)
             {
                 chosen--;
             }

@@ -91,7 +91,7 @@ public sealed class RoutedServerTests
     [InlineData("\"n\":2", "n")]
     [InlineData("\"logprobs\":true", "logprobs")]
     [InlineData("\"temprature\":1", "temprature")]
-    [InlineData("\"temperature\":3", "temperature")]
+    [InlineData("\"top_p\":3", "top_p")]
     [InlineData("\"logit_bias\":{\"1\":1}", "logit_bias")]
     public async Task Chat_FieldThatCannotBeRouted_IsRefusedByName(string field, string name)
     {
