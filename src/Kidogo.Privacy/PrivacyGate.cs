@@ -22,7 +22,7 @@ public sealed class PrivacyGate(PrivacyOptions? options = null)
     private readonly PersonalDataFinder _finder = new(options);
 
     /// <summary>Characters of the largest conversation that is looked at; a larger one counts as not clean.</summary>
-    public const int MaxCharacters = 4 << 20;
+    public const int MaxCharacters = 1 << 20;
 
     /// <summary>What is personal in texts.</summary>
     public GateReport Inspect(IEnumerable<string> texts)

@@ -69,12 +69,14 @@ public sealed record Calibration
         }
 
         double[] scores = new double[examples.Count];
+        int[] part = [.. Enumerable.Range(0, examples.Count).Select(index => index % Folds)];
+        new Random(1).Shuffle(part); // whatever order the examples are in
         for (int fold = 0; fold < Folds; fold++)
         {
-            ConfidenceModel without = ConfidenceModel.Fit([.. examples.Where((_, index) => index % Folds != fold).Select(example => (example.Signs, example.IsRight))]);
-            for (int i = fold; i < examples.Count; i += Folds)
+            ConfidenceModel without = ConfidenceModel.Fit([.. examples.Where((_, index) => part[index] != fold).Select(example => (example.Signs, example.IsRight))]);
+            for (int i = 0; i < examples.Count; i++)
             {
-                scores[i] = without.Score(examples[i].Signs);
+                scores[i] = part[i] == fold ? without.Score(examples[i].Signs) : scores[i];
             }
         }
 

@@ -112,6 +112,8 @@ public sealed class RoutingFigureTests(ITestOutputHelper output)
     {
         VillageGenerator generator = new(new VillageOptions { Language = VillageLanguage.BuiltIn("en")!, Seed = 5 });
         Random random = new(11);
+        bool[] known = [.. Enumerable.Range(0, count).Select(index => index % 5 < 3)];
+        random.Shuffle(known);
         int made = 0;
         foreach (VillageStory story in generator.Stories(count))
         {
@@ -119,7 +121,7 @@ public sealed class RoutingFigureTests(ITestOutputHelper output)
             {
                 TestItem item = new() { Question = VillageFiles.Prompt(story, question.Text), Answers = [question.Answer] };
                 string Wrong() => question.Choices.First(choice => !AnswerJudge.IsRight(item, choice));
-                bool knows = made % 5 < 3;
+                bool knows = known[made];
                 string small = knows ? question.Answer : Wrong(), large = random.NextDouble() < 0.95 ? question.Answer : Wrong();
                 double mean = -Math.Exp((knows ? -1.6 : -0.1) + Normal(random)); // one and a half deviations apart
                 yield return new CalibrationExample(new ConfidenceSigns(mean, -mean * 0.7, mean * 2.5), AnswerJudge.IsRight(item, small), AnswerJudge.IsRight(item, large) ? 1 : 0);

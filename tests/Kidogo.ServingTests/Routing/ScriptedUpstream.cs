@@ -128,8 +128,8 @@ internal sealed class ScriptedUpstream : IAsyncDisposable
                 http.Response.ContentType = "text/event-stream";
                 string place = Says(asked)[0];
                 string arguments = JsonSerializer.Serialize(JsonSerializer.Serialize(new Dictionary<string, string> { ["who"] = place }))[1..^1];
-                await http.Response.WriteAsync($$$"""data: {"id":"x","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"look_up","arguments":"{{{arguments[..5]}}}"}}]},"finish_reason":null}]}{{{"\n\n"}}}""");
-                await http.Response.WriteAsync($$$"""data: {"id":"x","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{{{arguments[5..]}}}"}}]},"finish_reason":"tool_calls"}]}{{{"\n\ndata: [DONE]\n\n"}}}""");
+                await http.Response.WriteAsync($$$"""data: {"id":"x","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"look_up","arguments":"{{{arguments[..1]}}}"}}]},"finish_reason":null}]}{{{"\n\n"}}}""");
+                await http.Response.WriteAsync($$$"""data: {"id":"x","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{{{arguments[1..]}}}"}}]},"finish_reason":"tool_calls"}]}{{{"\n\ndata: [DONE]\n\n"}}}""");
                 return;
             case var fate:
                 http.Response.ContentType = "text/event-stream";
