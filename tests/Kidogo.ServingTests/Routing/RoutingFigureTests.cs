@@ -83,7 +83,7 @@ public sealed class RoutingFigureTests(ITestOutputHelper output)
         Assert.True(calls <= 0.6, $"{calls}");
         Assert.True(quality > small + (calls * (large - small)) + 0.05, "no better than chance");
         Calibration byCost = Calibration.Of(known, new CalibrationTarget { Calls = 0.2 }, new ConfidenceRule());
-        Assert.InRange(others.Count(example => byCost.Rule.Model!.Score(example.Signs) < byCost.Rule.Threshold) / (double)others.Length, 0.17, 0.23);
+        Assert.InRange(others.Count(example => byCost.Rule.Model!.Score(example.Signs) < byCost.Rule.Threshold) / (double)others.Length, 0.15, 0.25);
     }
 
     [Fact]
