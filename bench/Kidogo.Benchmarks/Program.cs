@@ -30,6 +30,9 @@ switch (args)
     case ["tokenizer", string model, string text]:
         TokenizerSpeed.Print(model, text);
         return 0;
+    case ["download", string megabytes, string cut, string rate]:
+        DownloadCost.Print(int.Parse(megabytes, CultureInfo.InvariantCulture), int.Parse(cut, CultureInfo.InvariantCulture), double.Parse(rate, CultureInfo.InvariantCulture));
+        return 0;
     default:
         Console.Error.WriteLine("""
             Kidogo.Benchmarks kernels                  operations a second of every kernel alone, one thread, in processor time
@@ -39,6 +42,7 @@ switch (args)
             Kidogo.Benchmarks embed MODEL [--threads N]   texts a second of an encoder: 32 texts of 8 to 128 random ids, sorted by length
             Kidogo.Benchmarks route [ENCODER]          milliseconds that the router takes for a request, without and with an encoder
             Kidogo.Benchmarks mask MODEL               milliseconds a token of holding an answer to JSON
+            Kidogo.Benchmarks download MB CUT RATE     bytes that a download of MB takes over a line that is cut every CUT MB and takes RATE MB/s
             Kidogo.Benchmarks tokenizer MODEL TEXT     megabytes a second from text to ids, one thread
             """);
         return 2;

@@ -187,6 +187,8 @@ def load(url, minutes, process):
     print()
     print(f"Mixed load, {minutes} minutes, 16 clients: answers by status {dict(sorted(statuses.items()))}; not intended: {wrong[:10] or 'none'}; "
           f"memory after the first minute {min(after):.0f} to {max(after):.0f} MiB, at the end {after[-1]:.0f}; places taken at the end: {busy} of {len(slots)}.")
+    if wrong or busy or max(after) > 1.05 * min(after):
+        raise SystemExit("That is not what was meant: no error but the intended ones, memory flat within 5 %, no place taken.")
 
 
 if __name__ == "__main__":

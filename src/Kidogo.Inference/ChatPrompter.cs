@@ -1,7 +1,9 @@
 // From a conversation to the ids that a model continues. Knows templates and vocabularies, no sampling and no terminal.
 using System.Text.Json;
 using Kidogo.Inference.Output;
+using Kidogo.Inference.Tools;
 using Kidogo.Models;
+using Kidogo.Text;
 using Kidogo.Text.ChatTemplates;
 
 namespace Kidogo.Inference;
@@ -25,6 +27,9 @@ public sealed record ChatPromptOptions
 
     /// <summary>Whether the model reasons first; null for the template's own way. Only templates with a switch hear of it (<see cref="ChatTemplate.SupportsThinkingSwitch"/>).</summary>
     public bool? Thinks { get; init; }
+
+    /// <summary>What the answer's form is for, in the caller's words; null for nothing. The model reads it in the first message, of the system or of a user.</summary>
+    public string? Format { get; init; }
 }
 
 /// <summary>Renders conversations with a chat template and turns them into ids, so that no message can forge a turn.</summary>
@@ -82,6 +87,8 @@ public sealed class ChatPrompter(ModelText text, ChatTemplate template)
             variables[OtherTools] = tools;
         }
 
+        messages = options.Format is { } format ? WithFormat(messages, format) : messages;
+        messages = CallIds.AreShort(template) ? CallIds.Shortened(messages) : messages;
         return template.Render(text.Input(messages, addGenerationPrompt: true) with { Variables = variables, Tools = options.Tools });
     }
 
@@ -107,6 +114,34 @@ public sealed class ChatPrompter(ModelText text, ChatTemplate template)
         }
 
         return prompt;
+    }
+
+    private static JsonElement[] WithFormat(IReadOnlyList<JsonElement> messages, string format)
+    {
+        JsonElement[] told = [.. messages];
+        int first = Array.FindIndex(told, message => RoleOf(message) is "system" or "developer" or "user" && message.TryGetProperty("content", out JsonElement content) && content.ValueKind == JsonValueKind.String);
+        if (first >= 0)
+        {
+            told[first] = JsonBuilding.Element(json =>
+            {
+                json.WriteStartObject();
+                foreach (JsonProperty property in messages[first].EnumerateObject())
+                {
+                    if (property.Name == "content")
+                    {
+                        json.WriteString("content", $"{property.Value.GetString()}\n\nResponse format: {format}");
+                    }
+                    else
+                    {
+                        property.WriteTo(json);
+                    }
+                }
+
+                json.WriteEndObject();
+            });
+        }
+
+        return told;
     }
 
     private static string? RoleOf(JsonElement message) =>

@@ -12,16 +12,11 @@ namespace Kidogo.Inference;
 /// <remarks>One pass computes at a time; texts of several callers take turns, so that a long list does not hold up a short one.</remarks>
 public sealed class HostedEncoder : IDisposable
 {
-    private const int TextsOfTurn = 64;
     private const int MostWidths = 64;
 
     private readonly LoadedEncoder _loaded;
-    private readonly ComputeContext _context;
     private readonly TextEmbedder _embedder;
-    private readonly SemaphoreSlim _turn = new(1);
-    private readonly int _queueLength;
-    private int _waiting;
-    private bool _isDisposed;
+    private readonly Turns _turns;
 
     /// <summary>Takes an encoder into service. It and the context belong to the result from now on.</summary>
     /// <param name="loaded">The encoder.</param>
@@ -32,8 +27,11 @@ public sealed class HostedEncoder : IDisposable
     {
         ArgumentNullException.ThrowIfNull(loaded);
         _loaded = loaded;
-        _context = context;
-        _queueLength = queueLength;
+        _turns = new Turns(queueLength, () =>
+        {
+            loaded.Dispose();
+            context.Dispose();
+        });
         Text = ModelText.Of(loaded.Folder);
         _embedder = new TextEmbedder(loaded, Tokenizer, context);
         Widths = loaded.Folder.Config is { } fields && fields.TryGetInts("matryoshka_dimensions", out int[] widths)
@@ -99,56 +97,19 @@ public sealed class HostedEncoder : IDisposable
     /// <exception cref="ObjectDisposedException">It is being let go of.</exception>
     public async Task<TextEmbedding[]> EmbedAsync(IReadOnlyList<int[]> texts, int? width, CancellationToken cancellation)
     {
-        TextEmbedding[] results = new TextEmbedding[texts.Count];
         int[] order = [.. Enumerable.Range(0, texts.Count).OrderBy(i => texts[i].Length)]; // texts of one length share passes well
-        if (Interlocked.Increment(ref _waiting) > _queueLength + 1L)
+        TextEmbedding[] done = await _turns.RunAsync(texts.Count, range => _embedder.Embed([.. order[range].Select(i => texts[i])], cancellation), cancellation).ConfigureAwait(false);
+        TextEmbedding[] results = new TextEmbedding[texts.Count];
+        for (int i = 0; i < order.Length; i++)
         {
-            Interlocked.Decrement(ref _waiting);
-            throw new QueueFullException(_queueLength, TimeSpan.FromSeconds(1));
-        }
-
-        try
-        {
-            for (int first = 0; first < order.Length; first += TextsOfTurn)
-            {
-                int[] turn = order[first..Math.Min(first + TextsOfTurn, order.Length)];
-                await _turn.WaitAsync(cancellation).ConfigureAwait(false);
-                try
-                {
-                    ObjectDisposedException.ThrowIf(_isDisposed, this);
-                    TextEmbedding[] done = await Task.Run(() => _embedder.Embed([.. turn.Select(i => texts[i])], cancellation), cancellation).ConfigureAwait(false);
-                    for (int i = 0; i < turn.Length; i++)
-                    {
-                        results[turn[i]] = width is { } cut && cut < Dimensions ? done[i] with { Values = Cut(done[i].Values, cut) } : done[i];
-                    }
-                }
-                finally
-                {
-                    _turn.Release();
-                }
-            }
-        }
-        finally
-        {
-            Interlocked.Decrement(ref _waiting);
+            results[order[i]] = width is { } cut && cut < Dimensions ? done[i] with { Values = Cut(done[i].Values, cut) } : done[i];
         }
 
         return results;
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _turn.Wait(); // for the pass that runs
-        bool was = _isDisposed;
-        _isDisposed = true;
-        _turn.Release(); // who waits still is told
-        if (!was)
-        {
-            _loaded.Dispose();
-            _context.Dispose();
-        }
-    }
+    public void Dispose() => _turns.Dispose();
 
     private static float[] Cut(float[] values, int width)
     {

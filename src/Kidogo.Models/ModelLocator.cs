@@ -15,24 +15,33 @@ public sealed record ModelPlaces
     /// <summary>As the environment says: <c>HF_HUB_CACHE</c>, <c>HF_HOME</c>, <c>XDG_CACHE_HOME</c>, else the home folder; <c>models/</c> here and beside the program.</summary>
     public static ModelPlaces FromEnvironment()
     {
-        string home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
-        string? Variable(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null;
-        string hub = Variable("HF_HUB_CACHE")
-            ?? Path.Combine(Variable("HF_HOME") ?? Path.Combine(Variable("XDG_CACHE_HOME") ?? Path.Combine(home, ".cache"), "huggingface"), "hub");
-        List<string> folders = [Path.GetFullPath("models")];
+        List<string> folders = [Path.GetFullPath("models"), Path.Combine(AppContext.BaseDirectory, "models")];
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
-            if (folder.FullName == Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory) || File.Exists(Path.Combine(folder.FullName, "Kidogo.slnx")))
+            if (File.Exists(Path.Combine(folder.FullName, "Kidogo.slnx")))
             {
                 folders.Add(Path.Combine(folder.FullName, "models"));
             }
         }
 
+        string hub = Variable("HF_HUB_CACHE") ?? Variable("HUGGINGFACE_HUB_CACHE") ?? Path.Combine(HubHome(), "hub");
         return new ModelPlaces { CacheFolder = hub, DefaultFolders = [.. folders.Distinct()] };
     }
+
+    /// <summary>The folder of Hugging Face's programs: <c>HF_HOME</c>, else <c>huggingface</c> in <c>XDG_CACHE_HOME</c> or in <c>.cache</c> of the home folder.</summary>
+    public static string HubHome() =>
+        Variable("HF_HOME") ?? Path.Combine(Variable("XDG_CACHE_HOME") ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache"), "huggingface");
+
+    /// <summary>A folder or file that the environment names, with <c>~</c> as the home folder; null where it names none.</summary>
+    public static string? Variable(string name) => Environment.GetEnvironmentVariable(name) switch
+    {
+        null or "" => null,
+        ['~', '/', .. var rest] => Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), rest),
+        var value => value,
+    };
 }
 
-/// <summary>Finds models: a file, a folder, a name of the cache (<c>org/name</c>, <c>org/name/file.gguf</c>), or the default model.</summary>
+/// <summary>Finds models: a file, a folder, a name of the cache (<c>org/name</c>, <c>org/name:Q4_K_M</c>, <c>org/name@revision</c>, <c>org/name/file.gguf</c>), or the default model.</summary>
 /// <param name="places">Where to look.</param>
 public sealed class ModelLocator(ModelPlaces places)
 {
@@ -63,24 +72,23 @@ public sealed class ModelLocator(ModelPlaces places)
             return cached;
         }
 
-        string where = LooksLikeCacheName(name) ? $", neither as a file or folder nor in the model cache {places.CacheFolder}" : "";
-        string nearest = Nearest(name) is { } other ? $" The nearest is {ModelFormatException.Quote(other, 200)}." : " Name a .gguf file, a folder, or an org/name of the model cache.";
-        throw new FileNotFoundException($"There is no model {ModelFormatException.Quote(name, 200)}{where}.{nearest}");
+        bool isName = LooksLikeCacheName(name);
+        string where = isName ? $", neither as a file or folder nor in the model cache {places.CacheFolder}" : "";
+        string nearest = Nearest(name) is { } other ? $" The nearest is {ModelFormatException.Quote(other, 200)}." : isName ? "" : " Name a .gguf file, a folder, or an org/name of the model cache.";
+        throw new FileNotFoundException($"There is no model {ModelFormatException.Quote(name, 200)}{where}.{nearest}{(isName ? $" To download it: kidogo pull {name}" : "")}");
     }
 
     /// <summary>Whether an argument that stands alone is meant as a model and not as a prompt: it exists, ends in .gguf, or looks like <c>org/name</c>.</summary>
     public static bool LooksLikeModel(string text) =>
         File.Exists(text) || Directory.Exists(text) || text.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) || LooksLikeCacheName(text);
 
-    /// <summary>Whether this is spelled as <c>org/name</c>: letters, digits, dots, dashes and underscores around one slash.</summary>
-    public static bool LooksLikeCacheName(string text) => text.Split('/') is [{ } org, { } repository] && IsNamePart(org) && IsNamePart(repository);
+    /// <summary>Whether this is spelled as <c>org/name</c>, perhaps with <c>@revision</c> or <c>:FORMAT</c>: letters, digits, dots, dashes and underscores around one slash.</summary>
+    public static bool LooksLikeCacheName(string text) => HubName.TryParse(text) is { File: null };
 
     /// <summary>The default model, or null.</summary>
     public string? Default() => places.DefaultFolders.Where(Directory.Exists)
         .SelectMany(folder => Directory.EnumerateFiles(folder, "*.gguf").Order(StringComparer.Ordinal))
         .FirstOrDefault();
-
-    private static bool IsNamePart(string part) => part.Length is > 0 and <= 96 && part[0] != '.' && part.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_');
 
     /// <summary>The folder itself where it is a Hugging Face folder, or the one GGUF model in it.</summary>
     private static string InFolder(string folder)
@@ -103,33 +111,36 @@ public sealed class ModelLocator(ModelPlaces places)
         return of < 6 || name[of - 6] != '-' || !name[(of - 5)..of].All(char.IsAsciiDigit) || name[(of - 5)..of] == "00001";
     }
 
-    private string? InCache(string name)
+    private string? InCache(string text)
     {
-        string[] parts = name.Split('/');
-        if (parts.Length is < 2 or > 3 || !parts.All(IsNamePart))
+        HubCache cache = new(places.CacheFolder);
+        if (HubName.TryParse(text) is not { } name || cache.CommitOf(name.Repository, name.Revision) is not { } commit)
         {
             return null;
         }
 
-        string repository = Path.Combine(places.CacheFolder, $"models--{parts[0]}--{parts[1]}");
-        string snapshots = Path.Combine(repository, "snapshots");
-        if (!Directory.Exists(snapshots))
+        string snapshot = cache.SnapshotFolder(name.Repository, commit);
+        if (name.File is not null)
         {
-            return null;
+            string file = Path.Combine(snapshot, name.File);
+            return File.Exists(file) ? file : null;
         }
 
-        string reference = Path.Combine(repository, "refs", "main");
-        string? revision = File.Exists(reference) && new FileInfo(reference).Length < 256 ? File.ReadAllText(reference).Trim() : null;
-        string? snapshot = revision is not null && IsNamePart(revision) && Directory.Exists(Path.Combine(snapshots, revision))
-            ? Path.Combine(snapshots, revision)
-            : Directory.EnumerateDirectories(snapshots).OrderByDescending(Directory.GetLastWriteTimeUtc).FirstOrDefault();
-        if (snapshot is null)
+        IReadOnlyList<GgufVariant> all = GgufVariant.Of(cache.Files(name.Repository, commit));
+        if (name.Format is { } format && !format.Equals("safetensors", StringComparison.OrdinalIgnoreCase))
         {
-            return null;
+            IReadOnlyList<GgufVariant> matching = GgufVariant.Matching(all, format);
+            return matching.Count == 0 ? null : Path.Combine(snapshot, matching[0].Files[0]);
         }
 
-        string file = parts.Length == 3 ? Path.Combine(snapshot, parts[2]) : snapshot;
-        return parts.Length == 2 ? InFolder(snapshot) : File.Exists(file) ? file : null;
+        return all.Count switch
+        {
+            0 => snapshot,
+            _ when File.Exists(Path.Combine(snapshot, "config.json")) && Directory.EnumerateFiles(snapshot, "*.safetensors").Any() => snapshot,
+            1 => Path.Combine(snapshot, all[0].Files[0]),
+            _ when name.Format is not null => snapshot,
+            _ => throw new ModelFormatException(snapshot, -1, $"{name.Repository} is there in {all.Count} formats. Name one: {string.Join(", ", all.Take(8).Select(variant => $"{name.Repository}:{variant.Format}"))}."),
+        };
     }
 
     private string? Nearest(string name)
@@ -143,12 +154,7 @@ public sealed class ModelLocator(ModelPlaces places)
         }
 
         candidates.AddRange(places.DefaultFolders.Where(Directory.Exists).SelectMany(models => Directory.EnumerateFiles(models, "*.gguf")).Take(1000));
-        if (Directory.Exists(places.CacheFolder))
-        {
-            candidates.AddRange(Directory.EnumerateDirectories(places.CacheFolder, "models--*").Take(1000)
-                .Select(path => Path.GetFileName(path).Split("--") is [_, { } org, .. var rest] ? $"{org}/{string.Join("--", rest)}" : ""));
-        }
-
+        candidates.AddRange(new HubCache(places.CacheFolder).Repositories().Take(1000));
         return NearestName.Likely(name, candidates.Where(candidate => candidate.Length > 0));
     }
 }

@@ -1,4 +1,5 @@
 // What is in a model's files, for people and scripts, also where no family runs the architecture. Loads nothing.
+using Kidogo.Models.Export;
 using Kidogo.Models.Files;
 using Kidogo.Models.Passports;
 using Kidogo.Tensors;
@@ -61,15 +62,17 @@ public sealed record ModelSummary
     /// <param name="path">A .gguf file or a folder.</param>
     /// <param name="contextLength">For how many tokens memory is estimated; 0 for the model's own context.</param>
     /// <param name="format">How keys and values would be stored.</param>
+    /// <param name="loadAs">The mix of formats that the model would be loaded in; null for as it is.</param>
     /// <exception cref="ModelFormatException">The files are not what they should be.</exception>
     /// <exception cref="IOException">The file is absent or cannot be read.</exception>
-    public static ModelSummary Read(string path, int contextLength, KvFormat format)
+    public static ModelSummary Read(string path, int contextLength, KvFormat format, FormatMix? loadAs = null)
     {
         ModelHeader? header = null;
         string? problem = null;
         try
         {
             header = ModelHeader.Open(path);
+            header = loadAs is null ? header : ModelInMemory.Open(header, loadAs, threads: 1);
         }
         catch (ModelFormatException failure)
         {

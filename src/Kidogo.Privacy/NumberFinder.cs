@@ -64,12 +64,14 @@ internal static partial class NumberFinder
             return PersonalKind.Card;
         }
 
-        if (IsIdentity(digits) && !(isAmount && run.HasCommas))
+        // Within a hash or a name of a file, digits are a part of something else; only what looks like a number to call is taken out of it.
+        bool isWithin = IsLetter(text, run.Start - 1) || IsLetter(text, run.End);
+        if (IsIdentity(digits) && !isWithin && !(isAmount && run.HasCommas))
         {
             return PersonalKind.Id;
         }
 
-        if (IsPhone(run, digits) && !(isAmount && digits[0] != '0' && !run.HasPlus))
+        if (IsPhone(run, digits) && !(isWithin && digits[0] != '0') && !(isAmount && digits[0] != '0' && !run.HasPlus))
         {
             return PersonalKind.Phone;
         }
@@ -79,8 +81,10 @@ internal static partial class NumberFinder
             return named;
         }
 
-        return count >= 8 && !isAmount && !run.IsCounting ? PersonalKind.Number : null;
+        return count >= 8 && !isWithin && !isAmount && !run.IsCounting ? PersonalKind.Number : null;
     }
+
+    private static bool IsLetter(string text, int at) => at >= 0 && at < text.Length && (char.IsAsciiLetter(text[at]) || text[at] == '_');
 
     /// <summary>Identities that can be told by their form alone.</summary>
     private static bool IsIdentity(string digits) => digits.Length switch
@@ -193,7 +197,7 @@ internal static partial class NumberFinder
                 total += end - at;
                 run.End = end;
                 int next = end;
-                while (next < text.Length && next - end <= LongestGap && text[next] is ' ' or '-' or '.' or '/' or '(' or ')' or '_' or ',' or '*' or '\t' or '\u00B7' or '\u2022' or ':' or '\'' or '\\' or '~' or '+')
+                while (next < text.Length && next - end <= LongestGap && text[next] is ' ' or '-' or '.' or '/' or '(' or ')' or '_' or ',' or '*' or '\t' or '\u00B7' or '\u2022' or ':' or '\'' or '\\' or '~' or '+' or '\n' or '\r')
                 {
                     next++;
                 }
@@ -242,7 +246,7 @@ internal static partial class NumberFinder
             {
                 bool isLast = i == _groups.Count - 1;
                 string gap = isLast ? "" : _text[(_groups[i].At + _groups[i].Length).._groups[i + 1].At];
-                bool isSplit = isLast || gap.Contains(", ", StringComparison.Ordinal) || gap.Contains('+', StringComparison.Ordinal) || gap is ": " or "\t" or ". "
+                bool isSplit = isLast || gap.Contains(", ", StringComparison.Ordinal) || gap.Contains('+', StringComparison.Ordinal) || gap is ": " or "\t" or ". " || gap.Contains('\n', StringComparison.Ordinal)
                     || (gap is " " && _groups.Count == 2 && IsYears);
                 if (isSplit)
                 {

@@ -11,6 +11,8 @@ internal sealed class RequestTexts
 {
     private const int DeepestJson = 64;
 
+    private static readonly ChatRole[] s_roles = [ChatRole.System, ChatRole.User, ChatRole.Assistant, ChatRole.Tool];
+
     private RequestTexts(IReadOnlyList<string> texts, IReadOnlyList<string> joined, bool hasUnknown)
     {
         Texts = texts;
@@ -55,6 +57,8 @@ internal sealed class RequestTexts
 
     private sealed class Walk(Func<string, string> map)
     {
+        private readonly Dictionary<string, string> _callIds = new(StringComparer.Ordinal);
+
         public bool HasUnknown { get; private set; }
 
         public IReadOnlyList<ChatMessage> Messages(IEnumerable<ChatMessage> messages) => [.. messages.Select(Message)];
@@ -139,7 +143,23 @@ internal sealed class RequestTexts
             return "";
         }
 
-        private ChatMessage Message(ChatMessage message) => new(message.Role, [.. message.Contents.Select(Content).OfType<AIContent>()]) { AuthorName = message.AuthorName is { } author ? map(author) : null };
+        /// <summary>What an earlier call is called: a number of our own, for whatever a client put there is nobody's business.</summary>
+        private string CallId(string given)
+        {
+            if (!_callIds.TryGetValue(given, out string? id))
+            {
+                id = $"call_{_callIds.Count + 1}";
+                _callIds[given] = id;
+            }
+
+            return id;
+        }
+
+        private ChatMessage Message(ChatMessage message)
+        {
+            HasUnknown |= !s_roles.Contains(message.Role); // a role of somebody's own is a text like any other
+            return new ChatMessage(message.Role, [.. message.Contents.Select(Content).OfType<AIContent>()]) { AuthorName = message.AuthorName is { } author ? map(author) : null };
+        }
 
         private AIContent? Content(AIContent content)
         {
@@ -150,9 +170,9 @@ internal sealed class RequestTexts
                 case TextContent text:
                     return new TextContent(map(text.Text));
                 case FunctionCallContent call:
-                    return new FunctionCallContent(call.CallId, map(call.Name), call.Arguments?.ToDictionary(pair => map(pair.Key), pair => Value(pair.Value)));
+                    return new FunctionCallContent(CallId(call.CallId), map(call.Name), call.Arguments?.ToDictionary(pair => map(pair.Key), pair => Value(pair.Value)));
                 case FunctionResultContent result:
-                    return new FunctionResultContent(result.CallId, Value(result.Result ?? result.Exception?.Message));
+                    return new FunctionResultContent(CallId(result.CallId), Value(result.Result ?? result.Exception?.Message));
                 case DataContent data when TextOf(data) is { } attached:
                     return new TextContent(map(attached));
                 case UsageContent:

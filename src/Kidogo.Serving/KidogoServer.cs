@@ -128,6 +128,7 @@ public sealed class KidogoServer : IAsyncDisposable
         [("POST", "/v1/completions")] = call => ModelAnswer.RunAsync(call, CompletionRequest.Read),
         [("POST", "/v1/responses")] = call => ModelAnswer.RunAsync(call, ResponseRequest.Read),
         [("POST", "/v1/embeddings")] = EmbeddingsEndpoint.AnswerAsync,
+        [("POST", "/v1/classify")] = ClassifyEndpoint.AnswerAsync,
         [("POST", "/infill")] = call => ModelAnswer.RunAsync(call, InfillRequest.Read),
         [("GET", "/v1/models")] = InfoEndpoints.ModelsAsync,
         [("GET", "/models")] = InfoEndpoints.ModelsAsync,
@@ -169,7 +170,8 @@ public sealed class KidogoServer : IAsyncDisposable
 
         if (_options.Log is { } log)
         {
-            string path = _routes.Keys.Any(route => route.Path == http.Request.Path.Value) ? http.Request.Path.Value! : "(other)";
+            string asked = http.Request.Path.Value ?? "/";
+            string path = _routes.Keys.Any(route => route.Path == asked) ? asked : _options.Portal?.LoggedPath(asked) ?? "(other)";
             log(string.Create(CultureInfo.InvariantCulture, $"{http.Request.Method} {path} {http.Response.StatusCode} {Stopwatch.GetElapsedTime(start).TotalMilliseconds:0} ms {summary}"));
         }
     }
@@ -179,12 +181,18 @@ public sealed class KidogoServer : IAsyncDisposable
         string path = http.Request.Path.Value ?? "/";
         string method = HttpMethods.IsHead(http.Request.Method) ? "GET" : http.Request.Method;
         bool isHealth = path is "/health" or "/v1/health";
+        if (_options.Portal is { } portal && !_isStopping
+            && await portal.TryAnswerAsync(http, client => new ApiCall(http, _shelf, _options, client, _telemetry) { Started = _started }).ConfigureAwait(false) is { } said)
+        {
+            return said;
+        }
+
         if (method == "GET" && await Page.TryAnswerAsync(http, path).ConfigureAwait(false))
         {
             return "";
         }
 
-        Client client = isHealth ? new Client("", null, null, TimeProvider.System) : _gatekeeper.Identify(http.Request);
+        Client client = isHealth ? new Client("", null, null, TimeProvider.System) : _gatekeeper.Identify(http);
         if (_isStopping)
         {
             throw new ApiException(503, "unavailable_error", "The server is shutting down.", code: "shutting_down") { RetryAfterSeconds = 5 };

@@ -22,7 +22,10 @@ public sealed record ModelEntry(string Id, Func<Served> Load)
     public IReadOnlyList<string> Adapters { get; init; } = [];
 
     /// <summary>Whether it makes vectors rather than text.</summary>
-    public bool IsEncoder => Facts.Dimensions is not null;
+    public bool IsEncoder => Kind == ModelKind.Encoder;
+
+    /// <summary>What it makes of texts.</summary>
+    public ModelKind Kind => Facts.Kind;
 }
 
 /// <summary>Holds models and counts who uses them. For any number of threads.</summary>

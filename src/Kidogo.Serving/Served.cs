@@ -40,6 +40,25 @@ public abstract class Served : IDisposable
 /// <param name="Parameters">Weights.</param>
 public sealed record ModelFacts(int Vocabulary, int Context, int TrainedContext, long Parameters)
 {
-    /// <summary>Numbers of a vector, of an encoder; null of a decoder.</summary>
+    /// <summary>Numbers of a vector, of an encoder; null of others.</summary>
     public int? Dimensions { get; init; }
+
+    /// <summary>What texts may be, of a classifier; null of others.</summary>
+    public IReadOnlyList<string>? Labels { get; init; }
+
+    /// <summary>What it makes of texts.</summary>
+    public ModelKind Kind => Labels is not null ? ModelKind.Classifier : Dimensions is not null ? ModelKind.Encoder : ModelKind.Decoder;
+}
+
+/// <summary>What a model makes of texts.</summary>
+public enum ModelKind
+{
+    /// <summary>More text.</summary>
+    Decoder,
+
+    /// <summary>Vectors.</summary>
+    Encoder,
+
+    /// <summary>Labels.</summary>
+    Classifier,
 }

@@ -2,6 +2,7 @@
 using System.Net;
 using Kidogo.Routing;
 using Kidogo.Serving.Access;
+using Kidogo.Serving.Portal;
 
 namespace Kidogo.Serving;
 
@@ -29,6 +30,9 @@ public sealed record ServerOptions
     /// <summary>The certificate to serve TLS with; null for plain HTTP, on loopback or behind a proxy.</summary>
     public Certificate? Certificate { get; init; }
 
+    /// <summary>The portal in front; null for the chat page alone. With one, requests to the API need a key or a session of it, on loopback too. It stays the caller's.</summary>
+    public PortalSite? Portal { get; init; }
+
     /// <summary>The largest body, in bytes. Default 10 MiB.</summary>
     public long MaxBodyBytes { get; init; } = 10 * 1024 * 1024;
 
@@ -37,6 +41,9 @@ public sealed record ServerOptions
 
     /// <summary>After how long without anything to send a stream gets a comment line. Default 10 seconds.</summary>
     public TimeSpan Heartbeat { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long a client that reads nothing of its stream keeps its place; then the connection is cut. Default a minute.</summary>
+    public TimeSpan ReaderPatience { get; init; } = TimeSpan.FromMinutes(1);
 
     /// <summary>How long running answers may take to end after the server was asked to stop. Default 30 seconds.</summary>
     public TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(30);

@@ -1,6 +1,7 @@
 // Weights that are zero and stay so while all others are trained: a pruned model stays pruned. Knows no optimiser.
 using System.Numerics;
 using Kidogo.Models;
+using Kidogo.Models.Families;
 using Kidogo.Tensors;
 
 namespace Kidogo.Training;
@@ -16,7 +17,7 @@ internal sealed class KeptZeros
     /// <param name="parameters">All parameters of a model.</param>
     public KeptZeros(IEnumerable<ModelParameter> parameters)
     {
-        foreach (Tensor values in parameters.Where(parameter => parameter.IsMatrix && parameter.Name.StartsWith("blk.", StringComparison.Ordinal)).Select(parameter => parameter.Values))
+        foreach (Tensor values in parameters.Where(parameter => parameter.IsMatrix && CanonicalNames.TrySplitLayer(parameter.Name, out _, out _)).Select(parameter => parameter.Values))
         {
             ulong[] zeros = new ulong[(values.Length + Bits - 1) / Bits];
             ReadOnlySpan<float> all = values.Span;

@@ -1,5 +1,6 @@
 // Weights that passes see as a file with fewer bits will have them, while training changes finer ones. Knows no optimiser and no files.
 using Kidogo.Models;
+using Kidogo.Models.Families;
 using Kidogo.Models.Layers;
 using Kidogo.Tensors;
 using Kidogo.Tensors.Formats;
@@ -37,7 +38,7 @@ internal sealed class QuantizationAware
     public static QuantizationAware Of(DecoderModel model, IReadOnlyList<ModelParameter> parameters, WeightFormat format)
     {
         Dictionary<Tensor, Tensor> fine = [];
-        foreach (Linear linear in model.Slots().OfType<Linear>().Where(linear => linear.Name.StartsWith("blk.", StringComparison.Ordinal)))
+        foreach (Linear linear in model.Slots().OfType<Linear>().Where(linear => CanonicalNames.TrySplitLayer(linear.Name, out _, out _)))
         {
             Tensor seen = ((TrainableWeight)linear.Weight).Values;
             if (seen.Columns % format.BlockSize != 0)

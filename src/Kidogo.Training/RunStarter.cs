@@ -77,6 +77,21 @@ public static class RunStarter
     /// <summary>Whether a folder holds a run that can be gone on with.</summary>
     public static bool IsBegun(string output) => File.Exists(Path.Combine(output, RunName)) || new CheckpointFolder(output).Steps().Count > 0;
 
+    /// <summary>Says how many steps a run has that made none yet, in place of what its recipe says.</summary>
+    /// <param name="output">OUT.</param>
+    /// <param name="steps">Steps in all.</param>
+    internal static void Plan(string output, long steps)
+    {
+        if (new CheckpointFolder(output).Steps().Any(step => step > 0))
+        {
+            throw new InvalidOperationException($"The run in {output} has made steps: it goes on as it was planned.");
+        }
+
+        string path = Path.Combine(output, RunName);
+        NewFile.Write(path, (TrainingState.Read(path) with { PlannedSteps = steps }).ToBytes());
+        FolderFlush.Flush(output);
+    }
+
     /// <summary>Refuses folders whose files would be written over, or read as texts.</summary>
     private static void RefuseForeign(string output, Recipe recipe)
     {
@@ -125,6 +140,11 @@ public static class RunStarter
         {
             AdaptedBase.Prepare(recipe, observer, cancellation);
             return;
+        }
+
+        if (recipe is { Model.LoadAs: not null, Distillation: null })
+        {
+            throw new RecipeException("load_as: weights that are trained are float32; a format is for the frozen model under an adapter (kidogo adapt), or for a teacher (kidogo distil). Leave it away.");
         }
 
         recipe = WithTeacher(recipe);

@@ -33,26 +33,25 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
     private int[] _prompt = [];
     private EarlyStopping _stopping = new(null, []);
 
-    /// <summary>Makes all steps that are left.</summary>
+    /// <summary>Makes all steps that are left, or those up to a pause.</summary>
     /// <param name="cancellation">Ends the run after the step that is being made, with a checkpoint.</param>
+    /// <param name="pause">The step after which the run pauses, with an evaluation and a checkpoint; whoever opens it again goes on as if it had not. Null for none.</param>
     /// <exception cref="OperationCanceledException">It was ended; a checkpoint was written.</exception>
     /// <exception cref="TrainingFailedException">The loss is no number, or the disk is full.</exception>
-    public TrainingResult Train(CancellationToken cancellation)
+    public TrainingResult Train(CancellationToken cancellation, long? pause = null)
     {
         observer.Ready(run.Plan);
         GeneralText.MeasureBefore(run);
         using TrainingLog log = TrainingLog.Open(run.Output, run.State.Step);
         _stopping = new EarlyStopping(run.Recipe.Stop.Patience, TrainingLog.Read(run.Output));
-        while (run.State.Step < run.Plan.Steps && !_stopping.IsOver)
+        long end = Math.Min(run.Plan.Steps, pause ?? run.Plan.Steps);
+        while (run.State.Step < end && !_stopping.IsOver)
         {
             StepRecord record = MakeStep();
-            bool isDone = record.Step == run.Plan.Steps;
+            bool isDone = record.Step == end;
             if (IsDue(record.Step, EvalEvery) || (isDone && EvalEvery > 0))
             {
-                record = record with
-                {
-                    Evaluation = run.Evaluate(),
-                };
+                record = record with { Evaluation = Evaluate(record.Step) };
             }
 
             bool isBest = _stopping.Add(record);
@@ -77,7 +76,7 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
         }
 
         log.Flush();
-        return Finish();
+        return run.State.Step < run.Plan.Steps && !_stopping.IsOver ? new TrainingResult(run.Output, TrainingLog.Read(run.Output)) { Step = run.State.Step } : Finish();
     }
 
     private long CheckpointEvery => run.Recipe.Output.CheckpointEvery ?? (run.Plan.SecondsPerStep > 0
@@ -126,6 +125,14 @@ public sealed class Trainer(TrainingRun run, TrainingObserver observer)
             TrainableParameters = run.Recipe.Adapter is null ? null : run.Plan.TrainableParameters,
             Terms = outcome.Terms,
         };
+    }
+
+    private EvaluationRecord? Evaluate(long step)
+    {
+        EvaluationRecord? evaluation = run.Evaluate();
+        return evaluation is null || double.IsFinite(evaluation.Loss) ? evaluation : throw new TrainingFailedException(
+            $"Step {step}: the loss on held-out texts is {evaluation.Loss}, though that of the step was a number. Begin again with a lower learning_rate, a longer warmup or a lower clip.",
+            new NonFiniteLossException($"the loss on held-out texts is {evaluation.Loss}"));
     }
 
     private void Sample(long step)

@@ -66,7 +66,6 @@ public sealed class TrainingRun : IDisposable
     /// <summary>A prompt of the data to sample with, where these are preferences.</summary>
     internal int[] PreferencePrompt { get; private set; } = [];
 
-
     internal LearningRateSchedule Schedule { get; private set; } = null!;
 
     internal IReadOnlyList<TokenBatch> Batches { get; private set; } = [];
@@ -277,6 +276,9 @@ public sealed class TrainingRun : IDisposable
     /// <summary>Where the texts stand; null of preferences, which the step says.</summary>
     internal StreamPosition? Position => _stream?.Position;
 
+    /// <summary>Tokens that are held out of the texts; 0 of preferences.</summary>
+    internal long HeldOutTokens => Data?.Sources.Sum(source => source.HeldOutPositions) ?? 0;
+
     /// <summary>What held-out texts or preferences give; null where none are held out.</summary>
     internal EvaluationRecord? Evaluate() => Preferences is { } preferences ? preferences.Evaluate(Model, Context, Batches[0].Rows)
         : HeldOutEvaluation.Run(Model, Context, Data!, Batches[0].Rows, Recipe.Output.EvalTokens, default);
@@ -324,7 +326,7 @@ public sealed class TrainingRun : IDisposable
     private OutputsIdentity IdentityOf(DistillationRecipe taught)
     {
         using ModelHeader? header = taught.Teacher.Length > 0 ? ModelHeader.Open(taught.Teacher) : null;
-        return new OutputsIdentity(header is null ? null : AdaptedBase.HashOf(header), Tokenizer.Fingerprint, Data!.Fingerprint, taught.Temperature, Model.Config.VocabSize);
+        return new OutputsIdentity(header is null ? null : AdaptedBase.HashOf(header) + (Recipe.Model.LoadAs is { } format ? $" as {format}" : ""), Tokenizer.Fingerprint, Data!.Fingerprint, taught.Temperature, Model.Config.VocabSize);
     }
 
     /// <summary>The state of a checkpoint that is whole; the refusal of one that is not names the last that is.</summary>

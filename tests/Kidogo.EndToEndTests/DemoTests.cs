@@ -11,14 +11,14 @@ public sealed class DemoTests
         using TemporaryFolder folder = new();
         string output = folder.At("demo");
         JsonElement[] models = [.. KidogoProcess.Run("demo", "--quick", "--out", output, "--json").Output.TrimEnd('\n').Split('\n').Select(line => JsonDocument.Parse(line).RootElement)];
-        Assert.Equal(["model", "student", "q8", "q5", "q4", "q4-plain", "q2", "q2-plain", "second language, before", "second language, adapted"], models.Select(model => model.GetProperty("name").GetString()));
+        Assert.Equal(["model", "student", "pruned", "q8", "q5", "q4", "q4-plain", "q2", "q2-plain", "second language, before", "second language, adapted"], models.Select(model => model.GetProperty("name").GetString()));
         foreach (JsonElement model in models)
         {
             Assert.InRange(model.GetProperty("question_accuracy").GetDouble(), 0, 1);
             Assert.True(model.GetProperty("bytes").GetInt64() > 0 && model.GetProperty("decode_tokens_per_second").GetDouble() > 0);
         }
 
-        Assert.True(models[2].GetProperty("kl_divergence").GetDouble() <= models[7].GetProperty("kl_divergence").GetDouble());
+        Assert.True(models[3].GetProperty("kl_divergence").GetDouble() <= models[8].GetProperty("kl_divergence").GetDouble());
         string html = File.ReadAllText(Path.Combine(output, "report.html"));
         Assert.Contains("<svg", html, StringComparison.Ordinal);
         Assert.DoesNotContain("http", html, StringComparison.Ordinal);

@@ -109,5 +109,5 @@ public sealed class JsonNamesTests
         Assert.True(json.GetProperty("available_bytes").GetInt64() <= json.GetProperty("memory_bytes").GetInt64());
     }
 
-    private static void AssertNames(JsonElement json, params string[] names) => Assert.Equal(names.Order(), json.EnumerateObject().Select(member => member.Name).Order());
+    internal static void AssertNames(JsonElement json, params string[] names) => Assert.Equal(names.Order(), json.EnumerateObject().Select(member => member.Name).Order());
 }

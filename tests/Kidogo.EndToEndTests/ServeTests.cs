@@ -2,6 +2,8 @@
 using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
+using Kidogo.ServingTests;
+using Kidogo.Tests.Models.Files;
 using Kidogo.TestSupport;
 
 namespace Kidogo.EndToEndTests;
@@ -82,6 +84,26 @@ public sealed class ServeTests
     }
 
     [Fact]
+    public async Task Serve_AClassifier_SaysWhatKidogoClassifySays()
+    {
+        using TestFolder folder = new();
+        string encoder = TinyEncoder.Write(folder), mood = folder["mood"];
+        string lines = string.Concat(Enumerable.Range(0, 40).Select(i => $"{{\"text\":\"good fish {i}\",\"label\":\"good\"}}\n{{\"text\":\"bad flood {i}\",\"label\":\"bad\"}}\n"));
+        Outcome adapted = KidogoProcess.Run("adapt", encoder, mood, "--task", "classify", "--data", folder.Write("lines.jsonl", lines), "--threads", "1");
+        Assert.True(adapted.ExitCode == 0, adapted.Error);
+        JsonElement expected = KidogoProcess.RunWith("good fish 99\n", "classify", mood, "--json", "--threads", "1").Json();
+        using Process server = Start("serve", folder.Write("tiny.gguf", TinyModel.File()), mood, "--port", "0", "--threads", "1");
+        string ready = (await server.StandardOutput.ReadLineAsync())!;
+        using HttpClient client = new() { BaseAddress = new Uri(ready[ready.IndexOf("http", StringComparison.Ordinal)..]), Timeout = TimeSpan.FromMinutes(2) };
+        using HttpResponseMessage answer = await client.PostAsync("/v1/classify", new StringContent("""{"model":"mood","input":"good fish 99"}""", Encoding.UTF8, "application/json"));
+        using JsonDocument told = JsonDocument.Parse(await answer.Content.ReadAsStringAsync());
+        JsonElement one = told.RootElement.GetProperty("data")[0];
+        Assert.Equal(("good", expected.GetProperty("label").GetString()), (one.GetProperty("label").GetString(), "good"));
+        Assert.Equal(expected.GetProperty("probabilities").GetRawText(), one.GetProperty("scores").GetRawText());
+        server.Kill();
+    }
+
+    [Fact]
     public void Key_IsCreatedListedAndRevoked()
     {
         using TemporaryFolder folder = new();
@@ -98,7 +120,7 @@ public sealed class ServeTests
         Assert.Equal("", KidogoProcess.Run("key", "list", "--keys", file).Output);
     }
 
-    private static Process Start(params string[] arguments)
+    internal static Process Start(params string[] arguments)
     {
         ProcessStartInfo start = new("dotnet") { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         start.ArgumentList.Add(KidogoProcess.Assembly);

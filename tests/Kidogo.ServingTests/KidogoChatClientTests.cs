@@ -315,8 +315,8 @@ public sealed class KidogoChatClientTests : IDisposable
         Assert.Contains("\"weather\"", (await Assert.ThrowsAsync<ArgumentException>(() => client.GetResponseAsync("a", options))).Message, StringComparison.Ordinal);
         using ScriptedModel python = new(s_callPieces, 1, 2, 3, 4, 5, 6, 0, 0);
         using KidogoChatClient other = Scripted(python, ToolTemplate.Replace("<tool_call>", "<|tool_list_start|>", StringComparison.Ordinal));
-        options.Tools = [new Tool(Schema, new() { ["strict"] = true })];
-        Assert.Contains("\"weather\"", (await Assert.ThrowsAsync<NotSupportedException>(() => other.GetResponseAsync("a", options))).Message, StringComparison.Ordinal);
+        options.Tools = [new Tool("""{"type":"object","properties":{"the town":{}}}""", new() { ["strict"] = true })]; // Python has no such names
+        Assert.Contains("\"weather\"", (await Assert.ThrowsAsync<ArgumentException>(() => other.GetResponseAsync("a", options))).Message, StringComparison.Ordinal);
     }
 
     [Fact]

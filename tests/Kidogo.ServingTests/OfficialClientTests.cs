@@ -4,8 +4,10 @@ using System.ClientModel.Primitives;
 using Kidogo.Serving;
 using Kidogo.Inference.Scheduling;
 using Kidogo.Tests.Inference;
+using Kidogo.Tests.Models.Files;
 using OpenAI;
 using OpenAI.Chat;
+using OpenAI.Embeddings;
 using OpenAI.Models;
 
 namespace Kidogo.ServingTests;
@@ -162,6 +164,128 @@ public sealed class OfficialClientTests
 
         Assert.Equal(("get_weather", "{\"town\":\"Dakar\"}", ChatFinishReason.ToolCalls), (name, arguments, finish));
         Assert.StartsWith("call_", id, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Tools_OfAModelOfItsOwnMind_StreamTheirArgumentsAndTakeResultsBack()
+    {
+        await using TestServer server = await TestServer.StartAsync(template: "{% if tools %}{{ tools | tojson }}{# <tool_call> #}{% endif %}" + TinyModel.Template, contextLength: 2048);
+        ChatClient client = Client(server);
+        const string Schema = """{"type":"object","properties":{"town":{"enum":["Dakar","Moshi"]},"days":{"type":"integer","minimum":1,"maximum":9}},"required":["town","days"],"additionalProperties":false}""";
+        ChatTool weather = ChatTool.CreateFunctionTool("get_weather", "Weather of a town", BinaryData.FromString(Schema), functionSchemaIsStrict: true);
+        ChatTool time = ChatTool.CreateFunctionTool("get_time", "The time", BinaryData.FromString("""{"type":"object","properties":{"utc":{"type":"boolean"}},"required":["utc"],"additionalProperties":false}"""), functionSchemaIsStrict: true);
+        ChatCompletionOptions Options(ChatToolChoice choice) => new() { Temperature = 0, MaxOutputTokenCount = 300, Tools = { weather, time }, ToolChoice = choice, AllowParallelToolCalls = false };
+
+        ChatCompletion named = await client.CompleteChatAsync([new UserChatMessage("a")], Options(ChatToolChoice.CreateFunctionChoice("get_weather")));
+        ChatToolCall call = Assert.Single(named.ToolCalls);
+        using System.Text.Json.JsonDocument arguments = System.Text.Json.JsonDocument.Parse(call.FunctionArguments);
+        Assert.Contains(arguments.RootElement.GetProperty("town").GetString(), (string[])["Dakar", "Moshi"]);
+        Assert.Empty(named.Content);
+        ChatCompletion required = await client.CompleteChatAsync([new UserChatMessage("a")], Options(ChatToolChoice.CreateRequiredChoice()));
+        Assert.Equal(ChatFinishReason.ToolCalls, required.FinishReason);
+        Assert.Single(required.ToolCalls);
+        ChatCompletionOptions none = Options(ChatToolChoice.CreateNoneChoice());
+        none.MaxOutputTokenCount = 5;
+        Assert.Empty((await client.CompleteChatAsync([new UserChatMessage("a")], none)).Value.ToolCalls);
+
+        string streamed = "", id = "";
+        int parts = 0;
+        await foreach (StreamingChatCompletionUpdate update in client.CompleteChatStreamingAsync([new UserChatMessage("a")], Options(ChatToolChoice.CreateFunctionChoice("get_weather"))))
+        {
+            foreach (StreamingChatToolCallUpdate part in update.ToolCallUpdates)
+            {
+                streamed += part.FunctionArgumentsUpdate;
+                id += part.ToolCallId;
+                parts++;
+            }
+        }
+
+        Assert.Equal(call.FunctionArguments.ToString(), streamed);
+        Assert.StartsWith("call_", id, StringComparison.Ordinal);
+        Assert.True(parts > 3, $"{parts} parts");
+        ChatMessage[] history = [new UserChatMessage("a"), new AssistantChatMessage(named), new ToolChatMessage(call.Id, "Sunny.")];
+        ChatCompletion after = await client.CompleteChatAsync(history, new ChatCompletionOptions { Temperature = 0, MaxOutputTokenCount = 4, Tools = { weather } });
+        Assert.Equal(4, after.Usage.OutputTokenCount);
+        ChatCompletion without = await client.CompleteChatAsync(history[..2], new ChatCompletionOptions { Temperature = 0, MaxOutputTokenCount = 4, Tools = { weather } });
+        Assert.True(after.Usage.InputTokenCount > without.Usage.InputTokenCount); // the result was read
+    }
+
+    [Fact]
+    public async Task JsonSchema_Streamed_IsTheSameJson()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        ChatCompletionOptions options = new()
+        {
+            Temperature = 0,
+            ResponseFormat = ChatResponseFormat.CreateJsonSchemaFormat("town", BinaryData.FromString("""{"type":"object","properties":{"days":{"type":"integer","minimum":1,"maximum":99}},"required":["days"],"additionalProperties":false}"""), "A number of days", jsonSchemaIsStrict: true),
+        };
+        ChatCompletion whole = await Client(server).CompleteChatAsync([new UserChatMessage("a")], options);
+        string text = "";
+        await foreach (StreamingChatCompletionUpdate update in Client(server).CompleteChatStreamingAsync([new UserChatMessage("a")], options))
+        {
+            text += string.Concat(update.ContentUpdate.Select(part => part.Text));
+        }
+
+        Assert.Equal(whole.Content[0].Text, text);
+        using System.Text.Json.JsonDocument json = System.Text.Json.JsonDocument.Parse(text);
+        Assert.InRange(json.RootElement.GetProperty("days").GetInt32(), 1, 99);
+    }
+
+    [Fact]
+    public async Task Embeddings_OneAndSeveral_AreTheSame()
+    {
+        using TestFolder folder = new();
+        await using TestServer server = await TestServer.StartAsync(others: [TinyEncoder.Serve(TinyEncoder.Write(folder))]);
+        EmbeddingClient client = new("tiny-encoder", new ApiKeyCredential("any"), Options(server));
+        OpenAIEmbeddingCollection several = await client.GenerateEmbeddingsAsync(["habari", "maji safi"]);
+        OpenAIEmbedding one = await client.GenerateEmbeddingAsync("maji safi");
+        Assert.Equal(TinyEncoder.Dimensions, one.ToFloats().Length);
+        Assert.Equal(several[1].ToFloats().ToArray(), one.ToFloats().ToArray());
+        Assert.NotEqual(several[0].ToFloats().ToArray(), one.ToFloats().ToArray());
+        OpenAIEmbedding cut = await client.GenerateEmbeddingAsync("maji safi", new EmbeddingGenerationOptions { Dimensions = TinyEncoder.Cut });
+        Assert.Equal(TinyEncoder.Cut, cut.ToFloats().Length);
+        ClientResultException failure = await Assert.ThrowsAsync<ClientResultException>(() => client.GenerateEmbeddingAsync(new string('a', 99))); // more than the encoder reads
+        Assert.Equal(400, failure.Status);
+        Assert.Contains("exceed_context_size_error", failure.GetRawResponse()!.Content.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Errors_OfKeysPlacesAndLengths_AreUnderstood()
+    {
+        using TestFolder folder = new();
+        string keys = folder["keys.json"], key = Kidogo.Serving.Access.KeyFile.Create(keys, "amina", null, null);
+        await using TestServer server = await TestServer.StartAsync(new SchedulerOptions { Parallel = 1, QueueLength = 0 }, options => options with { KeyFile = keys });
+        ClientResultException unknown = await Assert.ThrowsAsync<ClientResultException>(() => Client(server).CompleteChatAsync([new UserChatMessage("a")]));
+        Assert.Equal(401, unknown.Status);
+        ChatClient known = new("tiny", new ApiKeyCredential(key), Options(server));
+        ClientResultException tooLong = await Assert.ThrowsAsync<ClientResultException>(() => known.CompleteChatAsync([new UserChatMessage(new string('a', 600))]));
+        Assert.Equal(400, tooLong.Status);
+        Assert.Contains("exceed_context_size_error", tooLong.GetRawResponse()!.Content.ToString(), StringComparison.Ordinal);
+        using GenerationGroup busy = server.Model.Scheduler.Submit(new GenerationRequest { Prompt = [40], Generation = new() { MaxTokens = 500 } });
+        await busy.Steps.WaitToReadAsync();
+        ClientResultException full = await Assert.ThrowsAsync<ClientResultException>(() => known.CompleteChatAsync([new UserChatMessage("a")]));
+        Assert.Equal(429, full.Status);
+        Assert.True(full.GetRawResponse()!.Headers.TryGetValue("Retry-After", out string? after) && int.Parse(after!, System.Globalization.CultureInfo.InvariantCulture) >= 1);
+        busy.Cancel();
+        await server.IdleAsync();
+        Assert.Equal(3, (await known.CompleteChatAsync([new UserChatMessage("a")], new ChatCompletionOptions { MaxOutputTokenCount = 3 })).Value.Usage.OutputTokenCount);
+    }
+
+    [Fact]
+    public async Task Cancellation_OfAnAnswerThatIsNotStreamed_FreesThePlace()
+    {
+        await using TestServer server = await TestServer.StartAsync(contextLength: TinyModel.EndlessContext);
+        using CancellationTokenSource stop = new();
+        Task<ClientResult<ChatCompletion>> answer = Client(server).CompleteChatAsync([new UserChatMessage("Habari?")], cancellationToken: stop.Token);
+        while (server.Model.Scheduler.Status() is not { Places: [{ GeneratedTokens: > 0 }] })
+        {
+            Assert.False(answer.IsCompleted);
+            await Task.Delay(5);
+        }
+
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => answer);
+        Assert.Equal((1, 0), (await server.IdleAsync()) is var status ? (status.Cancelled, status.Finished) : default);
     }
 
     private static ChatClient Client(TestServer server) => new("tiny", new ApiKeyCredential("any"), Options(server));

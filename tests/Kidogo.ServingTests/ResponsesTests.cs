@@ -175,6 +175,35 @@ public sealed class ResponsesTests
         };
     }
 
+    [Fact]
+    public async Task OfficialClient_CallsTools_AndHandsResultsBack()
+    {
+        await using TestServer server = await TestServer.StartAsync(template: "{% if tools %}{{ tools | tojson }}{# <tool_call> #}{% endif %}" + TinyModel.Template, contextLength: 2048);
+        ResponsesClient client = new(new ApiKeyCredential("any"), new ResponsesClientOptions { Endpoint = new Uri(server.Address, "v1") });
+        FunctionTool tool = ResponseTool.CreateFunctionTool(
+            "get_weather", BinaryData.FromString("""{"type":"object","properties":{"town":{"enum":["Dakar","Moshi"]}},"required":["town"],"additionalProperties":false}"""), strictModeEnabled: true, "Weather of a town");
+        CreateResponseOptions Asked(params ResponseItem[] items)
+        {
+            CreateResponseOptions options = new() { Model = "tiny", Temperature = 0, MaxOutputTokenCount = 200, StoredOutputEnabled = false, Tools = { tool }, ParallelToolCallsEnabled = false };
+            Array.ForEach(items, options.InputItems.Add);
+            return options;
+        }
+
+        ResponseItem question = ResponseItem.CreateUserMessageItem("Habari?");
+        CreateResponseOptions forced = Asked(question);
+        forced.ToolChoice = ResponseToolChoice.CreateRequiredChoice();
+        ResponseResult called = await client.CreateResponseAsync(forced);
+        FunctionCallResponseItem call = Assert.Single(called.OutputItems.OfType<FunctionCallResponseItem>());
+        Assert.Contains(call.FunctionArguments.ToObjectFromJson<Dictionary<string, string>>()!["town"], (string[])["Dakar", "Moshi"]);
+        CreateResponseOptions next = Asked(question, call, ResponseItem.CreateFunctionCallOutputItem(call.CallId, "Sunny."));
+        next.MaxOutputTokenCount = 5;
+        Assert.Equal(5, (await client.CreateResponseAsync(next)).Value.Usage.OutputTokenCount);
+
+        ClientResultException refused = await Assert.ThrowsAsync<ClientResultException>(() => client.CreateResponseAsync(new CreateResponseOptions { Model = "tiny", PreviousResponseId = "resp_1", InputItems = { question } }));
+        Assert.Equal(400, refused.Status);
+        Assert.Contains("previous_response_id", refused.Message, StringComparison.Ordinal);
+    }
+
     /// <summary>Events, several alike after each other as one.</summary>
     private static IEnumerable<string> Collapsed(string[] types) => types.Where((type, i) => i == 0 || type != types[i - 1]);
 

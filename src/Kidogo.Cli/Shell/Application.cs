@@ -3,11 +3,13 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using System.Reflection;
+using Kidogo.Catalog.Hub;
 using Kidogo.Cli.Verbs;
 using Kidogo.Compression.Calibration;
 using Kidogo.Compression.Pruning;
 using Kidogo.Compression.Search;
 using Kidogo.Data;
+using Kidogo.Evaluation.Explanations;
 using Kidogo.Inference.Sampling;
 using Kidogo.Models;
 using Kidogo.Models.Export;
@@ -93,6 +95,7 @@ internal static class Application
         TrainVerb.Create(session),
         DistilVerb.Create(session),
         AdaptVerb.Create(session),
+        SweepVerb.Create(session),
         PreferVerb.Create(session),
         ClassifyVerb.Create(session),
         MergeVerb.Create(session),
@@ -108,7 +111,16 @@ internal static class Application
         ServeVerb.Create(session),
         RouteVerb.Create(session),
         KeyVerb.Create(session),
+        PortalVerb.Create(session),
+        ExplainVerb.Create(session),
         DoctorVerb.Create(session),
+        PullVerb.Create(session),
+        ListVerb.Create(session),
+        ShowVerb.Create(session),
+        RemoveVerb.Create(session),
+        ExportVerb.Create(session),
+        ImportVerb.Create(session),
+        AdviseVerb.Create(session),
     ];
 
     private static string Introduction => $"""
@@ -207,7 +219,7 @@ internal static class Application
             UsageException or RecipeException => (ExitCode.WrongUse, failure.Message),
             DamagedLogitsException or DamagedWeightsException => (ExitCode.Failed, Damage(session, failure)),
             NoTokenLeftException => (ExitCode.Failed, SamplingArguments.Impossible(failure)),
-            FailureException or TrainingFailedException or ModelFormatException or ModelTensorException or CalibrationException or SizeTargetException or PruningException or DataFormatException or TokenizerException
+            FailureException or ExplanationException or HubException or TrainingFailedException or ModelFormatException or ModelTensorException or CalibrationException or SizeTargetException or PruningException or DataFormatException or TokenizerException
                 or ChatTemplateException or IOException or NotSupportedException => (ExitCode.Failed, failure.Message),
             UnauthorizedAccessException => (ExitCode.Failed, $"{failure.Message.TrimEnd('.')}. Check the permissions of the file and its folder."),
             ArgumentException argument => (ExitCode.Failed, WithoutParameter(argument)),

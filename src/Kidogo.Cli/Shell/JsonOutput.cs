@@ -37,6 +37,18 @@ internal static class JsonOutput
         }
     }
 
+    /// <summary>An array of texts.</summary>
+    public static void WriteStrings(this Utf8JsonWriter json, string name, IEnumerable<string> values)
+    {
+        json.WriteStartArray(name);
+        foreach (string value in values)
+        {
+            json.WriteStringValue(value);
+        }
+
+        json.WriteEndArray();
+    }
+
     /// <summary>An array of numbers.</summary>
     public static void WriteNumbers(this Utf8JsonWriter json, string name, ReadOnlySpan<int> values)
     {

@@ -1,9 +1,8 @@
 // A model that is loaded for a verb: memory looked at first, a bar while it loads. Knows no verb.
-using Kidogo.Compression.Quantization;
 using Kidogo.Evaluation.Machine;
 using Kidogo.Models;
 using Kidogo.Models.Adapters;
-using Kidogo.Models.Files;
+using Kidogo.Models.Export;
 using Kidogo.Tensors;
 
 namespace Kidogo.Cli.Shell;
@@ -44,10 +43,9 @@ internal sealed class OpenModel : IDisposable
     /// <summary>Opens the files of a model, so that a verb can look before it loads.</summary>
     public static ModelHeader OpenHeader(ModelRequest request)
     {
-        FormatMix? mix = request.LoadAs is null ? null : FormatMix.ForName(request.LoadAs) ?? throw new UsageException(
-            $"--load-as is {ModelFormatException.Quote(request.LoadAs)}, which is no format that can be written{(NearestName.Likely(request.LoadAs, FormatMix.Names) is { } nearest ? $"; the nearest is {nearest}" : "")}. Known: {string.Join(", ", FormatMix.Names)}.");
+        FormatMix? mix = Opt.MixOf(request.LoadAs);
         ModelHeader header = ModelHeader.Open(ModelChoice.Locate(request.Model));
-        return mix is null ? header : Quantizer.Open(header, new QuantizeOptions { Mix = mix }, request.Threads ?? MachineInfo.CountPhysicalCores());
+        return mix is null ? header : ModelInMemory.Open(header, mix, request.Threads ?? MachineInfo.CountPhysicalCores());
     }
 
     /// <summary>Loads the model of a header, which the result owns.</summary>

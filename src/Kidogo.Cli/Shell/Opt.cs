@@ -2,6 +2,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using Kidogo.Models.Export;
 using Kidogo.Tensors;
 
 namespace Kidogo.Cli.Shell;
@@ -9,6 +10,9 @@ namespace Kidogo.Cli.Shell;
 /// <summary>Makes options.</summary>
 internal static class Opt
 {
+    /// <summary>Whether an option stands in the command line.</summary>
+    public static bool IsGiven(ParseResult parsed, Option option) => parsed.GetResult(option) is { Implicit: false };
+
     /// <summary>A switch.</summary>
     public static Option<bool> Flag(string name, string description) => new(name) { Description = description };
 
@@ -35,6 +39,10 @@ internal static class Opt
 
     /// <summary>Bytes, with a unit or without: 60000000, 60MB, 57.2MiB.</summary>
     public static Option<long?> Bytes(string name, string description) => Value<long>(name, description, "SIZE", "a number of bytes such as 60MB, 57.2MiB or 60000000", ReadBytes);
+
+    /// <summary>Bytes a second: 2MB/s, 500KB, 250000.</summary>
+    public static Option<long?> Rate(string name, string description) => Value<long>(
+        name, description, "RATE", "a number of bytes a second such as 2MB/s, 500KB or 250000", text => ReadBytes(text.EndsWith("/s", StringComparison.OrdinalIgnoreCase) ? text[..^2] : text));
 
     private static long? ReadBytes(string text)
     {
@@ -78,6 +86,11 @@ internal static class Opt
 
     /// <summary>A format that weights are brought into while they are loaded.</summary>
     public static Option<string?> LoadAs() => Text("--load-as", "FORMAT", "Quantise while loading, with no file in between: Q4_0, Q8_0, Q4_K_M or another that kidogo quantize knows");
+
+    /// <summary>What <c>--load-as</c> means; null where it was not given.</summary>
+    /// <exception cref="UsageException">It is no format.</exception>
+    public static FormatMix? MixOf(string? loadAs) =>
+        loadAs is null ? null : FormatMix.ForName(loadAs) ?? throw new UsageException($"--load-as is {FormatMix.Unknown(loadAs)}");
 
     /// <summary>An adapter over the model.</summary>
     public static Option<string?> Adapter() => Text("--adapter", "NAME|FOLDER|FILE", "An adapter to compute with: a PEFT folder, a GGUF adapter, a name in models/adapters, or org/name of the model cache");

@@ -29,7 +29,7 @@ internal sealed class ClassifierOption
     /// <summary>Refuses these options where something else is trained.</summary>
     public void RefuseElsewhere(ParseResult parsed)
     {
-        if (((Option[])[_label, _pooling]).FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false }) is { } option)
+        if (((Option[])[_label, _pooling]).FirstOrDefault(option => Opt.IsGiven(parsed, option)) is { } option)
         {
             throw new UsageException($"{option.Name} is of classifiers: it goes with --task classify.");
         }
@@ -43,8 +43,7 @@ internal sealed class ClassifierOption
             throw new UsageException($"{other} means nothing to a classifier, whose head is fitted to the end at once. Its options: --data, --field, --label-field, --held-out, --pooling, --seed, --threads, --out.");
         }
 
-        string? Of(string name) => given.Find(field => field.Key == name).Value?[0];
-        string folder = Of("out") ?? "kidogo-classifier";
+        string folder = TrainVerb.TextOf(given, "out") ?? "kidogo-classifier";
         if (Path.Exists(folder) && (!Directory.Exists(folder) || Directory.EnumerateFileSystemEntries(folder).Any()))
         {
             throw new FailureException($"{folder} is there already. Give another --out, or remove it.");
@@ -52,14 +51,14 @@ internal sealed class ClassifierOption
 
         ClassifierOptions options = new()
         {
-            Base = ModelChoice.Locate(Of("from") ?? throw new UsageException("kidogo adapt --task classify needs the model that the classifier looks through: kidogo adapt MODEL OUT --task classify --data LINES.jsonl.")),
+            Base = ModelChoice.Locate(TrainVerb.TextOf(given, "from") ?? throw new UsageException("kidogo adapt --task classify needs the model that the classifier looks through: kidogo adapt MODEL OUT --task classify --data LINES.jsonl.")),
             Pooling = parsed.GetValue(_pooling) is { } pooling ? Enum.Parse<Pooling>(pooling, ignoreCase: true) : null,
-            HeldOut = Number("held_out", Of("held_out"), 0.2, 0.01, 0.8),
-            Seed = (ulong)Number("seed", Of("seed"), 0, 0, long.MaxValue),
-            Threads = (int)Number("threads", Of("threads"), MachineInfo.CountPhysicalCores(), 1, 1024),
+            HeldOut = TrainVerb.NumberOf(given, "held_out", 0.2, 0.01, 0.8),
+            Seed = TrainVerb.SeedOf(given),
+            Threads = (int)TrainVerb.NumberOf(given, "threads", MachineInfo.CountPhysicalCores(), 1, 1024),
         };
         IReadOnlyList<string> data = given.Find(field => field.Key == "data").Value ?? throw new UsageException("Name the labelled lines: --data LINES.jsonl.");
-        LabelledText lines = LabelledText.Read(data, Of("field") ?? "text", parsed.GetValue(_label) ?? "label");
+        LabelledText lines = LabelledText.Read(data, TrainVerb.TextOf(given, "field") ?? "text", parsed.GetValue(_label) ?? "label");
         using TrainingScreen screen = new(session, asJson);
         TrainedClassifier made = ClassifierTraining.Train(lines, options, screen, session.Interrupted);
         made.Content.Write(folder, json => Write(json, made));
@@ -75,10 +74,6 @@ internal sealed class ClassifierOption
 
         return ExitCode.Done;
     }
-
-    private static double Number(string name, string? text, double usual, double min, double max) => text is null ? usual
-        : double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && value >= min && value <= max ? value
-        : throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"--{name.Replace('_', '-')} is {text}; it has to be a number from {min} to {max}."));
 
     private static void Write(Utf8JsonWriter json, TrainedClassifier made)
     {

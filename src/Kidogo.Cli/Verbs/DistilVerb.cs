@@ -1,6 +1,5 @@
 // kidogo distil: a small model taught by a larger one, or texts that the larger one writes.
 using System.CommandLine;
-using System.Globalization;
 using Kidogo.Cli.Shell;
 using Kidogo.Cli.Training;
 using Kidogo.Evaluation.Machine;
@@ -31,24 +30,24 @@ internal static class DistilVerb
             if (parsed.GetValue(write) is { } output)
             {
                 string? foreign = parsed.GetValue(file) ?? parsed.GetValue(resume) ?? given.Find(field => !s_ofTexts.Contains(field.Key)).Key;
-                string? Of(string name) => given.Find(field => field.Key == name).Value?[0];
                 return foreign is not null
                     ? throw new UsageException($"--write-texts trains nothing, so it does not go with {foreign}. It takes --teacher, --data, --texts, --prompt-tokens, --max-tokens, --temperature, --seed, --threads.")
                     : WriteTexts(session, new TeacherTextOptions
                     {
-                        Teacher = Of("teacher") ?? throw new UsageException("--write-texts needs the teacher that writes: --teacher MODEL."),
+                        Teacher = TrainVerb.TextOf(given, "teacher") ?? throw new UsageException("--write-texts needs the teacher that writes: --teacher MODEL."),
                         Paths = given.Find(field => field.Key == "data").Value ?? throw new UsageException("--write-texts needs texts to begin with: --data FOLDER."),
                         Output = output,
                         Texts = parsed.GetValue(texts) ?? int.MaxValue,
                         PromptTokens = parsed.GetValue(prompt) ?? 16,
                         MostTokens = parsed.GetValue(most) ?? 256,
-                        Temperature = Number("temperature", Of("temperature"), 0.8, 100),
-                        Seed = (ulong)Number("seed", Of("seed"), 0, long.MaxValue),
-                        Threads = (int)Number("threads", Of("threads"), MachineInfo.CountPhysicalCores(), 1024),
+                        Temperature = TrainVerb.NumberOf(given, "temperature", 0.8, 0, 100),
+                        Seed = TrainVerb.SeedOf(given),
+                        LoadAs = TrainVerb.TextOf(given, "load_as"),
+                        Threads = (int)TrainVerb.NumberOf(given, "threads", MachineInfo.CountPhysicalCores(), 1, 1024),
                     });
             }
 
-            if (((Option[])[texts, prompt, most]).FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false }) is { } alone)
+            if (((Option[])[texts, prompt, most]).FirstOrDefault(option => Opt.IsGiven(parsed, option)) is { } alone)
             {
                 throw new UsageException($"{alone.Name} goes with --write-texts FILE.");
             }
@@ -65,8 +64,4 @@ internal static class DistilVerb
         screen.Say($"{count} texts of the teacher are in {options.Output}. Try: kidogo train --data {options.Output}");
         return ExitCode.Done;
     }
-
-    private static double Number(string name, string? text, double usual, double max) => text is null ? usual
-        : double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && value >= 0 && value <= max ? value
-        : throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"--{name} is {text}; it has to be a number from 0 to {max}."));
 }

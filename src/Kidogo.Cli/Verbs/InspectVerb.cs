@@ -8,22 +8,23 @@ namespace Kidogo.Cli.Verbs;
 
 internal static class InspectVerb
 {
-    private sealed record Options(string Model, int Context, KvFormat KvCache, bool Json);
+    private sealed record Options(string Model, int Context, KvFormat KvCache, string? LoadAs, bool Json);
 
     public static Command Create(Session session)
     {
         Argument<string> model = Opt.Model();
         Option<int?> context = Opt.Int("--context", "Tokens of context that memory is estimated for (default: the model's own)", 1);
         Option<string?> cache = Opt.KvCache();
+        Option<string?> loadAs = Opt.LoadAs();
         Option<bool> json = Opt.Json();
-        Command command = new("inspect", "Show what is in a model's files") { model, context, cache, json };
-        command.SetAction(parsed => Run(session, new Options(parsed.GetRequiredValue(model), parsed.GetValue(context) ?? 0, Opt.KvFormatOf(parsed.GetValue(cache)), parsed.GetValue(json))));
+        Command command = new("inspect", "Show what is in a model's files") { model, context, cache, loadAs, json };
+        command.SetAction(parsed => Run(session, new Options(parsed.GetRequiredValue(model), parsed.GetValue(context) ?? 0, Opt.KvFormatOf(parsed.GetValue(cache)), parsed.GetValue(loadAs), parsed.GetValue(json))));
         return command;
     }
 
     private static int Run(Session session, Options options)
     {
-        ModelSummary summary = ModelSummary.Read(ModelChoice.Locate(options.Model), options.Context, options.KvCache);
+        ModelSummary summary = ModelSummary.Read(ModelChoice.Locate(options.Model), options.Context, options.KvCache, Opt.MixOf(options.LoadAs));
         if (options.Json)
         {
             PrintJson(session, summary);

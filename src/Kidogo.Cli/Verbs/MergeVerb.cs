@@ -2,6 +2,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Kidogo.Cli.Shell;
+using Kidogo.Compression.Passports;
 using Kidogo.Evaluation;
 using Kidogo.Inference;
 using Kidogo.Inference.Sampling;
@@ -56,11 +57,17 @@ internal static class MergeVerb
         using OpenModel adapted = OpenModel.Load(session, request, header, OwnTokens, options.Exact ? KvFormat.F32 : KvFormat.F16);
         int[] ids = given.Length > 0 ? given[..Math.Min(given.Length, MostTokens)] : Written(adapted, session.Interrupted);
         ConversionReport report;
+        using ModelHeader files = ModelHeader.Open(ModelChoice.Locate(options.Model));
+        bool keepsZeros = !options.FillZeros && SparseModel.IsOne(files);
+        Func<ModelWriteOptions, ModelWriteOptions> passport = Provenance.Begin(session, files, new DerivationOptions
+        {
+            Verb = "merge",
+            Options = [("format", options.Format), ("fill_zeros", options.FillZeros ? true : null)],
+            Adapter = AdapterFiles.Locate(options.Adapter, ModelPlaces.FromEnvironment()),
+        }, options.Threads);
         using (ProgressBar bar = new(session, "merging", "bytes"))
         {
-            using ModelHeader files = ModelHeader.Open(ModelChoice.Locate(options.Model));
-            bool keepsZeros = !options.FillZeros && SparseModel.IsOne(files);
-            report = ModelOutput.Guarded(session, options.Output, write => AdapterMerge.Write(files, adapted.Model.Adapters.Default!, options.Output, format, write, keepsZeros), bar, options.Threads);
+            report = ModelOutput.Guarded(session, options.Output, write => AdapterMerge.Write(files, adapted.Model.Adapters.Default!, options.Output, format, write, keepsZeros), bar, options.Threads, passport);
             if (keepsZeros)
             {
                 session.Tell("the base was pruned: its zeros stay zeros, whatever the adapter adds to them (--fill-zeros lets it)");

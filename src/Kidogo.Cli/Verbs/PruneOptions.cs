@@ -3,8 +3,8 @@ using System.CommandLine;
 using System.Globalization;
 using Kidogo.Cli.Shell;
 using Kidogo.Compression.Pruning;
-using Kidogo.Compression.Quantization;
 using Kidogo.Models;
+using Kidogo.Models.Export;
 using Kidogo.Training;
 
 namespace Kidogo.Cli.Verbs;
@@ -210,7 +210,7 @@ internal sealed class PruneOptions
     }
 
     private string Method(ParseResult parsed) =>
-        parsed.GetValue(_method) ?? (((Option[])[.. OfShares, .. OfTargets]).Any(option => IsGiven(parsed, option)) ? Structured : "magnitude");
+        parsed.GetValue(_method) ?? (((Option[])[.. OfShares, .. OfTargets]).Any(option => Opt.IsGiven(parsed, option)) ? Structured : "magnitude");
 
     private void CheckWeights(ParseResult parsed, string method)
     {
@@ -230,7 +230,7 @@ internal sealed class PruneOptions
             throw new UsageException("Wanda compares weights within a row: leave --per away.");
         }
 
-        if (method == "sparsegpt" && IsGiven(parsed, _per))
+        if (method == "sparsegpt" && Opt.IsGiven(parsed, _per))
         {
             throw new UsageException("SparseGPT compares weights within blocks of 128 columns: leave --per away.");
         }
@@ -238,7 +238,7 @@ internal sealed class PruneOptions
 
     private void CheckStructure(ParseResult parsed)
     {
-        Option[] targets = [.. OfTargets.Where(option => IsGiven(parsed, option))], shares = [.. OfShares.Where(option => IsGiven(parsed, option))];
+        Option[] targets = [.. OfTargets.Where(option => Opt.IsGiven(parsed, option))], shares = [.. OfShares.Where(option => Opt.IsGiven(parsed, option))];
         if (targets.Length > 1)
         {
             throw new UsageException($"{targets[0].Name} and {targets[1].Name} exclude each other; name one target.");
@@ -285,7 +285,7 @@ internal sealed class PruneOptions
         }
 
         bool isNeurons = method == Structured && (parsed.GetValue(_by) ?? "activation") == "activation"
-            && (OfShares.Any(option => IsGiven(parsed, option)) ? OfShares.All(option => option == _neurons || !IsGiven(parsed, option)) : Kinds(parsed) == StructureKinds.Neurons);
+            && (OfShares.Any(option => Opt.IsGiven(parsed, option)) ? OfShares.All(option => option == _neurons || !Opt.IsGiven(parsed, option)) : Kinds(parsed) == StructureKinds.Neurons);
         if (method != "wanda" && !isNeurons)
         {
             throw new UsageException("--calibration holds mean squares of inputs, which is enough for --method wanda and for neurons by activation alone (--neurons, or a target with --structures neurons). Else give --text FILE.");
@@ -325,16 +325,14 @@ internal sealed class PruneOptions
     }
 
     private FormatMix? Format(ParseResult parsed) => parsed.GetValue(_format) is not { } name ? null
-        : FormatMix.ForName(name) ?? throw new UsageException($"--format is \"{Session.OneLine(name)}\", which is no format that can be written{(NearestName.Likely(name, FormatMix.Names) is { } nearest ? $"; the nearest is {nearest}" : "")}. Known: {string.Join(", ", FormatMix.Names)}.");
+        : FormatMix.ForName(name) ?? throw new UsageException($"--format is {FormatMix.Unknown(name)}");
 
     private static double? SpeedOf(string text) =>
         double.TryParse(text.TrimEnd('x', 'X'), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double factor) && factor is > 1 and <= 100 ? factor : null;
 
-    private static bool IsGiven(ParseResult parsed, Option option) => parsed.GetResult(option) is { Implicit: false };
-
     private static void Refuse(ParseResult parsed, IEnumerable<Option> options, string problem)
     {
-        if (options.FirstOrDefault(option => IsGiven(parsed, option)) is { } given)
+        if (options.FirstOrDefault(option => Opt.IsGiven(parsed, option)) is { } given)
         {
             throw new UsageException($"{given.Name} {problem}.");
         }

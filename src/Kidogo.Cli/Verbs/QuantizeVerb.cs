@@ -76,7 +76,7 @@ internal static class QuantizeVerb
 
         Check(options);
         FormatMix mix = options.Size is not null ? SizeTarget.Mix
-            : FormatMix.ForName(options.Format ?? DefaultFormat, options.Pure) ?? throw new UsageException(Unknown("--format", options.Format!, [.. FormatMix.Names, .. s_plainNames]));
+            : FormatMix.ForName(options.Format ?? DefaultFormat, options.Pure) ?? throw new UsageException($"--format is {FormatMix.Unknown(options.Format!, [.. FormatMix.Names, .. s_plainNames])}");
         (string Pattern, WeightFormat Format)[] tensors =
             [.. options.Tensors.Select(each => TensorFormat(each, s_blockNames, name => WeightFormats.ForName(name) is { CanEncode: true } found ? found : null))];
         string model = ModelChoice.Locate(options.Model);
@@ -84,6 +84,12 @@ internal static class QuantizeVerb
         Overwriting.Refuse(options.Output, header, options.Calibration, options.Text.Text, options.Text.Ids);
         ImportanceMatrix? importance = options.Calibration is null ? null : QuantizeText.ReadImportance(options.Calibration, header);
         QuantizeOptions quantize = new() { Mix = mix, Tensors = tensors, Importance = importance is null ? null : importance.Find };
+        if (options.Size is { } size)
+        {
+            GgufContent content = GgufContent.Of(header);
+            size.Check(content, quantize.PinnedFormats(content));
+        }
+
         QuantizeText text = options.Text.File is null && options.Report is { } wanted ? options.Text with { Text = wanted.Text, Ids = wanted.Ids } : options.Text;
         using MethodRun? method = text.File is null ? null : new MethodRun(session, model, options.Output, options.Method, text, options.Threads);
         Func<ModelWriteOptions, ModelWriteOptions> passport = Provenance.Begin(session, header, Recipe(options), options.Threads);
@@ -172,7 +178,7 @@ internal static class QuantizeVerb
     {
         if (!options.Output.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase))
         {
-            throw new UsageException($"formats of blocks are written to GGUF files: OUT is {ModelFormatException.Quote(options.Output)}; give it a name that ends in .gguf. Folders hold {string.Join(", ", s_plainNames)}.");
+            throw new UsageException($"Formats of blocks are written to GGUF files: OUT is {ModelFormatException.Quote(options.Output)}; give it a name that ends in .gguf. Folders hold {string.Join(", ", s_plainNames)}.");
         }
 
         if (options.Size is { Bytes: not null, BitsPerWeight: not null })
@@ -235,9 +241,6 @@ internal static class QuantizeVerb
         }
 
         string name = text[(at + 1)..];
-        return (text[..at], find(name) ?? throw new UsageException(Unknown("--tensor", name, names)));
+        return (text[..at], find(name) ?? throw new UsageException($"--tensor is {FormatMix.Unknown(name, names)}"));
     }
-
-    private static string Unknown(string option, string name, IEnumerable<string> names) =>
-        $"{option} is {ModelFormatException.Quote(name)}, which is no format that can be written{(NearestName.Likely(name, names) is { } nearest ? $"; the nearest is {nearest}" : "")}. Known: {string.Join(", ", names)}.";
 }

@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using Kidogo.Cli.Shell;
 using Kidogo.Evaluation.Machine;
+using Kidogo.Inference.Classification;
 using Kidogo.Inference.Scheduling;
 using Kidogo.Inference.Speculation;
 using Kidogo.Models;
@@ -11,7 +12,9 @@ using Kidogo.Models.Adapters;
 using Kidogo.Models.Encoders;
 using Kidogo.Serving;
 using Kidogo.Serving.Access;
+using Kidogo.Serving.Portal;
 using Kidogo.Tensors;
+using Kidogo.Training.Classification;
 
 namespace Kidogo.Cli.Verbs;
 
@@ -24,13 +27,15 @@ internal static class ServeVerb
         string[] Models, string? Folder, string[] Adapters, ModelRequest Request, string? ChatTemplate, int? Context, KvFormat KvCache, long? Memory, SchedulerOptions Scheduling, CertificateFiles? Certificate, ServerOptions Server)
     {
         public string? Draft { get; init; }
+
+        public string? Portal { get; init; }
     }
 
     private sealed record CertificateFiles(string Path, string? Key, string? PasswordFile);
 
     public static Command Create(Session session)
     {
-        Argument<string[]> models = new("MODEL") { Description = "Models: .gguf files, folders, org/name of the model cache, encoders among them; nothing for the default model in models/", Arity = ArgumentArity.ZeroOrMore };
+        Argument<string[]> models = new("MODEL") { Description = "Models: .gguf files, folders, org/name of the model cache, encoders and classifiers among them; nothing for the default model in models/", Arity = ArgumentArity.ZeroOrMore };
         Option<string?> folder = Opt.Text("--models", "FOLDER", "Serve every model in a folder");
         Option<string[]> adapters = Opt.Texts("--adapter", "NAME=PATH", "An adapter that clients choose as MODEL:NAME; with several models MODEL:NAME=PATH. Without a name it is used by default; may be repeated");
         Option<int?> memory = Opt.Int("--model-memory", "MiB that loaded models may take together (default: what is free at the start); those that nobody uses make room", 1);
@@ -49,6 +54,7 @@ internal static class ServeVerb
         Option<string?> cert = Opt.Text("--cert", "FILE", "Serve HTTPS with this certificate: PEM with its key, or PFX; read again when it is renewed");
         Option<string?> certKey = Opt.Text("--cert-key", "FILE", "The key of --cert, where it lies in a PEM file of its own");
         Option<string?> certPassword = Opt.Text("--cert-password", "FILE", "A file whose first line is the password of the key or the PFX file");
+        Option<string?> portal = Opt.Text("--portal", "FILE", "Serve a portal in your name: a front page, accounts, conversations kept here, as a file such as portal.yaml says (docs/how-to/portal.md has one to begin with)");
         Option<int?> drain = Opt.Int("--drain-timeout", "Seconds that running answers have to end after Ctrl-C (default 30)", 0, 3600);
         Option<string?> upstream = Opt.Text("--upstream", "FILE", "A policy (cloud.yaml) that adds the models auto, local and the upstreams' names; without one no connection is opened");
         Option<bool> log = Opt.Flag("--log-requests", "One line a request on standard error, without contents");
@@ -60,7 +66,7 @@ internal static class ServeVerb
         Option<bool> exact = Opt.Exact();
         Command command = new("serve", "Serve models: the OpenAI API and a chat page")
         {
-            models, folder, adapters, memory, cert, certKey, certPassword, host, port, parallel, queue, context, idle, share, keys, noAuth, origins, hosts, drain, upstream, log, cache, template, threads, exact, loadAs,
+            models, folder, adapters, memory, cert, certKey, certPassword, host, port, parallel, queue, context, idle, share, keys, noAuth, origins, hosts, portal, drain, upstream, log, cache, template, threads, exact, loadAs,
         };
         speculation.AddTo(command);
         command.SetAction(parsed => Run(session, new Options(
@@ -97,6 +103,7 @@ internal static class ServeVerb
             })
         {
             Draft = speculation.DraftName(parsed),
+            Portal = parsed.GetValue(portal),
         }));
         return command;
     }
@@ -106,7 +113,8 @@ internal static class ServeVerb
         session.Patience = options.Server.DrainTime + TimeSpan.FromSeconds(5);
         try
         {
-            ServerOptions server = options.Server with { Certificate = options.Certificate is { } files ? new Certificate(files.Path, files.Key, PasswordOf(files), session.Warn) : null };
+            using PortalSite? portal = options.Portal is { } file ? PortalSite.Open(file) : null;
+            ServerOptions server = options.Server with { Portal = portal, Certificate = options.Certificate is { } files ? new Certificate(files.Path, files.Key, PasswordOf(files), session.Warn) : null };
             using ModelShelf shelf = new(Entries(session, options), () => MachineMemory.Read().AvailableBytes, options.Memory);
             return ServeAsync(session, server, shelf).GetAwaiter().GetResult();
         }
@@ -132,6 +140,11 @@ internal static class ServeVerb
         if (!server.RequiresKey && !IPAddress.IsLoopback(options.Address))
         {
             session.Warn($"Everyone who reaches {server.Address} can use this server: it asks for no key.");
+        }
+
+        if (options.Portal is { } portal && options.Certificate is null && !IPAddress.IsLoopback(options.Address))
+        {
+            session.Warn($"Passwords and conversations of {portal.Name} cross the network in the clear: give --cert, or let a proxy with TLS stand in front.");
         }
 
         session.Output.WriteLine($"kidogo serves {string.Join(", ", shelf.Entries.Select(entry => entry.Id).Concat(server.RouteNames))} at {server.Address}");
@@ -162,10 +175,10 @@ internal static class ServeVerb
         }
 
         AdapterChoice[] adapters = [.. options.Adapters.Select(text => AdapterOf(text, [.. names.Select(name => name.Id)]))];
-        ModelEntry[] entries = [.. names.Select(name => LoadedEncoder.IsEncoder(ModelChoice.Locate(name.Name))
-            ? EncoderEntry(session, options, name.Id, name.Name)
+        ModelEntry[] entries = [.. names.Select(name => ModelChoice.Locate(name.Name) is var path && TextClassifier.IsOne(path) ? ClassifierEntry(session, options, name.Id, path)
+            : LoadedEncoder.IsEncoder(path) ? EncoderEntry(session, options, name.Id, name.Name)
             : DecoderEntry(session, options, name.Id, name.Name, [.. adapters.Where(adapter => adapter.Model == name.Id)]))];
-        return options.Draft is null || entries.Count(entry => !entry.IsEncoder) <= 1 ? entries
+        return options.Draft is null || entries.Count(entry => entry.Kind == ModelKind.Decoder) <= 1 ? entries
             : throw new UsageException("--draft guesses for one model, and several that write are served. Serve the one alone, or use --speculate lookup.");
     }
 
@@ -231,6 +244,29 @@ internal static class ServeVerb
             throw;
         }
     }
+
+    private static ModelEntry ClassifierEntry(Session session, Options options, string id, string path)
+    {
+        if (options.Adapters.Any(adapter => adapter.StartsWith($"{id}:", StringComparison.Ordinal)))
+        {
+            throw new UsageException($"{id} is a classifier; adapters are for models that write text.");
+        }
+
+        TextClassifier Open()
+        {
+            session.Interrupted.ThrowIfCancellationRequested();
+            return TextClassifier.Open(path, options.Request.Threads ?? MachineInfo.CountPhysicalCores(), ClassifierTraining.HashOf);
+        }
+
+        using TextClassifier probe = Open();
+        return new ModelEntry(id, () => new ServedClassifier(id, Open(), options.Scheduling.QueueLength))
+        {
+            Facts = ServedClassifier.FactsOf(probe),
+            NeededBytes = 2 * BytesOf(probe.Text.Path), // in the form that is computed with, and activations
+        };
+    }
+
+    private static long BytesOf(string path) => File.Exists(path) ? new FileInfo(path).Length : new DirectoryInfo(path).EnumerateFiles("*.safetensors").Sum(file => file.Length);
 
     private static ModelEntry EncoderEntry(Session session, Options options, string id, string? name)
     {
@@ -313,7 +349,7 @@ internal static class ServeVerb
             }
 
             names.AddRange(Directory.EnumerateFiles(folder, "*.gguf").Order(StringComparer.Ordinal));
-            names.AddRange(Directory.EnumerateDirectories(folder).Where(child => File.Exists(Path.Combine(child, "config.json"))).Order(StringComparer.Ordinal));
+            names.AddRange(Directory.EnumerateDirectories(folder).Where(child => File.Exists(Path.Combine(child, "config.json")) || TextClassifier.IsOne(child)).Order(StringComparer.Ordinal));
             if (names.Count == 0)
             {
                 throw new FailureException($"There are no models in {folder}.");

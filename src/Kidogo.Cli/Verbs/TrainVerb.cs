@@ -1,5 +1,6 @@
 // kidogo train: from texts to a model, or on from a checkpoint.
 using System.CommandLine;
+using System.Globalization;
 using Kidogo.Cli.Shell;
 using Kidogo.Cli.Training;
 using Kidogo.Models.Files;
@@ -96,6 +97,19 @@ internal static class TrainVerb
 
         return given;
     }
+
+    /// <summary>The text of a field that was given as an option; null for none.</summary>
+    internal static string? TextOf(List<KeyValuePair<string, IReadOnlyList<string>>> given, string name) => given.Find(field => field.Key == name).Value?[0];
+
+    /// <summary>The number of a field that was given as an option, where no recipe reads it.</summary>
+    internal static double NumberOf(List<KeyValuePair<string, IReadOnlyList<string>>> given, string name, double usual, double min, double max) => TextOf(given, name) is not { } text ? usual
+        : double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && value >= min && value <= max ? value
+        : throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"--{name.Replace('_', '-')} is {text}; it has to be a number from {min} to {max}."));
+
+    /// <summary>The seed, where no recipe reads it: all 64 bits of it, which a floating-point number would not hold.</summary>
+    internal static ulong SeedOf(List<KeyValuePair<string, IReadOnlyList<string>>> given) => TextOf(given, "seed") is not { } text ? 0
+        : ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong seed) ? seed
+        : throw new UsageException($"--seed is {text}; it has to be a whole number from 0 to {ulong.MaxValue}.");
 
     /// <summary>Begins a run, or goes on with one, and makes its steps.</summary>
     /// <param name="session">Where everything goes.</param>

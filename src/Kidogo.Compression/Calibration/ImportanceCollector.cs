@@ -90,6 +90,23 @@ public static class ImportanceCollector
             : throw new CalibrationException($"The text has {ids.Length} tokens, fewer than one sequence of {length}. Give a longer text, or shorter sequences.");
     }
 
+    /// <summary>The sequences of a text in passes of a few thousand tokens, embedded: what goes into the first block.</summary>
+    /// <param name="walk">The model's blocks.</param>
+    /// <param name="context">Its surroundings.</param>
+    /// <param name="ids">Whole sequences (<see cref="Whole"/>).</param>
+    /// <param name="length">Tokens of a sequence.</param>
+    internal static Tensor[] Embedded(BlockWalk walk, ComputeContext context, ReadOnlyMemory<int> ids, int length)
+    {
+        int pass = Math.Max(1, TokensAtOnce / length) * length;
+        List<Tensor> states = [];
+        for (int first = 0; first < ids.Length; first += pass)
+        {
+            states.Add(Kept(context, walk.Embed(ids.Span.Slice(first, Math.Min(pass, ids.Length - first)), length)));
+        }
+
+        return [.. states];
+    }
+
     /// <summary>Copies a rented tensor and gives all others back.</summary>
     internal static Tensor Kept(ComputeContext context, Tensor rented)
     {

@@ -54,8 +54,6 @@ public sealed class InputSample(int columns, int every)
 /// <summary>Goes over the blocks of a model with the inputs of each.</summary>
 public static class InputSamples
 {
-    private const int TokensAtOnce = 2048;
-
     /// <summary>Runs a text through the model and shows for each block what went into its matrices.</summary>
     /// <param name="model">The model; its slots are wrapped meanwhile.</param>
     /// <param name="context">A training context.</param>
@@ -70,12 +68,7 @@ public static class InputSamples
         ids = ImportanceCollector.Whole(ids, length, model);
         int every = Math.Max(1, ids.Length / kept);
         using BlockWalk walk = new(model, context);
-        int pass = Math.Max(1, TokensAtOnce / length) * length;
-        List<Tensor> states = [];
-        for (int first = 0; first < ids.Length; first += pass)
-        {
-            states.Add(ImportanceCollector.Kept(context, walk.Embed(ids.Span.Slice(first, Math.Min(pass, ids.Length - first)), length)));
-        }
+        Tensor[] states = ImportanceCollector.Embedded(walk, context, ids, length);
 
         for (int block = 0; block < walk.Blocks; block++)
         {
@@ -93,7 +86,7 @@ public static class InputSamples
             model.Replace(layer => originals.TryGetValue(layer.Name, out Linear? slot) ? new ObservedLinear(slot, Sampler(samples, layer.Name), computes: true) : layer);
             try
             {
-                for (int i = 0, first = 0; i < states.Count; first += states[i].Rows, i++)
+                for (int i = 0, first = 0; i < states.Length; first += states[i].Rows, i++)
                 {
                     cancellation.ThrowIfCancellationRequested();
                     states[i] = ImportanceCollector.Kept(context, walk.Run(block, states[i], ids.Span.Slice(first, states[i].Rows), length));

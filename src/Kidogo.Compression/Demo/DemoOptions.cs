@@ -79,6 +79,10 @@ internal sealed record DemoSettings
     /// <summary>The language of the adapter.</summary>
     public string SecondLanguage { get; init; } = "sw";
 
+    /// <summary>The share of what the model reads that is plain text of the second language, where that is none of its own. It is never asked to answer there, but its embedding,
+    /// which an adapter leaves as it is, comes to know the words.</summary>
+    public double Overheard { get; init; } = 0.1;
+
     public required int Stories { get; init; }
 
     public required int SecondStories { get; init; }
@@ -96,6 +100,8 @@ internal sealed record DemoSettings
     public required ModelShape StudentShape { get; init; }
 
     public required int StudentSteps { get; init; }
+
+    public required int HealingSteps { get; init; }
 
     public required int AdapterSteps { get; init; }
 
@@ -119,14 +125,15 @@ internal sealed record DemoSettings
             Context = 256,
             Batch = 8,
             Shape = Shaped(128, 4, 384),
-            Steps = 280,
+            Steps = 380,
             StudentShape = Shaped(64, 3, 192),
-            StudentSteps = 120,
-            AdapterSteps = 160,
+            StudentSteps = 160,
+            HealingSteps = 60,
+            AdapterSteps = 80,
         };
         return length switch
         {
-            DemoLength.Quick => usual with { Stories = 400, SecondStories = 200, JudgedStories = 6, Steps = 8, StudentSteps = 6, AdapterSteps = 6, CalibrationTokens = 1024 },
+            DemoLength.Quick => usual with { Stories = 400, SecondStories = 200, JudgedStories = 6, Steps = 8, StudentSteps = 6, HealingSteps = 4, AdapterSteps = 6, CalibrationTokens = 1024 },
             DemoLength.Usual => usual,
             _ => usual with
             {
@@ -141,6 +148,7 @@ internal sealed record DemoSettings
                 Steps = 1600,
                 StudentShape = Shaped(128, 4, 384),
                 StudentSteps = 400,
+                HealingSteps = 200,
                 AdapterSteps = 200,
                 CalibrationTokens = 32_768,
             },

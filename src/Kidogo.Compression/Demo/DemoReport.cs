@@ -33,6 +33,7 @@ internal sealed class DemoReport(DemoFolder folder, DemoOptions options, DemoSet
                 $"Kidogo wrote small stories about a simulated village ({languages}), trained a tokenizer and a model of {first.Parameters:N0} weights on them, "
                     + $"taught a smaller student, adapted the model to {VillageLanguage.BuiltIn(settings.SecondLanguage)!.Name} and made it smaller in "
                     + $"{DemoVariant.All.Count} ways. Every number was measured in this run.",
+                .. Overheard(),
                 $"Each model was asked {first.Questions} questions about {settings.JudgedStories} stories that never occur in training. The model answers "
                     + $"{ReportColumns.Percent(first.QuestionAccuracy)} right; the best guess that does not read the story gets "
                     + $"{ReportColumns.Percent(first.BaselineAccuracy)}. Perplexity and divergence are of the right answers' tokens.",
@@ -63,6 +64,13 @@ internal sealed class DemoReport(DemoFolder folder, DemoOptions options, DemoSet
             ],
         };
     }
+
+    /// <summary>What the model knew of the second language before it was adapted.</summary>
+    private string[] Overheard() => settings.Languages.Contains(settings.SecondLanguage) ? [] :
+    [
+        $"{ReportColumns.Percent(settings.Overheard)} of what the model read was plain text in {VillageLanguage.BuiltIn(settings.SecondLanguage)!.Name}: enough to know the words, not to answer. An adapter leaves the words' vectors as they are, "
+            + "so it can teach only a language whose words a model has met.",
+    ];
 
     private List<ReportStation> Way(JudgedModel[] models, JudgedModel[] others, int steps)
     {

@@ -1,5 +1,6 @@
 // The whole life cycle in order: each step reads what the steps before left in the folder. Knows no terminal.
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 using Kidogo.Compression.Reports;
 using Kidogo.Data;
@@ -36,7 +37,7 @@ public sealed class DemoRun(DemoOptions options, DemoObserver observer)
     internal const string BeforeName = "second language, before", AfterName = "second language, adapted";
 
     private const int Nearby = 32; // entries: a vocabulary this near to the largest is large enough
-    private const ulong SecondSeed = 1; // added to the seed, so that both languages tell of different things
+    private const ulong SecondSeed = 1, OverheardSeed = 2; // added to the seed, so that all texts tell of different things
 
     private readonly DemoSettings _settings = DemoSettings.For(options.Length);
     private readonly int _threads = options.Threads > 0 ? options.Threads : MachineInfo.CountPhysicalCores();
@@ -62,7 +63,7 @@ public sealed class DemoRun(DemoOptions options, DemoObserver observer)
         Step("adapter", "an adapter for a second language", () => Train("adapter", AdapterRecipe(), cancellation));
         foreach (DemoVariant variant in DemoVariant.All)
         {
-            Step(variant.Name, variant.Title, () => variant.Make(new DemoWork(_folder, Calibration, _threads, observer.Progress), cancellation));
+            Step(variant.Name, variant.Title, () => variant.Make(new DemoWork(_folder, _settings, Calibration, (HealingFields(), observer.Training), _threads, observer.Progress), cancellation));
         }
 
         Judge("student", "distilled, float32", _folder.At("student"), cancellation);
@@ -110,19 +111,27 @@ public sealed class DemoRun(DemoOptions options, DemoObserver observer)
         }
 
         WriteText(SecondText, Village(_settings.SecondLanguage, VillageSplit.Training, options.Seed + SecondSeed), _settings.SecondStories, cancellation);
+        if (Overhears)
+        {
+            WriteText(OverheardText, Village(_settings.SecondLanguage, VillageSplit.Training, options.Seed + OverheardSeed), _settings.SecondStories, cancellation, VillageForm.Text);
+        }
     }
 
     private string TextOf(string language) => _folder.At("texts", $"{language}.jsonl");
 
     private string SecondText => _folder.At("texts", "second.jsonl");
 
-    private void WriteText(string path, VillageOptions village, int count, CancellationToken cancellation)
+    private string OverheardText => _folder.At("texts", "overheard.txt");
+
+    private bool Overhears => !_settings.Languages.Contains(_settings.SecondLanguage);
+
+    private void WriteText(string path, VillageOptions village, int count, CancellationToken cancellation, VillageForm form = VillageForm.Conversations)
     {
         using NewFile file = NewFile.Create(path);
         foreach (VillageStory story in new VillageGenerator(village).Stories(count))
         {
             cancellation.ThrowIfCancellationRequested();
-            VillageFiles.Write(file.Stream, VillageForm.Conversations, story, village);
+            VillageFiles.Write(file.Stream, form, story, village);
             observer.Progress("writing stories", story.Number + 1, count);
         }
 
@@ -158,9 +167,17 @@ public sealed class DemoRun(DemoOptions options, DemoObserver observer)
         NewFile.Write(_folder.At("tokenizer", TrainedTokenizer.ChatTemplateFile), System.Text.Encoding.UTF8.GetBytes(Template));
     }
 
+    /// <summary>What the model reads: conversations in its languages, and a little plain text in the second.</summary>
+    private IEnumerable<DataSource> Sources()
+    {
+        double share = Overhears ? _settings.Overheard : 0;
+        IEnumerable<DataSource> own = _settings.Languages.Select(language => new DataSource { Path = TextOf(language), Weight = (1 - share) / _settings.Languages.Count });
+        return share > 0 ? own.Append(new DataSource { Path = OverheardText, Weight = share }) : own;
+    }
+
     private Recipe ModelRecipe() => new()
     {
-        Data = new DataRecipe { Sources = [.. _settings.Languages.Select(language => new DataSource { Path = TextOf(language) })], SkipLongConversations = true },
+        Data = new DataRecipe { Sources = [.. Sources()], SkipLongConversations = true },
         Tokenizer = new TokenizerRecipe { Path = _folder.At("tokenizer") },
         Model = new ModelRecipe { Shape = _settings.Shape },
         Batch = new BatchRecipe { Context = _settings.Context, Sequences = _settings.Batch },
@@ -178,6 +195,19 @@ public sealed class DemoRun(DemoOptions options, DemoObserver observer)
         Distillation = new DistillationRecipe { Teacher = _folder.At("model") },
     };
 
+    /// <summary>How a pruned model is trained again: as the model was, with steps a third as large.</summary>
+    private IReadOnlyList<KeyValuePair<string, IReadOnlyList<string>>> HealingFields()
+    {
+        static string Text(double value) => value.ToString(CultureInfo.InvariantCulture);
+        (string Name, string[] Values)[] fields =
+        [
+            ("data", [.. _settings.Languages.Select(TextOf)]), ("skip_long_conversations", ["true"]), ("context", [Text(_settings.Context)]), ("batch", [Text(_settings.Batch)]), ("optimizer", ["muon"]),
+            ("learning_rate", [Text(_settings.LearningRate / 3)]), ("matrix_learning_rate", [Text(_settings.MatrixLearningRate / 3)]), ("eval_every", ["0"]), ("sample_every", ["0"]),
+            ("seed", [options.Seed.ToString(CultureInfo.InvariantCulture)]),
+        ];
+        return [.. fields.Select(field => KeyValuePair.Create(field.Name, (IReadOnlyList<string>)field.Values))];
+    }
+
     private Recipe AdapterRecipe()
     {
         Recipe model = ModelRecipe();
@@ -187,7 +217,7 @@ public sealed class DemoRun(DemoOptions options, DemoObserver observer)
             Tokenizer = null,
             Model = new ModelRecipe { From = _folder.At("model") },
             Stop = new StopRecipe { Steps = _settings.AdapterSteps },
-            Optimizer = new OptimizerRecipe { LearningRate = 0.01 },
+            Optimizer = new OptimizerRecipe { LearningRate = _settings.LearningRate },
             Adapter = new AdapterRecipe { Method = AdapterMethod.Lora, Rank = _settings.AdapterRank },
         };
     }

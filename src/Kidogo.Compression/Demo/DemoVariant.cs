@@ -1,21 +1,27 @@
 // The smaller files of the demo's model: a line each. A method that makes a model smaller is added here and nowhere else.
 using System.Text.Json;
 using Kidogo.Compression.Passports;
+using Kidogo.Compression.Pruning;
 using Kidogo.Compression.Quantization;
 using Kidogo.Compression.Reports;
 using Kidogo.Models;
 using Kidogo.Models.Export;
 using Kidogo.Models.Files;
 using Kidogo.Tensors;
+using Kidogo.Training;
 
 namespace Kidogo.Compression.Demo;
 
 /// <summary>What making a variant needs.</summary>
 /// <param name="Folder">The demo's folder.</param>
+/// <param name="Settings">The numbers behind its length.</param>
 /// <param name="Calibration">Ids of stories that were trained on.</param>
+/// <param name="Healing">Fields of a recipe for training after pruning, and who is told of it.</param>
 /// <param name="Threads">Threads.</param>
 /// <param name="Progress">Told what is going on, how far it is, and of how much.</param>
-internal sealed record DemoWork(DemoFolder Folder, Func<int[]> Calibration, int Threads, Action<string, long, long> Progress);
+internal sealed record DemoWork(
+    DemoFolder Folder, DemoSettings Settings, Func<int[]> Calibration, (IReadOnlyList<KeyValuePair<string, IReadOnlyList<string>>> Fields, TrainingObserver Observer) Healing, int Threads,
+    Action<string, long, long> Progress);
 
 /// <summary>A smaller form of the model.</summary>
 /// <param name="Name">What it is called.</param>
@@ -25,9 +31,13 @@ internal sealed record DemoWork(DemoFolder Folder, Func<int[]> Calibration, int 
 /// <param name="Make">Makes it from the folder's model.</param>
 internal sealed record DemoVariant(string Name, string Title, string Made, string FileName, Action<DemoWork, CancellationToken> Make)
 {
+    private const double PrunedShare = 0.5;
+    private const int CalibrationSequence = 256;
+
     /// <summary>All of them, the largest first.</summary>
     public static IReadOnlyList<DemoVariant> All { get; } =
     [
+        new("pruned", "half of the feed-forward's neurons, and training that heals", "half its neurons, healed by the model, float32", "pruned", Prune),
         Quantized("q8", "Q8_0", false, "variants/model-q8.gguf"),
         Quantized("q5", "Q5_0", false, "variants/model-q5.gguf"),
         Quantized("q4", "Q4_0", true, DemoRun.TalkName),
@@ -49,7 +59,7 @@ internal sealed record DemoVariant(string Name, string Title, string Made, strin
         }
 
         using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(path));
-        return [.. json.RootElement.EnumerateArray().Select(each => new JudgedTensor(each.GetProperty("name").GetString()!, each.GetProperty("format").GetString()!, each.GetProperty("relative_error").GetDouble()))];
+        return [.. json.RootElement.EnumerateArray().Select(JudgedTensor.Read)];
     }
 
     private static DemoVariant Quantized(string name, string format, bool isCalibrated, string file)
@@ -75,7 +85,7 @@ internal sealed record DemoVariant(string Name, string Title, string Made, strin
             QuantizedRows? rows = null;
             try
             {
-                ModelGptqOptions gptq = new() { WorkFolder = work.Folder.At("variants", $"{name}.work"), SequenceTokens = Math.Min(256, loaded.Config.ContextLength), Progress = (done, total) => work.Progress($"GPTQ, {format}", done, total) };
+                ModelGptqOptions gptq = new() { WorkFolder = work.Folder.At("variants", $"{name}.work"), SequenceTokens = Math.Min(CalibrationSequence, loaded.Config.ContextLength), Progress = (done, total) => work.Progress($"GPTQ, {format}", done, total) };
                 report = Quantizer.Run(header, output, options with
                 {
                     Method = (content, choices) =>
@@ -99,6 +109,24 @@ internal sealed record DemoVariant(string Name, string Title, string Made, strin
         Keep(work.Folder, name, report);
     }
 
+    private static void Prune(DemoWork work, CancellationToken cancellation)
+    {
+        string rounds = work.Folder.At("variants", "pruned.work");
+        using ModelHeader header = ModelHeader.Open(work.Folder.At("model"));
+        PruneRequest request = new()
+        {
+            Structure = new StructurePruning { Shares = new StructureShares { Neurons = PrunedShare } },
+            Ids = work.Calibration(),
+            SequenceTokens = CalibrationSequence,
+            Heal = new HealRequest { Fields = work.Healing.Fields, Steps = work.Settings.HealingSteps, WorkFolder = rounds, Observer = work.Healing.Observer },
+            Threads = work.Threads,
+            Progress = work.Progress,
+        };
+        DerivationOptions recipe = new() { Verb = "prune", Options = [("neurons", PrunedShare), ("heal-steps", work.Settings.HealingSteps)], Threads = work.Threads };
+        Pruner.Run(header, work.Folder.At("pruned"), request, new ModelWriteOptions { Threads = work.Threads, Passport = Derivation.Begin(header, recipe, cancellation) }, cancellation);
+        Healing.Clean(rounds);
+    }
+
     private static void Keep(DemoFolder folder, string name, QuantizeReport report)
     {
         using MemoryStream bytes = new();
@@ -107,11 +135,7 @@ internal sealed record DemoVariant(string Name, string Title, string Made, strin
             json.WriteStartArray();
             foreach (TensorOutcome tensor in report.Tensors.Where(tensor => tensor.RelativeError > 0))
             {
-                json.WriteStartObject();
-                json.WriteString("name", tensor.Name);
-                json.WriteString("format", tensor.Format);
-                json.WriteNumber("relative_error", tensor.RelativeError);
-                json.WriteEndObject();
+                new JudgedTensor(tensor.Name, tensor.Format, tensor.RelativeError).Write(json);
             }
 
             json.WriteEndArray();

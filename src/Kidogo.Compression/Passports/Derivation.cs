@@ -7,6 +7,7 @@ using Kidogo.Data;
 using Kidogo.Evaluation;
 using Kidogo.Evaluation.Machine;
 using Kidogo.Models;
+using Kidogo.Models.Adapters;
 using Kidogo.Models.Passports;
 using Kidogo.Tensors;
 
@@ -23,6 +24,9 @@ public sealed record DerivationOptions
 
     /// <summary>The seed of what is drawn; null where nothing is.</summary>
     public ulong? Seed { get; init; }
+
+    /// <summary>An adapter that is a parent beside the model: a PEFT folder or a GGUF file, by the hash of the file with its weights. Null for none.</summary>
+    public string? Adapter { get; init; }
 
     /// <summary>Files and folders that came into it, with what for: <c>text</c>, <c>calibration</c>, <c>ids</c>.</summary>
     public IReadOnlyList<(string Role, string Path)> Data { get; init; } = [];
@@ -45,6 +49,9 @@ public static class Derivation
 {
     /// <summary>Bytes of the first measured text that the passport carries, so that everybody can measure again.</summary>
     public const int SampleBytes = 4096;
+
+    /// <summary>The role of a parent that is an adapter.</summary>
+    internal const string AdapterRole = "adapter";
 
     /// <summary>The kind of processor that results depend on: system, architecture, and the vector instructions that are used.</summary>
     public static string ProcessorKind =>
@@ -87,7 +94,7 @@ public static class Derivation
         Passport draft = new()
         {
             Recipe = new PassportRecipe(PassportRecipe.ThisProgram, options.Verb, Described(options.Options), options.Seed),
-            Parents = [new PassportSource("model", NameOf(parent.Path), hash, parent.WeightBytes)],
+            Parents = [new PassportSource("model", NameOf(parent.Path), hash, parent.WeightBytes), .. options.Adapter is { } adapter ? [ModelHash.File(NameOf(adapter), AdapterFiles.WeightsFileOf(adapter), AdapterRole)] : Array.Empty<PassportSource>()],
             Data = data,
             Sample = Encoding.UTF8.GetString(sample.Span),
             Processor = claims.Count > 0 ? ProcessorKind : "",

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using Kidogo.Data;
 using Kidogo.Models;
+using Kidogo.Models.Adapters;
 using Kidogo.Models.Files;
 using Kidogo.Models.Passports;
 
@@ -121,15 +122,16 @@ public static class PassportVerifier
             string? found = null;
             foreach (string path in Candidates(options.Parents, header.Path, parent.Name))
             {
-                if (!hashes.TryGetValue(path, out string? hash))
+                string key = $"{parent.Role}:{path}";
+                if (!hashes.TryGetValue(key, out string? hash))
                 {
-                    hashes[path] = hash = HashOfModel(path, options.Threads, cancellation);
+                    hashes[key] = hash = parent.Role == Derivation.AdapterRole ? HashOfAdapter(path) : HashOfModel(path, options.Threads, cancellation);
                 }
 
                 found = hash == parent.Sha256 ? path : found;
             }
 
-            claims.Add(Found($"parent {parent.Name}", parent, found));
+            claims.Add(Found($"{(parent.Role == Derivation.AdapterRole ? "adapter" : "parent")} {parent.Name}", parent, found));
             first = i == 0 ? found : first;
         }
 
@@ -218,6 +220,14 @@ public static class PassportVerifier
         {
             return null; // nothing that training reads
         }
+    }
+
+    /// <summary>Of the weights of the adapter that is at a path, or whose folder the file lies in.</summary>
+    private static string? HashOfAdapter(string path)
+    {
+        string folder = Path.GetDirectoryName(Path.GetFullPath(path)) ?? path;
+        string file = AdapterFiles.WeightsFileOf(File.Exists(path) && PeftFolder.IsOne(folder) ? folder : path);
+        return File.Exists(file) ? ModelHash.File(Path.GetFileName(file), file).Sha256 : null;
     }
 
     private static string? HashOfModel(string path, int threads, CancellationToken cancellation)

@@ -20,8 +20,6 @@ public sealed record LayerActivations(double[] Neurons, double[] NeuronActivatio
 /// <param name="Hidden">[D] Minitron's, of what the norms before attention and feed-forward give, summed over all of them.</param>
 public sealed record ActivationScores(IReadOnlyList<LayerActivations> Layers, double[] Hidden)
 {
-    private const int TokensAtOnce = 2048;
-
     /// <summary>Runs a text through the model.</summary>
     /// <param name="model">The model; its slots are wrapped meanwhile.</param>
     /// <param name="context">A training context.</param>
@@ -34,12 +32,7 @@ public sealed record ActivationScores(IReadOnlyList<LayerActivations> Layers, do
     {
         ids = ImportanceCollector.Whole(ids, length, model);
         using BlockWalk walk = new(model, context);
-        int pass = Math.Max(1, TokensAtOnce / length) * length;
-        List<Tensor> states = [];
-        for (int first = 0; first < ids.Length; first += pass)
-        {
-            states.Add(ImportanceCollector.Kept(context, walk.Embed(ids.Span.Slice(first, Math.Min(pass, ids.Length - first)), length)));
-        }
+        Tensor[] states = ImportanceCollector.Embedded(walk, context, ids, length);
 
         double[] hidden = new double[model.Config.HiddenSize];
         List<LayerActivations> layers = [];
@@ -59,7 +52,7 @@ public sealed record ActivationScores(IReadOnlyList<LayerActivations> Layers, do
             model.Replace(slot => originals.TryGetValue(slot.Name, out Linear? own) ? new ObservedLinear(own, watch.Of(own.Name), computes: true) : slot);
             try
             {
-                for (int i = 0, first = 0; i < states.Count; first += states[i].Rows, i++)
+                for (int i = 0, first = 0; i < states.Length; first += states[i].Rows, i++)
                 {
                     cancellation.ThrowIfCancellationRequested();
                     Tensor after = walk.Run(block, states[i], ids.Span.Slice(first, states[i].Rows), length);

@@ -51,7 +51,6 @@ public sealed record ModelSparsityOptions
 /// </remarks>
 public static class ModelSparsity
 {
-    private const int TokensAtOnce = 2048;
 
     /// <summary>Prunes.</summary>
     /// <param name="model">The model; its slots are replaced meanwhile and put back.</param>
@@ -70,12 +69,7 @@ public static class ModelSparsity
             options.Sparsity.CheckRow(slot.Name, slot.Weight.Columns); // before any work
         }
 
-        int pass = Math.Max(1, TokensAtOnce / options.SequenceTokens) * options.SequenceTokens;
-        List<Tensor> states = [];
-        for (int first = 0; first < ids.Length; first += pass)
-        {
-            states.Add(ImportanceCollector.Kept(context, walk.Embed(ids.Span.Slice(first, Math.Min(pass, ids.Length - first)), options.SequenceTokens)));
-        }
+        Tensor[] states = ImportanceCollector.Embedded(walk, context, ids, options.SequenceTokens);
 
         Dictionary<string, PrunedMatrix> pruned = new(StringComparer.Ordinal);
         for (int block = 0; block < walk.Blocks; block++)
@@ -84,7 +78,7 @@ public static class ModelSparsity
             Dictionary<string, Linear> current = [];
             void Pass(bool keeps)
             {
-                for (int i = 0, first = 0; i < states.Count; first += states[i].Rows, i++)
+                for (int i = 0, first = 0; i < states.Length; first += states[i].Rows, i++)
                 {
                     cancellation.ThrowIfCancellationRequested();
                     Tensor after = walk.Run(block, states[i], ids.Span.Slice(first, states[i].Rows), options.SequenceTokens);

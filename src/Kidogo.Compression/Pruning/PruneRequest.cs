@@ -1,6 +1,6 @@
 // What is asked of a pruning, and what it says at the end. Does nothing.
 using Kidogo.Compression.Calibration;
-using Kidogo.Compression.Quantization;
+using Kidogo.Models.Export;
 using Kidogo.Training;
 
 namespace Kidogo.Compression.Pruning;

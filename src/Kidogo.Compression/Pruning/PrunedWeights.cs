@@ -40,15 +40,6 @@ public sealed record PrunedMatrix(WeightMask Mask)
 /// <param name="matrices">By slot, <c>blk.0.attn_q</c>.</param>
 public sealed class PrunedWeights(DecoderConfig config, IReadOnlyDictionary<string, PrunedMatrix> matrices)
 {
-    /// <summary>By slot.</summary>
-    public IReadOnlyDictionary<string, PrunedMatrix> Matrices => matrices;
-
-    /// <summary>Weights that went.</summary>
-    public long Zeros => matrices.Values.Sum(matrix => matrix.Mask.Zeros);
-
-    /// <summary>Weights among which they were chosen.</summary>
-    public long Weights => matrices.Values.Sum(matrix => (long)matrix.Mask.Rows * matrix.Mask.Columns);
-
     /// <summary>A tensor as it is now, in float32; itself where nothing was pruned in it, and where its rows are a file's already, which <see cref="Encoder"/> gives.</summary>
     public ModelTensor Change(ModelTensor tensor)
     {

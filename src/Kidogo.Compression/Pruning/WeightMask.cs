@@ -78,10 +78,19 @@ public sealed class WeightMask
             return;
         }
 
-        float[] sorted = scores.ToArray();
-        Array.Sort(sorted);
+        const int Few = 256; // as in a group of N:M: called for every group of a matrix
+        Span<float> sorted = scores.Length <= Few ? stackalloc float[Few] : new float[scores.Length];
+        sorted = sorted[..scores.Length];
+        scores.CopyTo(sorted);
+        sorted.Sort();
         float threshold = sorted[count - 1];
-        int equal = count - Array.FindIndex(sorted, score => score.CompareTo(threshold) >= 0); // of those at the threshold, how many go
+        int below = 0;
+        while (sorted[below].CompareTo(threshold) < 0)
+        {
+            below++;
+        }
+
+        int equal = count - below; // of those at the threshold, how many go
         for (int c = 0; c < scores.Length; c++)
         {
             int order = scores[c].CompareTo(threshold);

@@ -44,7 +44,6 @@ public sealed record ModelGptqOptions
 /// </remarks>
 public static class ModelGptq
 {
-    private const int TokensAtOnce = 2048;
 
     /// <summary>Quantises.</summary>
     /// <param name="model">The model; its slots are replaced meanwhile and put back.</param>
@@ -64,7 +63,7 @@ public static class ModelGptq
         QuantizedRows rows = new(options.WorkFolder);
         try
         {
-            Tensor[] states = Embed(walk, context, ids, options.SequenceTokens);
+            Tensor[] states = ImportanceCollector.Embedded(walk, context, ids, options.SequenceTokens);
             BlockGptq gptq = new(model, walk, context, ids, options);
             byte[] key = FirstKey(model, ids, options);
             long total = (long)walk.Blocks * Steps;
@@ -91,18 +90,6 @@ public static class ModelGptq
             rows.Dispose();
             throw;
         }
-    }
-
-    private static Tensor[] Embed(BlockWalk walk, ComputeContext context, ReadOnlyMemory<int> ids, int length)
-    {
-        int pass = Math.Max(1, TokensAtOnce / length) * length;
-        List<Tensor> states = [];
-        for (int first = 0; first < ids.Length; first += pass)
-        {
-            states.Add(ImportanceCollector.Kept(context, walk.Embed(ids.Span.Slice(first, Math.Min(pass, ids.Length - first)), length)));
-        }
-
-        return [.. states];
     }
 
     /// <summary>The head, by what goes into it.</summary>

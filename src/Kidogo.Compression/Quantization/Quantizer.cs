@@ -65,34 +65,10 @@ public static class Quantizer
         return new QuantizeReport(bytes, bits, tensors, remarks);
     }
 
-    /// <summary>Opens a model as if it had been quantised before, with no file in between.</summary>
-    /// <param name="header">The model as it lies in its files; the result owns it.</param>
-    /// <param name="options">Which formats.</param>
-    /// <param name="threads">Threads that encode.</param>
-    public static ModelHeader Open(ModelHeader header, QuantizeOptions options, int threads)
-    {
-        Dictionary<string, TensorChoice> choices;
-        GgufContent content;
-        try
-        {
-            content = GgufContent.Of(header);
-            choices = Choose(header, content, options, []);
-        }
-        catch
-        {
-            header.Dispose();
-            throw;
-        }
-
-        return ModelInMemory.Open(header, content, tensor => choices.GetValueOrDefault(tensor.Name), threads);
-    }
-
     /// <summary>The format of every tensor that is quantised, by name.</summary>
     public static Dictionary<string, TensorChoice> Choose(ModelHeader header, GgufContent content, QuantizeOptions options, List<string> remarks)
     {
-        LayerConfig layer = header.Config.Layers[0];
-        bool hasOutput = content.Tensors.Any(tensor => tensor.Name == "output.weight");
-        MixModel model = new(header.Gguf is null ? header.Family.WrittenGgufArchitecture : header.Architecture, header.Config.NumLayers, layer.NumHeads / layer.NumKvHeads, hasOutput, options.Importance is not null);
+        MixModel model = MixModel.Of(header, content, options.Importance is not null);
         Dictionary<string, TensorChoice> choices = new(StringComparer.Ordinal);
         Dictionary<(string Wanted, string Format), List<string>> fallbacks = [];
         int requantised = 0;
@@ -115,22 +91,23 @@ public static class Quantizer
 
         foreach (((string wanted, string format), List<string> names) in fallbacks)
         {
-            remarks.Add($"{names.Count} tensors have rows that are no whole {wanted} blocks of {WeightFormats.ForName(wanted)!.BlockSize} and get {format} instead: {names[0]}{(names.Count > 1 ? " and others" : "")}.");
+            remarks.Add($"{(names.Count == 1 ? "1 tensor has" : $"{names.Count} tensors have")} rows that are no whole {wanted} blocks of {WeightFormats.ForName(wanted)!.BlockSize} and {(names.Count == 1 ? "gets" : "get")} {format} instead: {names[0]}{(names.Count > 1 ? " and others" : "")}.");
         }
 
-        if (options.Mix.Format.Name == "SQ4_0" && !SparseModel.IsOne(header))
+        bool isSparse = SparseModel.IsOne(header);
+        if (options.Mix.Format.Name == "SQ4_0" && !isSparse)
         {
             remarks.Add("SQ4_0 holds 2 weights of each 4: of this model, which was not pruned, the two smaller ones go. kidogo prune --sparsity 2:4 --method sparsegpt --format SQ4_0 chooses better.");
         }
 
-        if (SparseModel.IsOne(header) && Filling(choices) is { Length: > 0 } filling)
+        if (isSparse && Filling(choices) is { Length: > 0 } filling)
         {
             remarks.Add($"The model was pruned, but {string.Join(" and ", filling)} has no zero: its zeros become small weights. Q4_0, Q8_0, Q3_K_S with --pure and Q6_K keep them.");
         }
 
         if (requantised > 0)
         {
-            remarks.Add($"{requantised} tensors were quantised already and are rounded a second time: the errors below are only what this adds. Quantise the original model for less loss.");
+            remarks.Add($"{(requantised == 1 ? "1 tensor was" : $"{requantised} tensors were")} quantised already and {(requantised == 1 ? "is" : "are")} rounded a second time: the errors below are only what this adds. Quantise the original model for less loss.");
         }
 
         return choices;

@@ -17,7 +17,7 @@ internal static class HtmlReport
         .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,25rem),1fr));gap:0 1.5rem}
         table{border-collapse:collapse;width:100%;font-size:.85rem;overflow-wrap:break-word}
         th,td{padding:.3rem .45rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:top;font-variant-numeric:tabular-nums}
-        th:first-child,td:first-child,td.made,th.made{text-align:left}
+        th:first-child,td:first-child,td.made,th.made{text-align:left}td[data-title]:not(.made){white-space:nowrap}
         thead th{font-weight:600;vertical-align:bottom}
         .mark{font-weight:700}
         ol.way{list-style:none;margin:0;padding:0;display:flex;flex-wrap:wrap;gap:.4rem .3rem;align-items:stretch}
@@ -45,15 +45,7 @@ internal static class HtmlReport
 
     public static string Of(JudgedReport report)
     {
-        StringBuilder page = new();
-        Line(page, $"<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{E(report.Title)}</title>");
-        page.Append("<style>\n").Append(Style).Append("\n</style>\n</head>\n<body>\n");
-        Line(page, $"<h1>{E(report.Title)}</h1>");
-        foreach (string paragraph in report.Introduction)
-        {
-            Line(page, $"<p>{E(paragraph)}</p>");
-        }
-
+        StringBuilder page = Begin(report.Title, report.Introduction);
         Way(page, report);
         Line(page, $"<h2>The models</h2>");
         Table(page, report, report.Models);
@@ -73,8 +65,22 @@ internal static class HtmlReport
 
         Tensors(page, report);
         Samples(page, report);
-        Facts(page, report);
-        return page.Append("</body>\n</html>\n").ToString();
+        return End(page, report.Facts, report.Commands);
+    }
+
+    /// <summary>A page up to its first paragraphs.</summary>
+    internal static StringBuilder Begin(string title, IReadOnlyList<string> introduction)
+    {
+        StringBuilder page = new();
+        Line(page, $"<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{E(title)}</title>");
+        page.Append("<style>\n").Append(Style).Append("\n</style>\n</head>\n<body>\n");
+        Line(page, $"<h1>{E(title)}</h1>");
+        foreach (string paragraph in introduction)
+        {
+            Line(page, $"<p>{E(paragraph)}</p>");
+        }
+
+        return page;
     }
 
     private static void Way(StringBuilder page, JudgedReport report)
@@ -139,7 +145,7 @@ internal static class HtmlReport
         Line(page, $"<div class=\"pair\">\n{string.Join('\n', figures.Where(figure => figure.Length > 0))}\n</div>");
     }
 
-    private static string Figure(string svg, string caption) => svg.Length == 0 ? "" : $"<figure>{svg}<figcaption>{E(caption)}</figcaption></figure>";
+    internal static string Figure(string svg, string caption) => svg.Length == 0 ? "" : $"<figure>{svg}<figcaption>{E(caption)}</figcaption></figure>";
 
     private static void Kinds(StringBuilder page, JudgedReport report)
     {
@@ -209,20 +215,23 @@ internal static class HtmlReport
         }
     }
 
-    private static void Facts(StringBuilder page, JudgedReport report)
+    /// <summary>What the page was made with, and its end.</summary>
+    internal static string End(StringBuilder page, IReadOnlyList<(string Name, string Value)> facts, IReadOnlyList<string> commands)
     {
-        if (report.Facts.Count > 0)
+        if (facts.Count > 0)
         {
-            Line(page, $"<h2>Made with</h2>\n<dl>{string.Concat(report.Facts.Select(fact => $"<dt>{E(fact.Name)}</dt><dd>{E(fact.Value)}</dd>"))}</dl>");
+            Line(page, $"<h2>Made with</h2>\n<dl>{string.Concat(facts.Select(fact => $"<dt>{E(fact.Name)}</dt><dd>{E(fact.Value)}</dd>"))}</dl>");
         }
 
-        if (report.Commands.Count > 0)
+        if (commands.Count > 0)
         {
-            Line(page, $"<pre>{E(string.Join('\n', report.Commands))}</pre>");
+            Line(page, $"<pre>{E(string.Join('\n', commands))}</pre>");
         }
+
+        return page.Append("</body>\n</html>\n").ToString();
     }
 
-    private static string E(string text) => SvgChart.Encoded(text);
+    internal static string E(string text) => SvgChart.Encoded(text);
 
-    private static void Line(StringBuilder page, FormattableString line) => page.Append(line.ToString(CultureInfo.InvariantCulture)).Append('\n');
+    internal static void Line(StringBuilder page, FormattableString line) => page.Append(line.ToString(CultureInfo.InvariantCulture)).Append('\n');
 }

@@ -22,7 +22,21 @@ public sealed record JudgedSample(string Prompt, string Expected, string Answer)
 /// <param name="Name">The canonical name.</param>
 /// <param name="Format">How it is stored.</param>
 /// <param name="RelativeError">‖W − Q‖ / ‖W‖.</param>
-public sealed record JudgedTensor(string Name, string Format, double RelativeError);
+public sealed record JudgedTensor(string Name, string Format, double RelativeError)
+{
+    /// <summary>Writes it as an object.</summary>
+    internal void Write(Utf8JsonWriter json)
+    {
+        json.WriteStartObject();
+        json.WriteString("name", Name);
+        json.WriteString("format", Format);
+        JudgedModel.Number(json, "relative_error", RelativeError);
+        json.WriteEndObject();
+    }
+
+    /// <summary>Reads what <see cref="Write"/> wrote.</summary>
+    internal static JudgedTensor Read(JsonElement json) => new(JudgedModel.Text(json, "name"), JudgedModel.Text(json, "format"), JudgedModel.Number(json, "relative_error"));
+}
 
 /// <summary>A model and what was measured of it. NaN is what was not measured.</summary>
 public sealed record JudgedModel
@@ -180,11 +194,7 @@ public sealed record JudgedModel
         json.WriteStartArray("tensors");
         foreach (JudgedTensor tensor in Tensors)
         {
-            json.WriteStartObject();
-            json.WriteString("name", tensor.Name);
-            json.WriteString("format", tensor.Format);
-            Number(json, "relative_error", tensor.RelativeError);
-            json.WriteEndObject();
+            tensor.Write(json);
         }
 
         json.WriteEndArray();
@@ -222,7 +232,7 @@ public sealed record JudgedModel
                 Kinds = [.. json.GetProperty("kinds").EnumerateArray().Select(kind => new JudgedKind(Text(kind, "kind"), kind.GetProperty("questions").GetInt32(), Number(kind, "accuracy"), Number(kind, "baseline")))],
                 Calibration = [.. json.GetProperty("calibration").EnumerateArray().Select(bin => new CalibrationBin(bin.GetProperty("count").GetInt32(), Number(bin, "confidence"), Number(bin, "accuracy")))],
                 Samples = [.. json.GetProperty("samples").EnumerateArray().Select(sample => new JudgedSample(Text(sample, "prompt"), Text(sample, "expected"), Text(sample, "answer")))],
-                Tensors = [.. json.GetProperty("tensors").EnumerateArray().Select(tensor => new JudgedTensor(Text(tensor, "name"), Text(tensor, "format"), Number(tensor, "relative_error")))],
+                Tensors = [.. json.GetProperty("tensors").EnumerateArray().Select(JudgedTensor.Read)],
             };
         }
         catch (Exception failure) when (failure is KeyNotFoundException or InvalidOperationException or FormatException)
@@ -243,7 +253,7 @@ public sealed record JudgedModel
         }
     }
 
-    private static double Number(JsonElement json, string name) => json.GetProperty(name) is { ValueKind: JsonValueKind.Number } value ? value.GetDouble() : double.NaN;
+    internal static double Number(JsonElement json, string name) => json.GetProperty(name) is { ValueKind: JsonValueKind.Number } value ? value.GetDouble() : double.NaN;
 
-    private static string Text(JsonElement json, string name) => json.GetProperty(name).GetString() ?? "";
+    internal static string Text(JsonElement json, string name) => json.GetProperty(name).GetString() ?? "";
 }

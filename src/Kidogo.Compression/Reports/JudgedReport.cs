@@ -95,24 +95,30 @@ public sealed record JudgedReport
             }
 
             json.WriteEndArray();
-            json.WriteStartObject("facts");
-            foreach ((string name, string value) in Facts)
-            {
-                json.WriteString(name, value);
-            }
-
-            json.WriteEndObject();
-            json.WriteStartArray("commands");
-            foreach (string command in Commands)
-            {
-                json.WriteStringValue(command);
-            }
-
-            json.WriteEndArray();
+            WriteOrigin(json, Facts, Commands);
             json.WriteEndObject();
         }
 
         return bytes.ToArray();
+    }
+
+    /// <summary>The members <c>facts</c> and <c>commands</c>.</summary>
+    internal static void WriteOrigin(Utf8JsonWriter json, IReadOnlyList<(string Name, string Value)> facts, IReadOnlyList<string> commands)
+    {
+        json.WriteStartObject("facts");
+        foreach ((string name, string value) in facts)
+        {
+            json.WriteString(name, value);
+        }
+
+        json.WriteEndObject();
+        json.WriteStartArray("commands");
+        foreach (string command in commands)
+        {
+            json.WriteStringValue(command);
+        }
+
+        json.WriteEndArray();
     }
 
     /// <summary>What a model is called in charts.</summary>

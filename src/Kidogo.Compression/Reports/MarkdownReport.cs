@@ -53,18 +53,24 @@ internal static class MarkdownReport
         }
 
         Samples(page, report);
-        if (report.Facts.Count > 0)
+        return End(page, report.Facts, report.Commands);
+    }
+
+    /// <summary>What the page was made with, and its end.</summary>
+    internal static string End(StringBuilder page, IReadOnlyList<(string Name, string Value)> facts, IReadOnlyList<string> commands)
+    {
+        if (facts.Count > 0)
         {
             Line(page, $"\n## Made with\n");
-            foreach ((string name, string value) in report.Facts)
+            foreach ((string name, string value) in facts)
             {
                 Line(page, $"- {name}: {value}");
             }
         }
 
-        if (report.Commands.Count > 0)
+        if (commands.Count > 0)
         {
-            Line(page, $"\n```sh\n{string.Join('\n', report.Commands)}\n```");
+            Line(page, $"\n```sh\n{string.Join('\n', commands)}\n```");
         }
 
         return page.ToString();
@@ -95,7 +101,7 @@ internal static class MarkdownReport
         }
     }
 
-    private static string Escaped(string text)
+    internal static string Escaped(string text)
     {
         StringBuilder safe = new();
         foreach (char c in text)
@@ -106,5 +112,5 @@ internal static class MarkdownReport
         return safe.ToString();
     }
 
-    private static void Line(StringBuilder page, FormattableString line) => page.Append(line.ToString(CultureInfo.InvariantCulture)).Append('\n');
+    internal static void Line(StringBuilder page, FormattableString line) => page.Append(line.ToString(CultureInfo.InvariantCulture)).Append('\n');
 }

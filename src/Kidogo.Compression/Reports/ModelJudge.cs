@@ -53,6 +53,7 @@ public sealed class ModelJudge(JudgeOptions options)
     private const int WindowTokens = 512, MostAnswerTokens = 64, Timings = 3;
     private readonly List<ReadOnlyMemory<float>> _answers = []; // the base's logits before each token of each right answer
     private string? _base;
+    private int[] _baseIds = []; // the text as the base's tokenizer has it
 
     /// <summary>Measures a model.</summary>
     /// <param name="name">What it is called.</param>
@@ -138,6 +139,7 @@ public sealed class ModelJudge(JudgeOptions options)
     {
         int[] ids = text.Tokenizer.Encode(options.Text.Span);
         ids = ids[..Math.Min(ids.Length, options.MostTokens)];
+        _baseIds = _base is null ? ids : _baseIds;
         int window = Math.Min(Math.Min(WindowTokens, loaded.Config.ContextLength), ids.Length);
         if (window < 2)
         {
@@ -151,16 +153,15 @@ public sealed class ModelJudge(JudgeOptions options)
             Progress = (done, total) => options.Progress?.Invoke($"reading with {judged.Name}", done, total),
         }, cancellation);
         judged = judged with { Perplexity = report.Perplexity, BitsPerByte = report.BitsPerByte };
-        if (_base is not { } first || first == path)
+        if (_base is not { } first || first == path || !_baseIds.AsSpan().SequenceEqual(ids))
         {
-            return judged;
+            return judged; // the base itself, or other tokens: their distributions cannot be compared
         }
 
         using LoadedModel other = ModelLoader.Load(first, context);
-        using ModelText words = ModelText.Open(first);
-        if (other.Config.VocabSize != loaded.Config.VocabSize || !words.Tokenizer.Encode(options.Text.Span).Take(options.MostTokens).SequenceEqual(ids))
+        if (other.Config.VocabSize != loaded.Config.VocabSize)
         {
-            return judged; // other tokens: their distributions cannot be compared
+            return judged;
         }
 
         DivergenceReport distance = DivergenceRun.AgainstModel(loaded.Model, context, other.Model, context, ids, (done, total) => options.Progress?.Invoke($"comparing {judged.Name}", done, total), cancellation);

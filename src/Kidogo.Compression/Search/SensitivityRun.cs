@@ -48,7 +48,6 @@ public sealed class SensitivityRun
     private const int JudgedLength = 128;
     private const int HeadRowsTimes = 4; // rows of a head or an embedding differ more than those of other matrices
     private const long MostJudgedBytes = 256 << 20;
-    private const int TokensAtOnce = 2048;
     private readonly DecoderModel _model;
     private readonly ComputeContext _context;
     private readonly SensitivityOptions _options;
@@ -101,7 +100,7 @@ public sealed class SensitivityRun
     {
         TokenEmbedding embedding = _model.Slots().OfType<TokenEmbedding>().First();
         double plainSlope = MeasureEmbedding(embedding);
-        Tensor[] states = Embed();
+        Tensor[] states = ImportanceCollector.Embedded(_walk, _context, _ids, _options.SequenceTokens);
         Tensor judged = _judged.Embed();
         for (int block = 0; block < _walk.Blocks; block++)
         {
@@ -130,18 +129,6 @@ public sealed class SensitivityRun
         }
 
         return new JudgedText(_walk, _context, judged, length, _model.Config.VocabSize, _cancellation);
-    }
-
-    private Tensor[] Embed()
-    {
-        int pass = Math.Max(1, TokensAtOnce / _options.SequenceTokens) * _options.SequenceTokens;
-        List<Tensor> states = [];
-        for (int first = 0; first < _ids.Length; first += pass)
-        {
-            states.Add(ImportanceCollector.Kept(_context, _walk.Embed(_ids.Span.Slice(first, Math.Min(pass, _ids.Length - first)), _options.SequenceTokens)));
-        }
-
-        return [.. states];
     }
 
     /// <summary>Divergence by the mean square of a row's error, for the embedding alone; 0 where it is not quantised.</summary>

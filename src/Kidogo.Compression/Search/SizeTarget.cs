@@ -1,6 +1,5 @@
 // The size that a file is to have, in the words of people: bytes of the file, or bits of a weight. Knows files' layout, not how formats are found.
 using System.Globalization;
-using Kidogo.Compression.Quantization;
 using Kidogo.Models.Export;
 using Kidogo.Models.Files;
 using Kidogo.Tensors.Formats;
@@ -23,6 +22,16 @@ public sealed record SizeTarget(long? Bytes, double? BitsPerWeight)
     public static IReadOnlyList<ModelTensor> Searched(GgufContent content, IReadOnlyDictionary<string, WeightFormat> pinned) =>
         [.. content.Tensors.Where(tensor => FormatMix.Quantizes(tensor.Name, tensor.IsVector) && !pinned.ContainsKey(tensor.Name))];
 
+    /// <summary>Refuses a size that no choice of formats has, before anything is measured.</summary>
+    /// <param name="content">The file.</param>
+    /// <param name="pinned">Formats of tensors that were named.</param>
+    /// <exception cref="SizeTargetException">The size cannot be reached: the message says which can.</exception>
+    public void Check(GgufContent content, IReadOnlyDictionary<string, WeightFormat> pinned) =>
+        CheckRange(Plan(content, pinned, [.. Searched(content, pinned).Select(tensor => new TensorCosts(
+            tensor.Name, tensor.Rows, tensor.Columns,
+            [.. FormatCandidates.For(tensor.Columns, tensor.Format, hasZeroGroups: false).Append(tensor.Format)
+                .Select(format => new FormatCost(format, format.RowBytes(tensor.Columns) * tensor.Rows, Divergence: 0, OutputError: 0))]))]));
+
     /// <summary>Chooses formats so that the file has the size.</summary>
     /// <param name="content">The file.</param>
     /// <param name="pinned">Formats of tensors that were named.</param>
@@ -30,28 +39,12 @@ public sealed record SizeTarget(long? Bytes, double? BitsPerWeight)
     /// <exception cref="SizeTargetException">The size cannot be reached: the message says which can.</exception>
     public SizedFormats Choose(GgufContent content, IReadOnlyDictionary<string, WeightFormat> pinned, ModelCosts costs)
     {
-        HashSet<string> searched = [.. costs.Tensors.Select(tensor => tensor.Name)];
-        long elements = content.Tensors.Sum(tensor => tensor.Elements);
-        long pinnedBytes = content.Tensors.Where(tensor => pinned.ContainsKey(tensor.Name)).Sum(tensor => FileBytes(pinned[tensor.Name].RowBytes(tensor.Columns) * tensor.Rows));
-        long others = Bytes is null
-            ? content.Tensors.Where(tensor => !pinned.ContainsKey(tensor.Name) && !searched.Contains(tensor.Name)).Sum(tensor => tensor.Format.RowBytes(tensor.Columns) * tensor.Rows)
-            : GgufModelWriter.OtherBytes(content, tensor => searched.Contains(tensor.Name) || pinned.ContainsKey(tensor.Name));
-        others += pinnedBytes;
-        IReadOnlyList<TensorCosts> tensors = [.. costs.Tensors.Select(tensor => tensor with { Costs = [.. tensor.Costs.Select(cost => cost with { Bytes = FileBytes(cost.Bytes) })] })];
-        long target = Bytes ?? (long)(BitsPerWeight!.Value * elements / 8);
-        (long smallest, long largest) = SizeSearch.Range(tensors);
-        if (target * (1 + Tolerance) < others + smallest)
-        {
-            throw new SizeTargetException($"The smallest file that Kidogo can make of this model has {Said(others + smallest, elements)}; {Asked()} cannot be reached. Give at least that, or make the model itself smaller.");
-        }
-
-        if (target * (1 - Tolerance) > others + largest)
-        {
-            throw new SizeTargetException($"The largest file that Kidogo makes of this model, with its tensors as they are, has {Said(others + largest, elements)}; {Asked()} cannot be reached. Give at most that.");
-        }
+        SizePlan plan = Plan(content, pinned, costs.Tensors);
+        CheckRange(plan);
+        (IReadOnlyList<TensorCosts> tensors, long others, long target, long elements) = plan;
 
         // At most the target; where formats are so coarse that this falls short by more than the tolerance, or nothing fits, a little above.
-        SizedFormats? found = target >= others + smallest ? SizeSearch.Choose(tensors, target - others) : null;
+        SizedFormats? found = target >= others + SizeSearch.Range(tensors).Smallest ? SizeSearch.Choose(tensors, target - others) : null;
         if (found is null || others + found.Bytes < target * (1 - Tolerance))
         {
             SizedFormats above = SizeSearch.Choose(tensors, (long)(target * (1 + Tolerance)) - others);
@@ -64,8 +57,41 @@ public sealed record SizeTarget(long? Bytes, double? BitsPerWeight)
         }
 
         return found;
+    }
+
+    /// <summary>What there is to deal out.</summary>
+    /// <param name="Tensors">What each searched tensor may get, in bytes as the target counts them.</param>
+    /// <param name="Others">Bytes of everything else.</param>
+    /// <param name="Target">Bytes to hit.</param>
+    /// <param name="Elements">Weights of all tensors.</param>
+    private sealed record SizePlan(IReadOnlyList<TensorCosts> Tensors, long Others, long Target, long Elements);
+
+    private SizePlan Plan(GgufContent content, IReadOnlyDictionary<string, WeightFormat> pinned, IReadOnlyList<TensorCosts> searched)
+    {
+        HashSet<string> names = [.. searched.Select(tensor => tensor.Name)];
+        long elements = content.Tensors.Sum(tensor => tensor.Elements);
+        long pinnedBytes = content.Tensors.Where(tensor => pinned.ContainsKey(tensor.Name)).Sum(tensor => FileBytes(pinned[tensor.Name].RowBytes(tensor.Columns) * tensor.Rows));
+        long others = Bytes is null
+            ? content.Tensors.Where(tensor => !pinned.ContainsKey(tensor.Name) && !names.Contains(tensor.Name)).Sum(tensor => tensor.Format.RowBytes(tensor.Columns) * tensor.Rows)
+            : GgufModelWriter.OtherBytes(content, tensor => names.Contains(tensor.Name) || pinned.ContainsKey(tensor.Name));
+        IReadOnlyList<TensorCosts> tensors = [.. searched.Select(tensor => tensor with { Costs = [.. tensor.Costs.Select(cost => cost with { Bytes = FileBytes(cost.Bytes) })] })];
+        return new SizePlan(tensors, others + pinnedBytes, Bytes ?? (long)(BitsPerWeight!.Value * elements / 8), elements);
 
         long FileBytes(long bytes) => Bytes is null ? bytes : GgufWriter.Aligned(bytes);
+    }
+
+    private void CheckRange(SizePlan plan)
+    {
+        (long smallest, long largest) = SizeSearch.Range(plan.Tensors);
+        if (plan.Target * (1 + Tolerance) < plan.Others + smallest)
+        {
+            throw new SizeTargetException($"The smallest file that Kidogo can make of this model has {Said(plan.Others + smallest, plan.Elements)}; {Asked()} cannot be reached. Give at least that, or make the model itself smaller.");
+        }
+
+        if (plan.Target * (1 - Tolerance) > plan.Others + largest)
+        {
+            throw new SizeTargetException($"The largest file that Kidogo makes of this model, with its tensors as they are, has {Said(plan.Others + largest, plan.Elements)}; {Asked()} cannot be reached. Give at most that.");
+        }
     }
 
     private string Asked() => Bytes is { } bytes

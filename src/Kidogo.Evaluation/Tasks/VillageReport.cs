@@ -52,9 +52,6 @@ public sealed record VillageReport
     /// <summary>Mean negative log-likelihood of the right answers' tokens, in nats a token.</summary>
     public required double AnswerNll { get; init; }
 
-    /// <summary>Tokens of right answers.</summary>
-    public required long AnswerTokens { get; init; }
-
     /// <summary>Share of summaries that the model gives word for word; NaN where none was asked.</summary>
     public double Summaries { get; init; } = double.NaN;
 

@@ -18,9 +18,6 @@ public sealed record VillageTaskOptions
     /// <summary>Stories, 1 or more. Default 50.</summary>
     public int Stories { get; init; } = 50;
 
-    /// <summary>Whether the model also answers by itself, word for word. Default true; without it, those shares are 0.</summary>
-    public bool Greedy { get; init; } = true;
-
     /// <summary>Called with the logits before each token of each right answer, in order: for divergence between models; may be null.</summary>
     public Action<ReadOnlyMemory<float>>? AnswerLogits { get; init; }
 
@@ -54,7 +51,7 @@ public static class VillageTask
 
         bool IsEnd(int id) => tokenizer.IsEndOfGeneration(id) || (prompter is null && tokenizer.TokenText(id).Contains('\n', StringComparison.Ordinal));
         using AnswerScorer scorer = new(model, context);
-        string Greedy(int[] prompt) => options.Greedy ? tokenizer.Decode(scorer.Greedy(prompt, MostGreedyTokens, IsEnd), skipSpecial: true).Trim() : "";
+        string Greedy(int[] prompt) => tokenizer.Decode(scorer.Greedy(prompt, MostGreedyTokens, IsEnd), skipSpecial: true).Trim();
         List<VillageAnswer> answers = [];
         double sum = 0;
         long tokens = 0;
@@ -75,7 +72,7 @@ public static class VillageTask
                 answers.Add(Judged(story, question, scores, Greedy(prompt)));
             }
 
-            if (options.Village.Level == VillageLevel.Full && options.Greedy)
+            if (options.Village.Level == VillageLevel.Full)
             {
                 summaries += Greedy(Prompt(story, story.SummaryQuestion)) == story.Summary ? 1 : 0;
             }
@@ -87,8 +84,7 @@ public static class VillageTask
         {
             Answers = answers,
             AnswerNll = sum / tokens,
-            AnswerTokens = tokens,
-            Summaries = options.Village.Level == VillageLevel.Full && options.Greedy ? (double)summaries / options.Stories : double.NaN,
+            Summaries = options.Village.Level == VillageLevel.Full ? (double)summaries / options.Stories : double.NaN,
         };
     }
 

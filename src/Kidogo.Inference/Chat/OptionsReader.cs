@@ -52,7 +52,7 @@ internal sealed class OptionsReader(HostedModel model, string modelId, IChatClie
         }
 
         IReadOnlyList<JsonElement> conversation = ConversationReader.Read(messages, options.Instructions, chat.Template.KnowsDeveloper);
-        ChatPrompt prompt = Build(chat, conversation, new ChatPromptOptions { Tools = tools?.Tools, Thinks = Thinks(options, chat.Template) });
+        ChatPrompt prompt = Build(chat, conversation, new ChatPromptOptions { Tools = tools?.Tools, Thinks = Thinks(options, chat.Template), Format = (options.ResponseFormat as ChatResponseFormatJson)?.SchemaDescription });
         tools = tools?.After(prompt.ReasoningClose);
         TokenGrammar? grammar = form is { } asked ? Grammar(asked.Option, asked.Form.After(prompt.ReasoningClose)) : Grammar(nameof(options.Tools), tools?.Form(prompt.ReasoningClose));
         GenerationRequest request = new()
@@ -259,14 +259,9 @@ internal sealed class OptionsReader(HostedModel model, string modelId, IChatClie
         return new ToolChoice(format, tools, required is not null, required?.RequiredFunctionName, options.AllowMultipleToolCalls ?? true);
     }
 
-    private void CheckStrict(ToolDescription tool, ToolCallFormat format)
+    private static void CheckStrict(ToolDescription tool, ToolCallFormat format)
     {
-        if (format.Spelling is null)
-        {
-            throw Unsupported(nameof(ChatOptions.Tools), $"has \"{tool.Name}\", which is strict: {modelId} writes calls as Python, which is held to no schema here");
-        }
-
-        if (tool.Parameters is { } schema && CallGrammar.WhyNot(schema) is { } problem)
+        if (tool.Parameters is { } schema && CallGrammar.WhyNot(format.Spelling, schema) is { } problem)
         {
             throw new ArgumentException($"{nameof(ChatOptions)}.{nameof(ChatOptions.Tools)} has \"{tool.Name}\", which is strict, and its schema cannot be enforced. {problem}");
         }

@@ -12,22 +12,36 @@ public sealed record ClassifierHead(float[] Weight, float[] Bias, double Tempera
 {
     /// <summary>The probabilities of all classes. [C]</summary>
     /// <param name="x">[D]</param>
-    public double[] Probabilities(ReadOnlySpan<float> x)
+    public double[] Probabilities(ReadOnlySpan<float> x) => Probabilities(Scores(x), Temperature);
+
+    /// <summary>What the head gives each class before its temperature. [C]</summary>
+    /// <param name="x">[D]</param>
+    public double[] Scores(ReadOnlySpan<float> x)
     {
         double[] scores = new double[Bias.Length];
         for (int c = 0; c < scores.Length; c++)
         {
-            scores[c] = (TensorPrimitives.Dot(Weight.AsSpan(c * x.Length, x.Length), x) + (double)Bias[c]) / Temperature;
+            scores[c] = TensorPrimitives.Dot(Weight.AsSpan(c * x.Length, x.Length), x) + (double)Bias[c];
         }
 
-        double largest = scores.Max(), sum = 0;
-        for (int c = 0; c < scores.Length; c++)
-        {
-            scores[c] = Math.Exp(scores[c] - largest);
-            sum += scores[c];
-        }
-
-        TensorPrimitives.Divide(scores, sum, scores);
         return scores;
+    }
+
+    /// <summary>The probabilities of all classes by their scores. [C]</summary>
+    /// <param name="scores">[C] What <see cref="Scores"/> gave.</param>
+    /// <param name="temperature">What they are divided by, above 0.</param>
+    public static double[] Probabilities(ReadOnlySpan<double> scores, double temperature)
+    {
+        double[] probabilities = new double[scores.Length];
+        TensorPrimitives.Divide(scores, temperature, probabilities);
+        double largest = probabilities.Max(), sum = 0;
+        for (int c = 0; c < probabilities.Length; c++)
+        {
+            probabilities[c] = Math.Exp(probabilities[c] - largest);
+            sum += probabilities[c];
+        }
+
+        TensorPrimitives.Divide(probabilities, sum, probabilities);
+        return probabilities;
     }
 }

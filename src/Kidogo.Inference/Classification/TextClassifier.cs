@@ -1,6 +1,7 @@
 // A classifier in its folder: which model it looks through, its head, its labels. Knows no training.
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using Kidogo.Models;
 using Kidogo.Models.Encoders;
 using Kidogo.Models.Files;
 using Kidogo.Tensors;
@@ -109,6 +110,15 @@ public sealed class TextClassifier : IDisposable
 
     /// <summary>The labels.</summary>
     public IReadOnlyList<string> Labels => _content.Labels;
+
+    /// <summary>The words of the model that it looks through.</summary>
+    public ModelText Text => _features.Text;
+
+    /// <summary>Tokens that it reads of a text, with the special ones around it.</summary>
+    public int MaxTokens => _features.MaxTokens;
+
+    /// <summary>Values of the vector that it decides by.</summary>
+    public int Width => _features.Width;
 
     /// <summary>Whether a path is a classifier's folder.</summary>
     public static bool IsOne(string path) => File.Exists(Path.Combine(path, ClassifierContent.FileName));

@@ -18,6 +18,12 @@ public abstract class TextFeatures : IDisposable
     /// <summary>How states become one vector.</summary>
     public abstract Pooling Pooling { get; }
 
+    /// <summary>The words of the model.</summary>
+    public abstract ModelText Text { get; }
+
+    /// <summary>Tokens that it reads of a text, with the special ones around it.</summary>
+    public abstract int MaxTokens { get; }
+
     /// <summary>The vectors of some texts, in their order.</summary>
     /// <param name="texts">Any texts; those longer than the model reads are cut.</param>
     /// <param name="cancellation">Looked at between passes.</param>
@@ -40,6 +46,10 @@ public abstract class TextFeatures : IDisposable
 
         public override Pooling Pooling => embedder.Pooling;
 
+        public override ModelText Text => text;
+
+        public override int MaxTokens => encoder.MaxTokens;
+
         public static OfEncoder Load(string path, Pooling? pooling, ComputeContext context)
         {
             LoadedEncoder encoder = LoadedEncoder.Load(path, context);
@@ -57,7 +67,7 @@ public abstract class TextFeatures : IDisposable
     }
 
     /// <summary>A decoder's states after the last layer.</summary>
-    private sealed class OfDecoder(LoadedModel loaded, Tokenizer tokenizer, Pooling pooling, ComputeContext context) : TextFeatures
+    private sealed class OfDecoder(LoadedModel loaded, ModelText text, Pooling pooling, ComputeContext context) : TextFeatures
     {
         private const int MostTokens = 512; // of a text
         private readonly SequenceBatch _batch = new() { Taps = new LayerTaps([loaded.Config.NumLayers - 1], []) };
@@ -66,20 +76,24 @@ public abstract class TextFeatures : IDisposable
 
         public override Pooling Pooling => pooling;
 
+        public override ModelText Text => text;
+
+        public override int MaxTokens => Math.Min(MostTokens, loaded.Config.ContextLength);
+
         public static OfDecoder Load(string path, Pooling pooling, ComputeContext context)
         {
             LoadedModel loaded = ModelLoader.Load(path, context);
             ModelText text = ModelText.Of(loaded.Header);
             if (text.HasTokenizer)
             {
-                return new OfDecoder(loaded, text.Tokenizer, pooling, context);
+                return new OfDecoder(loaded, text, pooling, context);
             }
 
             loaded.Dispose();
             throw new ModelFormatException(path, -1, "The model has no tokenizer, so it cannot read texts. Give one that has.");
         }
 
-        public override TextEmbedding[] Of(IReadOnlyList<string> texts, CancellationToken cancellation) => [.. texts.Select(text => Of(text, cancellation))];
+        public override TextEmbedding[] Of(IReadOnlyList<string> texts, CancellationToken cancellation) => [.. texts.Select(line => Of(line, cancellation))];
 
         public override void Dispose()
         {
@@ -87,10 +101,11 @@ public abstract class TextFeatures : IDisposable
             loaded.Dispose();
         }
 
-        private TextEmbedding Of(string text, CancellationToken cancellation)
+        private TextEmbedding Of(string line, CancellationToken cancellation)
         {
             cancellation.ThrowIfCancellationRequested();
-            int[] ids = tokenizer.EncodeCut(text, Math.Min(MostTokens, loaded.Config.ContextLength), out int whole);
+            Tokenizer tokenizer = text.Tokenizer;
+            int[] ids = tokenizer.EncodeCut(line, MaxTokens, out int whole);
             ids = ids.Length > 0 ? ids : [tokenizer.BosId ?? tokenizer.EosId ?? 0]; // an empty line
             _batch.Clear();
             _batch.Add(null, ids, LogitRows.None);

@@ -9,7 +9,11 @@ namespace Kidogo.Inference.Constraints;
 /// <param name="AfterName">What leads from a name to its arguments.</param>
 /// <param name="NextCall">What leads from arguments to the next call's name.</param>
 /// <param name="Last">What follows the last arguments.</param>
-public sealed record CallSpelling(string Open, string BeforeName, string AfterName, string NextCall, string Last);
+public sealed record CallSpelling(string Open, string BeforeName, string AfterName, string NextCall, string Last)
+{
+    /// <summary>Whether arguments are written as Python writes them, <c>name=value</c> with commas between, rather than as a JSON object.</summary>
+    public bool IsPython { get; init; }
+}
 
 /// <summary>A tool that may be called.</summary>
 /// <param name="Name">Its name.</param>
@@ -49,8 +53,8 @@ public static class CallGrammar
     public static Grammar Of(CallSpelling spelling, IReadOnlyList<CallRule> tools, CallStart start, bool isParallel, string? reasoningClose = null)
     {
         Grammar grammar = new();
-        JsonText json = new(grammar);
-        Expression[] arguments = [.. tools.Select(tool => tool.Schema is { } schema ? JsonSchemaReader.ReadObject(grammar, schema) : (Expression)json.Object)];
+        JsonText json = new(grammar, spelling.IsPython);
+        Expression[] arguments = [.. tools.Select(tool => (Expression)(tool.Schema is { } schema ? JsonSchemaReader.ReadArguments(grammar, schema, spelling.IsPython) : spelling.IsPython ? json.AnyArguments : json.Object))];
         RuleReference rest = new(grammar.Declare("after arguments"));
         Expression named = grammar.Add("call", Expression.Either([.. tools.Select((tool, i) => Expression.Then(Expression.Text(tool.Name + spelling.AfterName), arguments[i], rest))]));
         Expression last = Expression.Text(spelling.Last);
@@ -67,11 +71,13 @@ public static class CallGrammar
     }
 
     /// <summary>Why arguments cannot be held to a schema; null where they can.</summary>
-    public static string? WhyNot(JsonElement schema)
+    /// <param name="spelling">How calls are written.</param>
+    /// <param name="schema">The schema.</param>
+    public static string? WhyNot(CallSpelling spelling, JsonElement schema)
     {
         try
         {
-            JsonSchemaReader.ReadObject(new Grammar(), schema);
+            JsonSchemaReader.ReadArguments(new Grammar(), schema, spelling.IsPython);
             return null;
         }
         catch (GrammarException failure)

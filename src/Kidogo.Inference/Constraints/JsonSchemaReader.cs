@@ -27,11 +27,11 @@ public sealed class JsonSchemaReader
     private readonly Dictionary<string, RuleReference> _references = new(StringComparer.Ordinal);
     private int _depth;
 
-    private JsonSchemaReader(JsonElement root, Grammar grammar)
+    private JsonSchemaReader(JsonElement root, Grammar grammar, bool isPython = false)
     {
         _root = root;
         _grammar = grammar;
-        _json = new JsonText(grammar);
+        _json = new JsonText(grammar, isPython);
     }
 
     /// <summary>A grammar of any JSON object: what OpenAI calls <c>json_object</c>.</summary>
@@ -72,9 +72,12 @@ public sealed class JsonSchemaReader
         return reader._grammar;
     }
 
-    /// <summary>A schema of objects as a part of a larger grammar.</summary>
+    /// <summary>A schema of a call's arguments as a part of a larger grammar.</summary>
+    /// <param name="grammar">Where it belongs.</param>
+    /// <param name="schema">The schema, of an object.</param>
+    /// <param name="isPython">Whether they are written as in Python, <c>name=value</c>, and its own <c>properties</c> are all there are; else as a JSON object.</param>
     /// <exception cref="GrammarException">As <see cref="Read(string)"/>, or it allows something else than objects.</exception>
-    internal static RuleReference ReadObject(Grammar grammar, JsonElement schema)
+    internal static RuleReference ReadArguments(Grammar grammar, JsonElement schema, bool isPython = false)
     {
         bool hasMembers = schema.ValueKind == JsonValueKind.Object && (schema.TryGetProperty("properties", out _) || schema.TryGetProperty("additionalProperties", out _));
         bool isObject = schema.ValueKind == JsonValueKind.Object && (schema.TryGetProperty("type", out JsonElement type) ? type.ValueKind == JsonValueKind.String && type.ValueEquals("object") : hasMembers);
@@ -83,7 +86,13 @@ public sealed class JsonSchemaReader
             throw Wrong("#/type", "has to be object: arguments are named");
         }
 
-        return hasMembers ? grammar.Add("arguments", new JsonSchemaReader(schema, grammar).Of(schema, "#")) : new JsonText(grammar).Object;
+        if (!isPython)
+        {
+            return hasMembers ? grammar.Add("arguments", new JsonSchemaReader(schema, grammar).Of(schema, "#")) : new JsonText(grammar).Object;
+        }
+
+        Refuse(schema, "#", [.. KeywordsOf("object"), "type"]);
+        return hasMembers ? grammar.Add("arguments", new JsonSchemaReader(schema, grammar, isPython).NamedOf(schema)) : new JsonText(grammar, isPython).AnyArguments;
     }
 
     private Expression Of(JsonElement schema, string place)
@@ -119,13 +128,13 @@ public sealed class JsonSchemaReader
         if (schema.TryGetProperty("const", out JsonElement constant))
         {
             Refuse(schema, place, "const", "type");
-            return JsonText.Exactly(constant);
+            return _json.Exactly(constant);
         }
 
         if (schema.TryGetProperty("enum", out JsonElement values))
         {
             Refuse(schema, place, "enum", "type");
-            Expression[] choices = [.. Items(values, $"{place}/enum").Select(JsonText.Exactly)];
+            Expression[] choices = [.. Items(values, $"{place}/enum").Select(_json.Exactly)];
             return choices.Length > 0 ? Expression.Either(choices) : throw Wrong($"{place}/enum", "is empty: nothing obeys it");
         }
 
@@ -157,8 +166,8 @@ public sealed class JsonSchemaReader
             "string" => StringOf(schema, place),
             "integer" => IntegerOf(schema, place),
             "number" => NumberOf(schema, place),
-            "boolean" => Expression.Either(Expression.Text("true"), Expression.Text("false")),
-            "null" => Expression.Text("null"),
+            "boolean" => Expression.Either(_json.True, _json.False),
+            "null" => _json.Null,
             "array" => ArrayOf(schema, place),
             "object" => ObjectOf(schema, place),
             _ => throw Wrong($"{place}/type", $"is {type}; expected string, number, integer, boolean, null, array or object"),
@@ -347,6 +356,37 @@ public sealed class JsonSchemaReader
 
     private Expression ObjectOf(JsonElement schema, string place)
     {
+        (List<(string Name, JsonElement Schema)> properties, bool[] isRequired, bool allowsMore, JsonElement more) = MembersOf(schema, place);
+        if (properties.Count == 0)
+        {
+            return !allowsMore ? Expression.Text("{}") : more.ValueKind == JsonValueKind.Object
+                ? _json.Braced("{", _json.Listed(_json.Member(_json.String, Of(more, $"{place}/additionalProperties")), 0, null), "}")
+                : _json.Object;
+        }
+
+        Expression? another = !allowsMore ? null : _json.Member(OtherNames(properties), more.ValueKind == JsonValueKind.Object ? Of(more, $"{place}/additionalProperties") : _json.Value);
+        Expression[] members = [.. properties.Select(property => (Expression)_grammar.Add(property.Name, _json.Member(JsonText.Exactly(property.Name), Of(property.Schema, $"{place}/properties/{property.Name}"))))];
+        return _json.Braced("{", Members(members, isRequired, another), "}");
+    }
+
+    /// <summary>Arguments of a call in Python. Where a schema allows others than its own, there are none: a call without them always obeys.</summary>
+    private Expression NamedOf(JsonElement schema)
+    {
+        (List<(string Name, JsonElement Schema)> properties, bool[] isRequired, bool allowsMore, _) = MembersOf(schema, "#");
+        if (properties.Count == 0 && allowsMore)
+        {
+            return _json.AnyArguments;
+        }
+
+        string? unnamable = properties.Select(property => property.Name).FirstOrDefault(name => name.Length == 0 || char.IsAsciiDigit(name[0]) || !name.All(c => char.IsAsciiLetterOrDigit(c) || c == '_'));
+        return unnamable is null
+            ? Members([.. properties.Select(property => (Expression)_grammar.Add(property.Name, Expression.Then(Expression.Text($"{property.Name}="), Of(property.Schema, $"#/properties/{property.Name}"))))], isRequired, null)
+            : throw Wrong("#/properties", $"names {unnamable}, and this model writes calls as Python, where a name has letters, digits and underscores");
+    }
+
+    /// <summary>The members that an object may have, whether each has to be there, and whether, and of what schema, there may be others.</summary>
+    private static (List<(string Name, JsonElement Schema)> Properties, bool[] IsRequired, bool AllowsMore, JsonElement More) MembersOf(JsonElement schema, string place)
+    {
         foreach (string count in new[] { "minProperties", "maxProperties" })
         {
             if (schema.TryGetProperty(count, out _))
@@ -375,17 +415,7 @@ public sealed class JsonSchemaReader
             properties.Add(allowsMore || !saysMore ? (name, default) : throw Wrong($"{place}/required", $"names {name}, which is none of the properties, and there are no others"));
         }
 
-        if (properties.Count == 0)
-        {
-            return !allowsMore ? Expression.Text("{}") : saysMore && more.ValueKind == JsonValueKind.Object
-                ? _json.Braced("{", _json.Listed(_json.Member(_json.String, Of(more, $"{place}/additionalProperties")), 0, null), "}")
-                : _json.Object;
-        }
-
-        Expression? another = !allowsMore ? null : _json.Member(OtherNames(properties), more.ValueKind == JsonValueKind.Object ? Of(more, $"{place}/additionalProperties") : _json.Value);
-        Expression[] members = [.. properties.Select(property => (Expression)_grammar.Add(property.Name, _json.Member(JsonText.Exactly(property.Name), Of(property.Schema, $"{place}/properties/{property.Name}"))))];
-        bool[] isRequired = [.. properties.Select(property => required.Contains(property.Name))];
-        return _json.Braced("{", Members(members, isRequired, another), "}");
+        return (properties, [.. properties.Select(property => required.Contains(property.Name))], allowsMore, more);
     }
 
     /// <summary>Members in their order, those that are not required or not: a rule for what follows each, with or without one before it.</summary>

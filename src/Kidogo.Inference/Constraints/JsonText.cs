@@ -1,4 +1,4 @@
-// The texts of JSON as expressions of a grammar. Knows no schemas.
+// The texts of JSON, and the same values as Python writes them, as expressions of a grammar. Knows no schemas.
 using System.Buffers;
 using System.Text;
 using System.Text.Encodings.Web;
@@ -11,15 +11,36 @@ internal sealed class JsonText
 {
     private const int MostDigits = 16; // so that a model that cannot stop does
     private const int MostIndent = 20;
+    private const int MostOfName = 63;
 
     private static readonly CharacterSet s_digits = CharacterSet.Of(('0', '9'));
     private static readonly CharacterSet s_plain = CharacterSet.Of((0, 0x1F), ('"', '"'), ('\\', '\\')).Complement();
     private static readonly JsonSerializerOptions s_relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private readonly Grammar _grammar;
-    private RuleReference? _space, _string, _value, _object, _array;
+    private readonly bool _isPython;
+    private RuleReference? _space, _string, _value, _object, _array, _arguments;
 
-    public JsonText(Grammar grammar) => _grammar = grammar;
+    /// <summary>Rules for a grammar.</summary>
+    /// <param name="grammar">Where they belong.</param>
+    /// <param name="isPython">Whether values are spelt as Python's literals, which differ from JSON in <c>True</c>, <c>False</c> and <c>None</c>.</param>
+    public JsonText(Grammar grammar, bool isPython = false)
+    {
+        _grammar = grammar;
+        _isPython = isPython;
+        True = Expression.Text(isPython ? "True" : "true");
+        False = Expression.Text(isPython ? "False" : "false");
+        Null = Expression.Text(isPython ? "None" : "null");
+    }
+
+    /// <summary>The value that is true.</summary>
+    public Expression True { get; }
+
+    /// <summary>The value that is false.</summary>
+    public Expression False { get; }
+
+    /// <summary>The value that is none.</summary>
+    public Expression Null { get; }
 
     /// <summary>A digit.</summary>
     public static Expression Digit { get; } = new CharacterClass(s_digits);
@@ -74,10 +95,20 @@ internal sealed class JsonText
             if (_value is null)
             {
                 _value = new RuleReference(_grammar.Declare("value"));
-                _grammar.Define(_value.Rule, Expression.Either(String, Number, Expression.Text("true"), Expression.Text("false"), Expression.Text("null"), Object, Array));
+                _grammar.Define(_value.Rule, Expression.Either(String, Number, True, False, Null, Object, Array));
             }
 
             return _value;
+        }
+    }
+
+    /// <summary>Any arguments of a call in Python: names and values.</summary>
+    public RuleReference AnyArguments
+    {
+        get
+        {
+            Expression letter = Expression.OneOf(('A', 'Z'), ('a', 'z'), ('_', '_')), next = Expression.OneOf(('A', 'Z'), ('a', 'z'), ('_', '_'), ('0', '9'));
+            return _arguments ??= _grammar.Add("arguments", Listed(Expression.Then(letter, next.Times(0, MostOfName), Expression.Text("="), Value), 0, null));
         }
     }
 
@@ -86,8 +117,13 @@ internal sealed class JsonText
         Expression.Text("-").Maybe(), Expression.Either(Expression.Text("0"), Expression.Then(Expression.OneOf(('1', '9')), Digit.Times(0, MostDigits - 1))));
 
     /// <summary>A value as it stands in a schema.</summary>
-    public static Expression Exactly(JsonElement value)
+    public Expression Exactly(JsonElement value)
     {
+        if (_isPython && value.ValueKind is not (JsonValueKind.String or JsonValueKind.Number))
+        {
+            return InPython(value);
+        }
+
         ArrayBufferWriter<byte> bytes = new();
         using (Utf8JsonWriter writer = new(bytes, new JsonWriterOptions { Encoder = s_relaxed.Encoder }))
         {
@@ -95,6 +131,20 @@ internal sealed class JsonText
         }
 
         return new Literal(bytes.WrittenSpan.ToArray());
+    }
+
+    private Expression InPython(JsonElement value)
+    {
+        Expression comma = Expression.Text(", ");
+        return value.ValueKind switch
+        {
+            JsonValueKind.True => True,
+            JsonValueKind.False => False,
+            JsonValueKind.Array => Expression.Then(Expression.Text("["), Expression.Then([.. value.EnumerateArray().SelectMany((each, i) => (Expression[])[i == 0 ? Expression.Empty : comma, Exactly(each)])]), Expression.Text("]")),
+            JsonValueKind.Object => Expression.Then(
+                Expression.Text("{"), Expression.Then([.. value.EnumerateObject().SelectMany((each, i) => (Expression[])[i == 0 ? Expression.Empty : comma, Exactly(each.Name), Expression.Text(": "), Exactly(each.Value)])]), Expression.Text("}")),
+            _ => Null,
+        };
     }
 
     /// <summary>A name or another known string.</summary>

@@ -103,12 +103,16 @@ public sealed class ModelOperation : IDisposable
         }
     }
 
+    /// <summary>Notes what was read, where nothing is written.</summary>
+    /// <param name="tokens">Tokens of the texts.</param>
+    public void Read(long tokens) => Used(tokens, null);
+
     /// <summary>Notes what vectors took.</summary>
     /// <param name="tokens">Tokens of the texts.</param>
     /// <param name="dimensions">Numbers of a vector.</param>
     public void Embedded(long tokens, int dimensions)
     {
-        Used(tokens, null);
+        Read(tokens);
         Span?.SetTag("gen_ai.embeddings.dimension.count", dimensions);
     }
 

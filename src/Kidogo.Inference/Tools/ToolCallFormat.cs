@@ -38,8 +38,8 @@ public sealed record ToolCallFormat(ToolCallLayout Layout, string Open, string? 
     /// <summary>What follows the last call's arguments.</summary>
     public string Last { get; private init; } = "}]";
 
-    /// <summary>How calls are spelt, for grammars of answers; null where arguments are not written as JSON.</summary>
-    public CallSpelling? Spelling => Layout == ToolCallLayout.Python ? null : new CallSpelling(Open, BeforeName, AfterName, NextCall, Last);
+    /// <summary>How calls are spelt, for grammars of answers.</summary>
+    public CallSpelling Spelling => new(Open, BeforeName, AfterName, NextCall, Last) { IsPython = Layout == ToolCallLayout.Python };
 
     private static readonly ToolCallFormat s_tagged = new(ToolCallLayout.Objects, "<tool_call>", "</tool_call>")
     {
@@ -50,7 +50,11 @@ public sealed record ToolCallFormat(ToolCallLayout Layout, string Open, string? 
     private static readonly ToolCallFormat s_mistralNamed = s_mistral with { BeforeName = "", AfterName = "[ARGS]", NextCall = "[TOOL_CALLS]", Last = "" };
     private static readonly ToolCallFormat s_granite = new(ToolCallLayout.Objects, "<|tool_call|>", null) { BeforeName = "[{\"name\": \"" };
     private static readonly ToolCallFormat s_llama = new(ToolCallLayout.Objects, "", null) { Inner = ["<|python_tag|>"], AfterName = "\", \"parameters\": ", NextCall = "}; {\"name\": \"", Last = "}" };
-    private static readonly ToolCallFormat s_liquid = new(ToolCallLayout.Python, "<|tool_call_start|>", "<|tool_call_end|>") { BeforeName = "[", AfterName = "(" };
+    private static readonly ToolCallFormat s_liquid = new(ToolCallLayout.Python, "<|tool_call_start|>", "<|tool_call_end|>") 
+    {
+        BeforeName = "[", AfterName = "(", NextCall = "), ", Last = ")]<|tool_call_end|>",
+    };
+
 
     private static readonly ToolCallFormat s_deepSeek = new(ToolCallLayout.NameThenArguments, "<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>")
     {

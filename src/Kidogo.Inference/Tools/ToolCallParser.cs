@@ -18,15 +18,17 @@ public sealed class ToolCallParser(ToolCallFormat format, IReadOnlyCollection<st
     private readonly StringBuilder _held = new(); // what may still become a marker, or a call without a name so far
     private readonly List<ToolPiece> _pieces = [];
     private CallScanner? _scanner;
+    private PythonCallScanner? _python; // of calls that are written as Python
     private string? _name; // of the call that is being written, once given out
     private bool _inCalls;
     private bool _hasText;
+    private int _callsBefore; // the calls that are being written in one list
 
     /// <summary>Calls so far.</summary>
     public int Calls { get; private set; }
 
     /// <summary>Whether a call has begun and not ended.</summary>
-    public bool IsInCall => _name is not null;
+    public bool IsInCall => _name is not null || _python is { IsInCall: true };
 
     /// <summary>Takes the next piece of the answer's text.</summary>
     public IReadOnlyList<ToolPiece> Push(string text)
@@ -45,9 +47,9 @@ public sealed class ToolCallParser(ToolCallFormat format, IReadOnlyCollection<st
     public IReadOnlyList<ToolPiece> Finish()
     {
         _pieces.Clear();
-        if (_inCalls && format.Layout == ToolCallLayout.Python)
+        if (_python is not null)
         {
-            TakePython(_held.ToString(), isWhole: false);
+            EndPython(_held.ToString());
         }
         else if (_scanner is not null)
         {
@@ -112,6 +114,8 @@ public sealed class ToolCallParser(ToolCallFormat format, IReadOnlyCollection<st
             _held.Clear();
             _held.Append(format.Open);
             _inCalls = true;
+            _python = format.Layout == ToolCallLayout.Python ? new PythonCallScanner() : null;
+            _callsBefore = Calls;
             return;
         }
 
@@ -133,15 +137,23 @@ public sealed class ToolCallParser(ToolCallFormat format, IReadOnlyCollection<st
         string held = _held.ToString();
         if (format.Close is { } close && held.EndsWith(close, StringComparison.Ordinal))
         {
-            if (format.Layout == ToolCallLayout.Python)
-            {
-                TakePython(held[..^close.Length], isWhole: true);
-            }
-
+            EndPython(held);
             _held.Clear();
             _inCalls = false;
         }
-        else if (c == '{' && format.Layout != ToolCallLayout.Python)
+        else if (_python is not null)
+        {
+            if (_python.Push(c) is { } name)
+            {
+                _pieces.Add(new ToolPiece(null, Calls++, name, ""));
+            }
+
+            if (!_python.IsInCall)
+            {
+                GiveArguments(); // they are this call's, and the next may begin in the same text
+            }
+        }
+        else if (c == '{')
         {
             string header = HeaderName(held[..^1]);
             bool isNamed = format.Layout == ToolCallLayout.NameThenArguments && header.Length > 0;
@@ -203,21 +215,25 @@ public sealed class ToolCallParser(ToolCallFormat format, IReadOnlyCollection<st
         {
             _pieces.Add(new ToolPiece(null, Calls - 1, null, arguments));
         }
+        else if (_python?.NewArguments() is { Length: > 0 } written)
+        {
+            _pieces.Add(new ToolPiece(null, Calls - 1, null, written));
+        }
     }
 
-    private void TakePython(string text, bool isWhole)
+    /// <summary>Ends calls in Python. A text that was none is the answer's.</summary>
+    private void EndPython(string text)
     {
-        string body = text.StartsWith(format.Open, StringComparison.Ordinal) ? text[format.Open.Length..] : text;
-        if (PythonCalls.Parse(body) is not { } calls)
+        if (_python is null)
         {
-            Say(isWhole ? text + format.Close : text);
             return;
         }
 
-        foreach ((string name, string arguments) in calls)
+        GiveArguments();
+        _python = null;
+        if (Calls == _callsBefore)
         {
-            _pieces.Add(new ToolPiece(null, Calls++, name, ""));
-            _pieces.Add(new ToolPiece(null, Calls - 1, null, arguments));
+            Say(text);
         }
     }
 
@@ -237,7 +253,7 @@ public sealed class ToolCallParser(ToolCallFormat format, IReadOnlyCollection<st
         string name = separator >= 0 ? header[(separator + "<｜tool▁sep｜>".Length)..] : header;
         int callId = name.IndexOf("[CALL_ID]", StringComparison.Ordinal);
         name = callId >= 0 ? name[..callId] : name;
-        name = WithoutInner(name.Replace(format.Open, "", StringComparison.Ordinal)).Trim();
+        name = WithoutInner(format.Open.Length == 0 ? name : name.Replace(format.Open, "", StringComparison.Ordinal)).Trim();
         name = name.Split('\n')[0].Trim();
         return name.Trim('[', ']', ',', ';', ' ');
     }

@@ -62,9 +62,9 @@ public sealed class ToolChoice
     /// <summary>Whether several calls may come at once.</summary>
     public bool IsParallel { get; }
 
-    /// <summary>The same for a prompt that has opened reasoning: a call that has to come follows the reasoning, where its start in the prompt would lie within. Only where calls are held to a form.</summary>
+    /// <summary>The same for a prompt that has opened reasoning: a call that has to come follows the reasoning, where its start in the prompt would lie within.</summary>
     /// <param name="reasoningClose">What closes the reasoning; null where there is none, then this is the choice.</param>
-    public ToolChoice After(string? reasoningClose) => reasoningClose is null || _start == CallStart.Free || _format.Spelling is null ? this : new ToolChoice(this);
+    public ToolChoice After(string? reasoningClose) => reasoningClose is null || _start == CallStart.Free ? this : new ToolChoice(this);
 
     /// <summary>The start of a call that the model has to go on from, as ids; empty where it is free.</summary>
     /// <remarks>The names come from outside: they never become control tokens.</remarks>
@@ -94,8 +94,8 @@ public sealed class ToolChoice
 
     /// <summary>What the answer is held to: calls of known tools where one has to come, arguments that obey where a tool is strict; null for nothing.</summary>
     /// <param name="reasoningClose">What closes reasoning that the prompt has opened; null where it has not.</param>
-    public AnswerForm? Form(string? reasoningClose) => _format.Spelling is not { } spelling || (_start == CallStart.Free && !_callable.Any(tool => tool.IsStrict)) ? null
-        : AnswerForm.Calls(spelling, [.. _callable.Select(tool => new CallRule(tool.Name, tool.IsStrict ? tool.Schema : null))], _start, IsParallel, reasoningClose);
+    public AnswerForm? Form(string? reasoningClose) => _start == CallStart.Free && !_callable.Any(tool => tool.IsStrict) ? null
+        : AnswerForm.Calls(_format.Spelling, [.. _callable.Select(tool => new CallRule(tool.Name, tool.IsStrict ? tool.Schema : null))], _start, IsParallel, reasoningClose);
 
     /// <summary>Reads the answer, beginning with what was forced.</summary>
     /// <param name="begun">What the forced start already is.</param>

@@ -44,6 +44,10 @@ public static class AdapterFiles
         throw new FileNotFoundException($"There is no adapter {ModelFormatException.Quote(name, 200)}.{nearest}");
     }
 
+    /// <summary>The file with an adapter's weights: what it is told by.</summary>
+    /// <param name="path">A PEFT folder or a GGUF file.</param>
+    public static string WeightsFileOf(string path) => Directory.Exists(path) ? Path.Combine(path, PeftFolder.WeightsName) : path;
+
     /// <summary>Reads an adapter for a model and makes sure that it was made for it.</summary>
     /// <param name="path">A PEFT folder or a GGUF file.</param>
     /// <param name="header">The model's files.</param>

@@ -1,6 +1,7 @@
 // A model brought into other formats while it is loaded, with no file in between. Knows no formats' merits.
 using Kidogo.Models.Files;
 using Kidogo.Tensors;
+using Kidogo.Tensors.Formats;
 
 namespace Kidogo.Models.Export;
 
@@ -30,6 +31,31 @@ public static class ModelInMemory
             throw;
         }
     }
+
+    /// <summary>Opens the model as if it had been rounded to a mix of formats.</summary>
+    /// <param name="original">The model as it lies in its files; the result owns it, also where this fails.</param>
+    /// <param name="mix">Which tensor gets which format.</param>
+    /// <param name="threads">Threads that encode.</param>
+    /// <exception cref="NotSupportedException">A tensor would get a format that needs importance, or a GGUF file cannot say what the model does.</exception>
+    public static ModelHeader Open(ModelHeader original, FormatMix mix, int threads)
+    {
+        try
+        {
+            GgufContent content = GgufContent.Of(original);
+            MixModel model = MixModel.Of(original, content, hasImportance: false);
+            return Build(original, content, tensor => FormatMix.Quantizes(tensor.Name, tensor.IsVector) ? Rounded(tensor, mix.Choose(tensor.Name, tensor.Columns, model).Format) : null, threads);
+        }
+        catch
+        {
+            original.Dispose();
+            throw;
+        }
+    }
+
+    private static TensorChoice Rounded(ModelTensor tensor, WeightFormat format) => format.Importance != ImportanceUse.Required
+        ? new TensorChoice(format)
+        : throw new NotSupportedException(
+            $"{format.Name}, which {tensor.Name} would get, is too coarse to be rounded to without importance. Make a file with kidogo quantize --calibration FILE, or choose a larger format.");
 
     private static ModelHeader Build(ModelHeader original, GgufContent content, Func<ModelTensor, TensorChoice?> choose, int threads)
     {

@@ -8,7 +8,9 @@ namespace Kidogo.Serving.Access;
 /// <param name="requestsPerMinute">Null for no limit.</param>
 /// <param name="tokensPerMinute">Null for no limit.</param>
 /// <param name="clock">The time.</param>
-internal sealed class Client(string name, int? requestsPerMinute, int? tokensPerMinute, TimeProvider clock)
+/// <param name="within">Whose allowance is used too, such as that of the account that a key belongs to; null for nobody's.</param>
+/// <param name="count">Told of requests and tokens as they are used; null for nothing.</param>
+internal sealed class Client(string name, int? requestsPerMinute, int? tokensPerMinute, TimeProvider clock, Client? within = null, Action<long, long>? count = null)
 {
     private readonly Lock _gate = new();
     private Allowance _requests = new(requestsPerMinute);
@@ -28,6 +30,8 @@ internal sealed class Client(string name, int? requestsPerMinute, int? tokensPer
                 throw ApiException.TooMany("rate_limit_error", $"This key may ask {requestsPerMinute} times a minute.", wait, "rate_limit_exceeded");
             }
         }
+
+        within?.CheckRequest();
     }
 
     /// <summary>Looks whether there is anything left for a prompt, and counts it.</summary>
@@ -41,6 +45,9 @@ internal sealed class Client(string name, int? requestsPerMinute, int? tokensPer
                 throw ApiException.TooMany("rate_limit_error", $"This key may use {tokensPerMinute} tokens a minute.", wait, "rate_limit_exceeded");
             }
         }
+
+        within?.CheckTokens(prompt);
+        count?.Invoke(1, prompt);
     }
 
     /// <summary>Counts tokens of an answer, which nobody knew before.</summary>
@@ -50,6 +57,9 @@ internal sealed class Client(string name, int? requestsPerMinute, int? tokensPer
         {
             _tokens.Charge(generated, clock);
         }
+
+        within?.Charge(generated);
+        count?.Invoke(0, generated);
     }
 
     /// <summary>What may be used, filling up evenly to a minute's worth.</summary>

@@ -27,6 +27,8 @@ internal sealed class Gatekeeper
     private long _looked;
 
     /// <summary>A gatekeeper.</summary>
+    /// <param name="options">How the server is set up.</param>
+    /// <param name="clock">The time.</param>
     /// <exception cref="KeyFileException">The file of keys is malformed.</exception>
     /// <exception cref="ServerSetupException">The server would be open to strangers.</exception>
     public Gatekeeper(ServerOptions options, TimeProvider clock)
@@ -35,7 +37,7 @@ internal sealed class Gatekeeper
         _clock = clock;
         _everyone = new Client("", null, null, clock);
         Reload();
-        RequiresKey = _keys.Count > 0 && !options.AllowsAnyone;
+        RequiresKey = (_keys.Count > 0 || options.Portal is not null) && !options.AllowsAnyone;
         if (!IPAddress.IsLoopback(options.Address) && !RequiresKey && !options.AllowsAnyone)
         {
             throw new ServerSetupException(
@@ -63,7 +65,7 @@ internal sealed class Gatekeeper
         }
 
         string given = origin.ToString();
-        if (!IsOwnOrigin(given, http.Request) && !_options.AllowedOrigins.Contains(given, StringComparer.OrdinalIgnoreCase))
+        if (!IsOwnOrigin(given, http.Request) && !IsPortal(given) && !_options.AllowedOrigins.Contains(given, StringComparer.OrdinalIgnoreCase))
         {
             throw new ApiException(403, "permission_error", "Pages from there may not use this server: start it with --allow-origin ORIGIN if they should.", code: "origin_not_allowed");
         }
@@ -82,18 +84,23 @@ internal sealed class Gatekeeper
         return true;
     }
 
-    /// <summary>Who asks.</summary>
+    /// <summary>Who asks: the owner of a key, or who is logged in at the portal.</summary>
     /// <exception cref="ApiException">401: there is no key, or none that is known.</exception>
-    public Client Identify(HttpRequest request)
+    public Client Identify(HttpContext http)
     {
+        const string Bearer = "Bearer ";
+        string header = http.Request.Headers.Authorization.ToString();
+        string given = header.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase) ? header[Bearer.Length..].Trim() : http.Request.Headers["X-Api-Key"].ToString();
+        if (_options.Portal is { } portal && (given.Length == 0 ? portal.ClientOfSession(http) : portal.ClientOfKey(given)) is { } member)
+        {
+            return member;
+        }
+
         if (!RequiresKey)
         {
             return _everyone;
         }
 
-        const string Bearer = "Bearer ";
-        string header = request.Headers.Authorization.ToString();
-        string given = header.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase) ? header[Bearer.Length..].Trim() : request.Headers["X-Api-Key"].ToString();
         if (given.Length == 0)
         {
             throw new ApiException(401, "authentication_error", "This server wants a key: send `Authorization: Bearer KEY`.", code: "missing_api_key");
@@ -130,7 +137,7 @@ internal sealed class Gatekeeper
 
     private bool IsOwnHost(string host)
     {
-        if (_options.AllowedHosts.Contains(host, StringComparer.OrdinalIgnoreCase))
+        if (_options.AllowedHosts.Contains(host, StringComparer.OrdinalIgnoreCase) || host.Equals(_options.Portal?.Address?.Host, StringComparison.OrdinalIgnoreCase))
         {
             return true;
         }
@@ -143,6 +150,8 @@ internal sealed class Gatekeeper
         return host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || host.EndsWith(".localhost", StringComparison.OrdinalIgnoreCase)
             || (IPAddress.TryParse(host.Trim('[', ']'), out IPAddress? address) && IPAddress.IsLoopback(address));
     }
+
+    private bool IsPortal(string origin) => _options.Portal?.Address is { } address && origin.Equals(address.GetLeftPart(UriPartial.Authority), StringComparison.OrdinalIgnoreCase);
 
     private static bool IsOwnOrigin(string origin, HttpRequest request) =>
         Uri.TryCreate(origin, UriKind.Absolute, out Uri? uri) && (uri.Scheme is "http" or "https") && origin.Equals($"{uri.Scheme}://{request.Host.Value}", StringComparison.OrdinalIgnoreCase);

@@ -9,6 +9,9 @@ namespace Kidogo.Serving.Api;
 /// <param name="Form">The form.</param>
 internal sealed record AskedForm(string Field, AnswerForm Form)
 {
+    /// <summary>What the answer is for, in words that the model reads; null for none.</summary>
+    public string? Description { get; init; }
+
     /// <summary>The form for a model's tokens.</summary>
     /// <param name="model">Who answers.</param>
     /// <exception cref="ApiException">It cannot be enforced.</exception>
@@ -70,14 +73,20 @@ internal static class AnswerFormat
         }
 
         string type = TypeOf(format);
-        JsonElement? schema = type == "json_schema" ? Described(format) ?? throw format.Missing("schema", "an object: a JSON schema") : null;
+        (JsonElement? schema, string? description) = type == "json_schema" ? Described(format) : (null, null);
+        if (type == "json_schema" && schema is null)
+        {
+            throw format.Missing("schema", "an object: a JSON schema");
+        }
+
         format.RejectUnknown();
-        return type == "text" ? null : new AskedForm(format.PathOf(schema is null ? "type" : "schema"), schema is { } told ? AnswerForm.Schema(told) : AnswerForm.AnyObject);
+        return type == "text" ? null : new AskedForm(format.PathOf(schema is null ? "type" : "schema"), FormOf(schema)) { Description = description };
     }
 
     private static AskedForm? OfResponseFormat(RequestFields format)
     {
         JsonElement? schema = null;
+        string? description = null;
         string type = TypeOf(format);
         if (type == "json_object")
         {
@@ -86,13 +95,15 @@ internal static class AnswerFormat
         else if (type == "json_schema")
         {
             RequestFields described = format.Object("json_schema") ?? throw format.Missing("json_schema", "an object with a name and a schema");
-            schema = Described(described);
+            (schema, description) = Described(described);
             described.RejectUnknown();
         }
 
         format.RejectUnknown();
-        return type == "text" ? null : new AskedForm(Format, schema is { } told ? AnswerForm.Schema(told) : AnswerForm.AnyObject);
+        return type == "text" ? null : new AskedForm(Format, FormOf(schema)) { Description = description };
     }
+
+    private static AnswerForm FormOf(JsonElement? schema) => schema is { } told ? AnswerForm.Schema(told) : AnswerForm.AnyObject;
 
     private static string TypeOf(RequestFields format)
     {
@@ -100,12 +111,11 @@ internal static class AnswerFormat
         return type is "text" or "json_object" or "json_schema" ? type : throw ApiException.Field(format.PathOf("type"), $"`{format.PathOf("type")}` has to be text, json_object or json_schema.", "invalid_value");
     }
 
-    /// <summary>A schema with its name.</summary>
-    private static JsonElement? Described(RequestFields described)
+    /// <summary>A schema with its name, and what it describes.</summary>
+    private static (JsonElement? Schema, string? Description) Described(RequestFields described)
     {
         described.Text("name");
-        described.Text("description");
         described.Flag("strict"); // answers always obey
-        return described.Element("schema");
+        return (described.Element("schema"), described.Text("description"));
     }
 }

@@ -50,10 +50,10 @@ internal sealed class ApiCall(HttpContext http, ModelShelf shelf, ServerOptions 
     /// <exception cref="ApiException">404: there is none of that name; 400: it writes no text; 503: there is no room for it.</exception>
     public async Task<AskedModel> DecoderAsync(string? name)
     {
-        (ModelEntry entry, string? adapter) = Find(name, isEncoder: false);
+        (ModelEntry entry, string? adapter) = Find(name, ModelKind.Decoder);
         if (await UseAsync(entry).ConfigureAwait(false) is not ServedModel model)
         {
-            throw ApiException.Field("model", $"`{entry.Id}` is an encoder: it makes embeddings (/v1/embeddings) and writes no text.", "model_not_supported");
+            throw ApiException.Field("model", $"`{entry.Id}` {(entry.IsEncoder ? "is an encoder: it makes embeddings (/v1/embeddings)" : "is a classifier: it says what texts are (/v1/classify)")} and writes no text.", "model_not_supported");
         }
 
         AskedModel asked = new(model, adapter is null ? null : model.Adapters.Find(adapter) ?? Adapter.None, name is null or "auto" or "local" ? entry.Id : name);
@@ -71,10 +71,20 @@ internal sealed class ApiCall(HttpContext http, ModelShelf shelf, ServerOptions 
     /// <exception cref="ApiException">404: there is none of that name; 400: it makes no embeddings; 503: there is no room for it.</exception>
     public async Task<ServedEncoder> EncoderAsync(string? name)
     {
-        (ModelEntry entry, _) = Find(name, isEncoder: true);
+        (ModelEntry entry, _) = Find(name, ModelKind.Encoder);
         return entry.IsEncoder && await UseAsync(entry).ConfigureAwait(false) is ServedEncoder encoder
             ? encoder
-            : throw ApiException.Field("model", $"`{entry.Id}` writes text and makes no embeddings: start the server with an encoder beside it, such as all-MiniLM-L6-v2.", "model_not_supported");
+            : throw ApiException.Field("model", $"`{entry.Id}` makes no embeddings: start the server with an encoder beside it, such as all-MiniLM-L6-v2.", "model_not_supported");
+    }
+
+    /// <summary>The classifier that a request names, opened if need be.</summary>
+    /// <exception cref="ApiException">404: there is none of that name; 400: it knows no labels; 503: there is no room for it.</exception>
+    public async Task<ServedClassifier> ClassifierAsync(string? name)
+    {
+        (ModelEntry entry, _) = Find(name, ModelKind.Classifier);
+        return entry.Kind == ModelKind.Classifier && await UseAsync(entry).ConfigureAwait(false) is ServedClassifier classifier
+            ? classifier
+            : throw ApiException.Field("model", $"`{entry.Id}` is no classifier: start the server with one beside it, made by kidogo adapt --task classify.", "model_not_supported");
     }
 
     /// <summary>Any model that a request names, loaded if need be; the first decoder where it names none.</summary>
@@ -83,22 +93,22 @@ internal sealed class ApiCall(HttpContext http, ModelShelf shelf, ServerOptions 
 
     /// <summary>What a request names, not loaded: a model, and perhaps one of its adapters.</summary>
     /// <param name="name">The name; null where the request says none.</param>
-    /// <param name="isEncoder">What is meant by no name: the only encoder, or the only decoder; null for the first model.</param>
+    /// <param name="kind">What is meant by no name: the only model of that kind; null for the first model.</param>
     /// <exception cref="ApiException">404: there is none of that name.</exception>
-    public (ModelEntry Entry, string? Adapter) Find(string? name, bool? isEncoder)
+    public (ModelEntry Entry, string? Adapter) Find(string? name, ModelKind? kind)
     {
         if (name is null)
         {
-            ModelEntry[] possible = [.. shelf.Entries.Where(entry => isEncoder is null || entry.IsEncoder == isEncoder)];
+            ModelEntry[] possible = [.. shelf.Entries.Where(entry => kind is null || entry.Kind == kind)];
             return possible.Length switch
             {
                 1 => (possible[0], null),
-                0 => throw ApiException.Field("model", $"No {(isEncoder == true ? "encoder" : "model that writes text")} is served here. Served: {Names()}.", "model_not_supported"),
-                _ => isEncoder is null ? (possible[0], null) : throw ApiException.Field("model", $"`model` is missing; it has to be one of {Names()}.", "missing_required_parameter"),
+                0 => throw ApiException.Field("model", $"No {(kind switch { ModelKind.Encoder => "encoder", ModelKind.Classifier => "classifier", _ => "model that writes text" })} is served here. Served: {Names()}.", "model_not_supported"),
+                _ => kind is null ? (possible[0], null) : throw ApiException.Field("model", $"`model` is missing; it has to be one of {Names()}.", "missing_required_parameter"),
             };
         }
 
-        if (Routes is { } routes && name is "auto" or "local" && isEncoder != true)
+        if (Routes is { } routes && name is "auto" or "local" && kind is null or ModelKind.Decoder)
         {
             return (routes.Decoder, null); // what is not a chat is answered here
         }
@@ -111,7 +121,7 @@ internal sealed class ApiCall(HttpContext http, ModelShelf shelf, ServerOptions 
             }
 
             if (name.StartsWith($"{entry.Id}:", StringComparison.Ordinal) && name[(entry.Id.Length + 1)..] is var adapter
-                && (entry.Adapters.Contains(adapter, StringComparer.Ordinal) || (adapter == Adapter.None.Name && !entry.IsEncoder)))
+                && (entry.Adapters.Contains(adapter, StringComparer.Ordinal) || (adapter == Adapter.None.Name && entry.Kind == ModelKind.Decoder)))
             {
                 return (entry, adapter);
             }
@@ -129,7 +139,10 @@ internal sealed class ApiCall(HttpContext http, ModelShelf shelf, ServerOptions 
 
     /// <summary>The body as JSON.</summary>
     /// <exception cref="ApiException">It is none, or too large.</exception>
-    public async Task<JsonDocument> ReadJsonAsync()
+    public Task<JsonDocument> ReadJsonAsync() => ReadJsonAsync(http);
+
+    /// <inheritdoc cref="ReadJsonAsync()"/>
+    public static async Task<JsonDocument> ReadJsonAsync(HttpContext http)
     {
         string type = (http.Request.ContentType ?? "").Split(';')[0].Trim();
         if (!type.Equals("application/json", StringComparison.OrdinalIgnoreCase))
@@ -141,7 +154,7 @@ internal sealed class ApiCall(HttpContext http, ModelShelf shelf, ServerOptions 
         {
             // A document that repeats a name could mean one thing to a proxy and another here.
             JsonDocumentOptions how = new() { MaxDepth = DeepestJson, AllowDuplicateProperties = false };
-            return await JsonDocument.ParseAsync(http.Request.Body, how, Gone).ConfigureAwait(false);
+            return await JsonDocument.ParseAsync(http.Request.Body, how, http.RequestAborted).ConfigureAwait(false);
         }
         catch (JsonException failure)
         {
@@ -206,7 +219,8 @@ internal sealed class ApiCall(HttpContext http, ModelShelf shelf, ServerOptions 
     public static string KindOf(Exception failure) =>
         failure is OperationCanceledException ? "cancelled" : Translate(failure) is { } told ? told.Code ?? told.Type : failure.GetType().Name;
 
-    private static async Task WriteAsync(HttpContext http, ReadOnlyMemory<byte> bytes, int status)
+    /// <summary>Answers with JSON.</summary>
+    public static async Task WriteAsync(HttpContext http, ReadOnlyMemory<byte> bytes, int status = 200)
     {
         http.Response.StatusCode = status;
         http.Response.ContentType = "application/json; charset=utf-8";

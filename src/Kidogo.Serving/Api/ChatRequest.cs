@@ -64,7 +64,7 @@ internal sealed record ChatRequest(AskedModel Asked, IReadOnlyList<GenerationReq
         AskedModel asked, RequestFields fields, GenerationRequest request, AskedForm? form, bool streams, int choices = 1, bool reportsUsage = false, bool isResponse = false)
     {
         ServedModel model = asked.Model;
-        (ToolChoice? tools, ChatPrompt prompt) = ReadPrompt(fields, model, isResponse);
+        (ToolChoice? tools, ChatPrompt prompt) = ReadPrompt(fields, model, isResponse, form?.Description);
         if (form is not null && tools is not null)
         {
             throw ApiException.Field(form.Field, $"`{form.Field}` does not go with `tools`: an answer is of a given form, or calls.", "invalid_value");
@@ -109,12 +109,12 @@ internal sealed record ChatRequest(AskedModel Asked, IReadOnlyList<GenerationReq
         return choices;
     }
 
-    private static (ToolChoice? Tools, ChatPrompt Prompt) ReadPrompt(RequestFields fields, ServedModel model, bool isResponse)
+    private static (ToolChoice? Tools, ChatPrompt Prompt) ReadPrompt(RequestFields fields, ServedModel model, bool isResponse, string? format)
     {
         IReadOnlyList<JsonElement> messages = Messages(fields, model, isResponse);
         ToolChoice? tools = ToolFields.Read(fields, model, isFlat: isResponse);
-        ChatPromptOptions options = new() { Tools = tools?.Tools, Thinks = Thinks(fields, model, isResponse) };
-        model.CheckLength(messages.Sum(message => (long)message.GetProperty("content").GetString()!.Length) + (tools?.Tools.GetRawText().Length ?? 0));
+        ChatPromptOptions options = new() { Tools = tools?.Tools, Thinks = Thinks(fields, model, isResponse), Format = format };
+        model.CheckLength(messages.Sum(message => (long)message.GetProperty("content").GetString()!.Length) + (tools?.Tools.GetRawText().Length ?? 0) + (format?.Length ?? 0));
         return (tools, Rendered(() => model.Chat!.Build(messages, options)));
     }
 

@@ -9,10 +9,6 @@ namespace Kidogo.Serving.Api;
 /// <summary>Makes embeddings.</summary>
 internal static class EmbeddingsEndpoint
 {
-    private const int MostTexts = 2048; // OpenAI's
-    private const int CharactersOfToken = 256; // more than any text has on average
-    private const int MostTokens = 300_000; // OpenAI's, of all texts together
-
     /// <summary>Answers.</summary>
     public static async Task AnswerAsync(ApiCall call)
     {
@@ -75,22 +71,18 @@ internal static class EmbeddingsEndpoint
         }
 
         bool isOne = input.ValueKind == JsonValueKind.String || input[0].ValueKind == JsonValueKind.Number;
-        if (!isOne && input.GetArrayLength() > MostTexts)
-        {
-            throw ApiException.Field("input", $"`input` has {input.GetArrayLength()} texts; at most {MostTexts} are taken at once.", "invalid_value");
-        }
-
+        InputTexts.CheckCount(input, isOne);
         HostedEncoder encoder = served.Hosted;
         List<int[]> texts = [];
         long tokens = 0;
         foreach (JsonElement element in isOne ? [input] : input.EnumerateArray().ToArray())
         {
             string path = isOne ? "input" : $"input[{texts.Count}]";
-            CheckLength(element, path, served);
+            InputTexts.CheckLength(element, path, served.Id, encoder.MaxTokens);
             int whole = 0; // tokens of a text before it is cut
             int[] ids = element.ValueKind switch
             {
-                JsonValueKind.String when element.ValueEquals("") => throw ApiException.Field(path, $"`{path}` is empty; give at least one character.", "invalid_value"),
+                JsonValueKind.String when element.ValueEquals("") => throw InputTexts.Empty(path),
                 JsonValueKind.String => encoder.Encode(RequestFields.StringOf(element, path), out whole),
                 JsonValueKind.Array => TokenIds.Read(element, path, encoder.Vocabulary),
                 _ => throw RequestFields.WrongAt(path, element, isOne ? Expected : "a text, or an array of token ids"),
@@ -100,38 +92,12 @@ internal static class EmbeddingsEndpoint
                 throw ApiException.Field(path, $"`{path}` has no tokens; give at least one.", "invalid_value");
             }
 
-            whole = Math.Max(whole, ids.Length);
-            if (whole > encoder.MaxTokens)
-            {
-                throw ApiException.TooLong(whole, encoder.MaxTokens, $"`{path}` has {whole} tokens, but `{served.Id}` reads {encoder.MaxTokens} of a text. Cut it into pieces.", path);
-            }
-
+            InputTexts.CheckTokens(Math.Max(whole, ids.Length), path, served.Id, encoder.MaxTokens);
             texts.Add(ids);
-            tokens += ids.Length;
-            if (tokens > MostTokens)
-            {
-                throw ApiException.Field("input", $"`input` has more than {MostTokens} tokens in all. Send it in several requests.", "invalid_value");
-            }
+            tokens = InputTexts.Sum(tokens, ids.Length);
         }
 
         return texts;
-    }
-
-    /// <summary>Refuses what is so long that nobody has to count its tokens.</summary>
-    private static void CheckLength(JsonElement element, string path, ServedEncoder served)
-    {
-        HostedEncoder encoder = served.Hosted;
-        if (element.ValueKind == JsonValueKind.Array && element.GetArrayLength() is var count && count > encoder.MaxTokens)
-        {
-            throw ApiException.TooLong(count, encoder.MaxTokens, $"`{path}` has {count} tokens, but `{served.Id}` reads {encoder.MaxTokens} of a text. Cut it into pieces.", path);
-        }
-
-        long most = (long)encoder.MaxTokens * CharactersOfToken;
-        if (element.ValueKind == JsonValueKind.String && element.GetRawText().Length > most && RequestFields.StringOf(element, path).Length is var characters && characters > most)
-        {
-            throw ApiException.TooLong(
-                characters / CharactersOfToken, encoder.MaxTokens, $"`{path}` has {characters} characters; at most {most} are looked at for the {encoder.MaxTokens} tokens that `{served.Id}` reads. Cut it into pieces.", path);
-        }
     }
 
     private static void Write(Utf8JsonWriter json, string model, TextEmbedding[] vectors, bool isBase64, long tokens)
@@ -150,10 +116,7 @@ internal static class EmbeddingsEndpoint
 
         json.WriteEndArray();
         json.WriteString("model", model);
-        json.WriteStartObject("usage");
-        json.WriteNumber("prompt_tokens", tokens);
-        json.WriteNumber("total_tokens", tokens);
-        json.WriteEndObject();
+        Usage.WriteRead(json, tokens);
         json.WriteEndObject();
     }
 

@@ -9,7 +9,8 @@ namespace Kidogo.Serving.Api;
 /// <summary>Writes a stream of events, and reads the steps that they are made of.</summary>
 /// <param name="http">The exchange.</param>
 /// <param name="heartbeat">After how long without an event a comment is sent, so that nobody takes the connection for dead.</param>
-internal sealed class EventStream(HttpContext http, TimeSpan heartbeat)
+/// <param name="patience">How long the client may read nothing while there is more than buffers hold; then it counts as gone. (Kestrel's own limit grows with all that was sent before.)</param>
+internal sealed class EventStream(HttpContext http, TimeSpan heartbeat, TimeSpan patience)
 {
     /// <summary>Whether the answer has begun, so that its status is settled.</summary>
     public bool HasBegun { get; private set; }
@@ -28,7 +29,8 @@ internal sealed class EventStream(HttpContext http, TimeSpan heartbeat)
             if (await Task.WhenAny(ready, pause).ConfigureAwait(false) == pause)
             {
                 Begin();
-                await http.Response.BodyWriter.WriteAsync(": still here\n\n"u8.ToArray(), http.RequestAborted).ConfigureAwait(false);
+                Append(http.Response.BodyWriter, ": still here\n\n"u8);
+                await FlushAsync().ConfigureAwait(false);
             }
 
             await stop.CancelAsync().ConfigureAwait(false);
@@ -66,11 +68,28 @@ internal sealed class EventStream(HttpContext http, TimeSpan heartbeat)
     }
 
     /// <summary>Sends what was added.</summary>
+    /// <exception cref="OperationCanceledException">The client has gone, or reads nothing.</exception>
     public async Task FlushAsync()
     {
-        if (HasBegun)
+        if (!HasBegun)
         {
-            await http.Response.BodyWriter.FlushAsync(http.RequestAborted).ConfigureAwait(false);
+            return;
+        }
+
+        ValueTask<System.IO.Pipelines.FlushResult> flush = http.Response.BodyWriter.FlushAsync(http.RequestAborted);
+        if (flush.IsCompletedSuccessfully)
+        {
+            return;
+        }
+
+        try
+        {
+            await flush.AsTask().WaitAsync(patience).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            http.Abort();
+            await Task.Delay(Timeout.Infinite, http.RequestAborted).ConfigureAwait(false); // until it is known everywhere
         }
     }
 

@@ -180,7 +180,7 @@ internal static class InfoEndpoints
 
     /// <summary>The model in the query; the first that writes text where there is none.</summary>
     private static string? AskedDecoder(ApiCall call) =>
-        call.Http.Request.Query["model"] is [{ Length: > 0 } name, ..] ? name : call.Shelf.Entries.FirstOrDefault(entry => !entry.IsEncoder)?.Id;
+        call.Http.Request.Query["model"] is [{ Length: > 0 } name, ..] ? name : call.Shelf.Entries.FirstOrDefault(entry => entry.Kind == ModelKind.Decoder)?.Id;
 
     private static string? Piece(ServedModel model, int? id) => id is { } found ? model.Tokenizer.Piece(found) : null;
 
@@ -198,7 +198,7 @@ internal static class InfoEndpoints
         }
 
         json.WriteStartObject("meta");
-        json.WriteString("type", entry.IsEncoder ? "encoder" : "decoder");
+        json.WriteString("type", entry.Kind switch { ModelKind.Encoder => "encoder", ModelKind.Classifier => "classifier", _ => "decoder" });
         json.WriteBoolean("loaded", loaded is not null);
         json.WriteNumber("n_vocab", entry.Facts.Vocabulary);
         json.WriteNumber("n_ctx", entry.Facts.Context);
@@ -207,6 +207,17 @@ internal static class InfoEndpoints
         if (entry.Facts.Dimensions is { } dimensions)
         {
             json.WriteNumber("n_embd", dimensions);
+        }
+
+        if (entry.Facts.Labels is { } labels)
+        {
+            json.WriteStartArray("labels");
+            foreach (string label in labels)
+            {
+                json.WriteStringValue(label);
+            }
+
+            json.WriteEndArray();
         }
 
         json.WriteEndObject();

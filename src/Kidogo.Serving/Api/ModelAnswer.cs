@@ -58,6 +58,12 @@ internal abstract class ModelAnswer(GenerationGroup group, string id)
             request = read(call, await call.DecoderAsync(name).ConfigureAwait(false), fields);
         }
 
+        await RunAsync(call, request).ConfigureAwait(false);
+    }
+
+    /// <summary>Answers a request that is read already.</summary>
+    public static async Task RunAsync(ApiCall call, AnswerRequest request)
+    {
         using ModelOperation operation = call.Telemetry.Begin(request.Operation, request.Asked.Name, isRequest: true);
         operation.Asked(request.Requests, request.Streams);
         try
@@ -124,7 +130,7 @@ internal abstract class ModelAnswer(GenerationGroup group, string id)
 
     private async Task StreamAsync(ApiCall call, ModelOperation operation)
     {
-        EventStream stream = new(call.Http, call.Options.Heartbeat);
+        EventStream stream = new(call.Http, call.Options.Heartbeat, call.Options.ReaderPatience);
         try
         {
             Begin(stream);

@@ -181,7 +181,7 @@ internal sealed class ResponseInput
                 "refusal" when isAssistant => part.RequiredText("refusal"),
                 _ => throw ApiException.Field(part.PathOf("type"), $"`{part.PathOf("type")}` has to be `{(isAssistant ? "output_text" : "input_text")}`: the models here read text only.", "unsupported_parameter"),
             });
-            part.Array("annotations", "an array"); // clients hand back what they got
+            part.Refuse("annotations", "no model here cites pages or files.", value => value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0); // clients hand back what they got
             part.Array("logprobs", "an array");
             ChatMessages.RefuseBreakpoint(part);
             part.RejectUnknown();

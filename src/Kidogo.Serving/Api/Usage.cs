@@ -31,6 +31,15 @@ internal static class Usage
         json.WriteEndObject();
     }
 
+    /// <summary><c>usage</c> of what was read only.</summary>
+    public static void WriteRead(Utf8JsonWriter json, long tokens)
+    {
+        json.WriteStartObject("usage");
+        json.WriteNumber("prompt_tokens", tokens);
+        json.WriteNumber("total_tokens", tokens);
+        json.WriteEndObject();
+    }
+
     /// <summary>llama.cpp's <c>timings</c>, in milliseconds, of the first choice's prompt and of all answers.</summary>
     public static void WriteTimings(this Utf8JsonWriter json, GenerationGroup group)
     {

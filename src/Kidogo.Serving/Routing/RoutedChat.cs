@@ -108,7 +108,7 @@ internal sealed class RoutedChat
 
     private async Task StreamAsync()
     {
-        EventStream stream = new(_call.Http, _call.Options.Heartbeat);
+        EventStream stream = new(_call.Http, _call.Options.Heartbeat, _call.Options.ReaderPatience);
         using CancellationTokenSource gone = CancellationTokenSource.CreateLinkedTokenSource(_call.Gone);
         Channel<ChatResponseUpdate> updates = Channel.CreateBounded<ChatResponseUpdate>(64);
         Task pump = PumpAsync(updates.Writer, gone.Token);

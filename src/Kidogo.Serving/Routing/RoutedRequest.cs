@@ -37,8 +37,21 @@ internal sealed record RoutedRequest(IReadOnlyList<ChatMessage> Messages, ChatOp
             ResponseFormat = Format(fields),
             AdditionalProperties = new() { ["cache_owner"] = call.OwnerOf(fields) },
         };
+        foreach ((string field, double least, double most) in ((string, double, double)[])[("min_p", 0, 1), ("typical_p", 0, 1), ("repetition_penalty", 0.01, 100)])
+        {
+            if (fields.Number(field, least, most) is { } value)
+            {
+                options.AdditionalProperties[field] = value; // as top_k: of this machine's answers, for OpenAI's wire has no such fields
+            }
+        }
+
+        if (fields.Text("reasoning_effort") is { } effort)
+        {
+            options.Reasoning = new ReasoningOptions { Effort = Effort(effort) };
+        }
+
         ReadTools(fields, options);
-        foreach (string field in (string[])["logprobs", "top_logprobs", "logit_bias", "grammar", "regex", "json_schema", "min_p", "typical_p", "repetition_penalty", "reasoning_effort", "chat_template_kwargs"])
+        foreach (string field in (string[])["logprobs", "top_logprobs", "logit_bias", "grammar", "regex", "json_schema", "chat_template_kwargs"])
         {
             fields.Refuse(field, Alone, value => value.ValueKind == JsonValueKind.False);
         }
@@ -50,6 +63,16 @@ internal sealed record RoutedRequest(IReadOnlyList<ChatMessage> Messages, ChatOp
         fields.RejectUnknown();
         return new RoutedRequest(messages, options, streams, reportsUsage);
     }
+
+    private static ReasoningEffort Effort(string word) => word switch
+    {
+        "none" => ReasoningEffort.None,
+        "minimal" or "low" => ReasoningEffort.Low,
+        "medium" => ReasoningEffort.Medium,
+        "high" => ReasoningEffort.High,
+        "xhigh" or "max" => ReasoningEffort.ExtraHigh,
+        _ => throw ApiException.Field("reasoning_effort", "`reasoning_effort` has to be none, minimal, low, medium, high, xhigh or max.", "invalid_value"),
+    };
 
     private static ChatResponseFormat? Format(RequestFields fields)
     {

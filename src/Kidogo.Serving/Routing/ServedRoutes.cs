@@ -25,7 +25,7 @@ internal sealed class ServedRoutes : IDisposable
     /// <exception cref="ServerSetupException">The policy cannot be used with these models.</exception>
     public ServedRoutes(ModelShelf shelf, ServerOptions options)
     {
-        Decoder = shelf.Entries.FirstOrDefault(entry => !entry.IsEncoder) ?? throw new ServerSetupException("Routing needs a model of this machine that writes text. Name one beside the encoder.");
+        Decoder = shelf.Entries.FirstOrDefault(entry => entry.Kind == ModelKind.Decoder) ?? throw new ServerSetupException("Routing needs a model of this machine that writes text. Name one beside the encoder.");
         _local = new ShelfChatClient(shelf, Decoder);
         _encoder = shelf.Entries.FirstOrDefault(entry => entry.IsEncoder) is { } encoder ? new ShelfEmbeddings(shelf, encoder) : null;
         LocalModelFacts facts = new() { Name = Decoder.Id, ContextTokens = Decoder.Facts.Context, JoulesPerToken = options.JoulesPerToken };

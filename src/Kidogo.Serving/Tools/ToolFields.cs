@@ -44,7 +44,7 @@ internal static class ToolFields
             throw ApiException.Field("tools", $"`tools` is not supported by `{model.Id}`: its chat template has no place for them.", Unsupported);
         }
 
-        CheckStrict(tools, format, model, isFlat);
+        CheckStrict(tools, format, isFlat);
         return mode switch
         {
             "none" => null,
@@ -68,17 +68,12 @@ internal static class ToolFields
         return (allowed is null || mode == "function" ? tools : [.. tools.Where(tool => allowed.Contains(tool.Name))], mode, mode == "function" ? allowed![0] : null);
     }
 
-    private static void CheckStrict(List<ToolDescription> tools, ToolCallFormat format, ServedModel model, bool isFlat)
+    private static void CheckStrict(List<ToolDescription> tools, ToolCallFormat format, bool isFlat)
     {
         foreach ((ToolDescription tool, int index) in tools.Select((tool, index) => (tool, index)).Where(each => each.tool.IsStrict))
         {
             string path = isFlat ? $"tools[{index}]" : $"tools[{index}].function";
-            if (format.Spelling is null)
-            {
-                throw ApiException.Field($"{path}.strict", $"`{path}.strict` is not supported by `{model.Id}`: it writes calls as Python, which is held to no schema here.", Unsupported);
-            }
-
-            if (tool.Parameters is { } schema && CallGrammar.WhyNot(schema) is { } problem)
+            if (tool.Parameters is { } schema && CallGrammar.WhyNot(format.Spelling, schema) is { } problem)
             {
                 throw ApiException.Field($"{path}.parameters", $"`{path}.parameters` cannot be enforced, as `strict` asks. {problem}", "invalid_value");
             }

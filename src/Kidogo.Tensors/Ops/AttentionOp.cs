@@ -5,7 +5,32 @@ namespace Kidogo.Tensors.Ops;
 /// <param name="FirstRow">The sequence's first row in the batch.</param>
 /// <param name="Rows">Its rows: consecutive positions after those that its store holds.</param>
 /// <param name="Store">Its cached keys and values of this layer; null in training and in encoders, where a sequence is its rows alone.</param>
-public readonly record struct SequenceRows(int FirstRow, int Rows, KvStore? Store);
+public readonly record struct SequenceRows(int FirstRow, int Rows, KvStore? Store)
+{
+    /// <summary>Sequences without a store that lie one after the other.</summary>
+    /// <param name="lengths">Rows of each.</param>
+    public static SequenceRows[] OneAfterTheOther(IEnumerable<int> lengths)
+    {
+        int row = 0;
+        List<SequenceRows> rows = [];
+        foreach (int length in lengths)
+        {
+            rows.Add(new SequenceRows(row, length, null));
+            row += length;
+        }
+
+        return [.. rows];
+    }
+
+    /// <summary>A copy of sequences that all lie within some rows.</summary>
+    /// <exception cref="ArgumentException">One does not.</exception>
+    internal static SequenceRows[] Within(int rows, ReadOnlySpan<SequenceRows> sequences)
+    {
+        SequenceRows[] parts = sequences.ToArray();
+        return Array.Exists(parts, part => part.FirstRow < 0 || part.Rows < 0 || part.FirstRow + part.Rows > rows)
+            ? throw new ArgumentException($"A sequence lies outside the {rows} rows.", nameof(sequences)) : parts;
+    }
+}
 
 /// <summary>The shape and rules of attention in a layer.</summary>
 /// <param name="Heads">H: query heads.</param>

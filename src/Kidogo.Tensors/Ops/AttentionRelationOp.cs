@@ -43,11 +43,7 @@ public static class AttentionRelationOp
     {
         Check(student, student.A.Rows, options);
         Check(teacher, student.A.Rows, options);
-        SequenceRows[] parts = sequences.ToArray();
-        if (Array.Exists(parts, part => part.FirstRow < 0 || part.Rows < 0 || part.FirstRow + part.Rows > student.A.Rows))
-        {
-            throw new ArgumentException($"A sequence lies outside the {student.A.Rows} rows.", nameof(sequences));
-        }
+        SequenceRows[] parts = SequenceRows.Within(student.A.Rows, sequences);
 
         double tokens = options.Count > 0 ? options.Count : Math.Max(1, parts.Sum(part => (long)part.Rows));
         Relations relations = new(student, teacher, options);

@@ -25,7 +25,7 @@ public static class ExampleRelationOp
     /// <summary>Computes the loss.</summary>
     /// <param name="context">How to compute.</param>
     /// <param name="student">[T, D]</param>
-    /// <param name="teacher">[T, D'], which gets no gradient and must stay as it is until the backward pass is over.</param>
+    /// <param name="teacher">[T, D'], which gets no gradient.</param>
     /// <param name="rows">The examples: rows of both, none twice, two or more; empty for all.</param>
     /// <param name="relation">What is compared.</param>
     /// <exception cref="ArgumentException">Rows do not belong together, or there are fewer than two.</exception>
@@ -38,28 +38,27 @@ public static class ExampleRelationOp
         }
 
         Examples s = Examples.Of(student, chosen), t = Examples.Of(teacher, chosen);
-        double value = Of(relation, s, t, null);
+        double[]? slopes = context.Records(student) ? new double[s.Values.Length] : null; // with the loss, since they come from the same relations
+        double value = Of(relation, s, t, slopes);
         Tensor loss = context.Rent(1, 1);
         loss.Span[0] = (float)value;
-        if (context.Records(student))
+        if (slopes is not null)
         {
-            Record(context, student, chosen, relation, s, t, loss);
+            Record(context, student, chosen, slopes, s.Width, loss);
         }
 
         return new FeatureLoss(loss, value);
     }
 
-    private static void Record(ComputeContext context, Tensor student, int[] chosen, ExampleRelation relation, Examples s, Examples t, Tensor loss) => context.Record(loss, () =>
+    private static void Record(ComputeContext context, Tensor student, int[] chosen, double[] slopes, int width, Tensor loss) => context.Record(loss, () =>
     {
-        double[] slopes = new double[s.Values.Length];
-        Of(relation, s, t, slopes);
         Tensor gradient = context.GradientOf(student);
         for (int i = 0; i < chosen.Length; i++)
         {
             Span<float> row = gradient.Row(chosen[i]);
             for (int c = 0; c < row.Length; c++)
             {
-                row[c] += (float)(loss.Gradient!.Span[0] * slopes[(i * s.Width) + c]);
+                row[c] += (float)(loss.Gradient!.Span[0] * slopes[(i * width) + c]);
             }
         }
     });

@@ -17,11 +17,7 @@ public static class SequenceLogProbabilityOp
     {
         CrossEntropyOp.Check(logits.Rows, logits.Columns, targets, new CrossEntropyOptions());
         int[] wanted = targets.ToArray();
-        SequenceRows[] parts = sequences.ToArray();
-        if (Array.Exists(parts, part => part.FirstRow < 0 || part.Rows < 0 || part.FirstRow + part.Rows > logits.Rows))
-        {
-            throw new ArgumentException($"A sequence lies outside the {logits.Rows} rows.", nameof(sequences));
-        }
+        SequenceRows[] parts = SequenceRows.Within(logits.Rows, sequences);
 
         double[] logSums = new double[logits.Rows];
         UpdateOps.ShareItems(context, logits.Rows, row => logSums[row] = wanted[row] == CrossEntropyOp.NoTarget ? 0 : LogSum(logits.Row(row)));

@@ -24,10 +24,11 @@ internal static class AdaptedBase
         Dictionary<string, ReadOnlyMemory<byte>> words = WordsOf(header, observer);
         ModelWords.Complete(words, recipe, header.Config.VocabSize, observer);
         Recipe resolved = Resolve(recipe with { Model = recipe.Model with { From = path } }, header);
-        RefuseIfTooLarge(header, resolved);
         cancellation.ThrowIfCancellationRequested();
         using ComputeContext context = ComputeContext.Training(Threads(resolved));
-        using LoadedModel loaded = ModelLoader.Load(ModelHeader.Open(path), context);
+        using ModelHeader frozen = OpenFrozen(path, resolved.Model.LoadAs, context);
+        RefuseIfTooLarge(frozen, resolved);
+        using LoadedModel loaded = ModelLoader.Load(frozen, context);
         AdapterOrigin origin = new() { BaseName = recipe.Model.From, BaseSha256 = HashOf(header), Fingerprint = BaseFingerprint.Of(loaded.Model) };
         Keep(loaded.Model, resolved.Adapter!);
         AdapterRecipe wanted = resolved.Adapter!;
@@ -70,6 +71,7 @@ internal static class AdaptedBase
                 throw new TrainingFailedException($"{path} is not the model that this run began with: the hash of its weights is another. Put that one back, or begin again with another --out.");
             }
 
+            header = InFormat(header, recipe.Model.LoadAs, context);
             RefuseIfTooLarge(header, recipe);
             MemoryPlan memory = MemoryPlan.ForAdapter(header.Config, header.WeightBytes, adapter.ParameterCount, recipe);
             loaded = ModelLoader.Load(header, context);
@@ -85,6 +87,12 @@ internal static class AdaptedBase
             throw;
         }
     }
+
+    /// <summary>Opens a model that is only read, in the format that a recipe wants it in.</summary>
+    internal static ModelHeader OpenFrozen(string path, string? loadAs, ComputeContext context) => InFormat(ModelHeader.Open(path), loadAs, context);
+
+    private static ModelHeader InFormat(ModelHeader header, string? loadAs, ComputeContext context) =>
+        loadAs is null ? header : ModelInMemory.Open(header, RecipeField.Mix("load_as", loadAs), context.Team.Threads);
 
     /// <summary>The hash of a model's weight files: of one file its SHA-256, of several that of their hashes in the order of their names.</summary>
     internal static string HashOf(ModelHeader header)

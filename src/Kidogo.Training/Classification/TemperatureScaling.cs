@@ -12,10 +12,11 @@ internal static class TemperatureScaling
     /// <summary>The head with the temperature of the lowest loss on some lines.</summary>
     public static ClassifierHead Of(ClassifierHead head, IReadOnlyList<float[]> vectors, IReadOnlyList<int> classes)
     {
+        double[][] scores = [.. vectors.Select(vector => head.Scores(vector))];
         double Loss(double log)
         {
-            ClassifierHead tried = head with { Temperature = Math.Exp(log) };
-            return vectors.Select((vector, line) => -Math.Log(Math.Max(tried.Probabilities(vector)[classes[line]], double.Epsilon))).Sum();
+            double temperature = Math.Exp(log);
+            return scores.Select((line, i) => -Math.Log(Math.Max(ClassifierHead.Probabilities(line, temperature)[classes[i]], double.Epsilon))).Sum();
         }
 
         double golden = (Math.Sqrt(5) - 1) / 2, low = Math.Log(Lowest), high = Math.Log(Highest);

@@ -59,14 +59,7 @@ internal sealed class AttentionTerm : FeatureTerm
 
     public override FeatureLoss Of(ComputeContext context, LayerTaps student, LayerTaps teacher, TokenBatch batch, long tokens)
     {
-        SequenceRows[] sequences = new SequenceRows[batch.Segments.Count];
-        int row = 0;
-        for (int i = 0; i < sequences.Length; i++)
-        {
-            sequences[i] = new SequenceRows(row, batch.Segments[i].Length, null);
-            row += batch.Segments[i].Length;
-        }
-
+        SequenceRows[] sequences = SequenceRows.OneAfterTheOther(batch.Segments.Select(segment => segment.Length));
         return AttentionRelationOp.Apply(context, Side(student.Attention(Attention[0].Student), _studentHead), Side(teacher.Attention(Attention[0].Teacher), _teacherHead), sequences,
             new AttentionRelationOptions { Heads = _heads, Count = tokens });
     }

@@ -47,8 +47,8 @@ internal sealed class Distiller : StepLoss
         DistillationRecipe taught = recipe.Distillation!;
         Teacher? teacher = !taught.NeedsTeacher ? null
             : outputs is not null ? new StoredTeacher(taught, outputs)
-            : taught.Distance == ResponseDistance.SortedProbabilities ? OtherTokenizerTeacher.Open(taught, tokenizer, threads)
-            : ModelTeacher.Open(taught, student, tokenizer, recipe.Batch.Context!.Value, threads);
+            : taught.Distance == ResponseDistance.SortedProbabilities ? OtherTokenizerTeacher.Open(taught, recipe.Model.LoadAs, tokenizer, threads)
+            : ModelTeacher.Open(taught, recipe.Model.LoadAs, student, tokenizer, recipe.Batch.Context!.Value, threads);
         try
         {
             return new Distiller(taught, teacher, teacher?.Config is { } config ? [.. Terms(taught.Features, student.Config, config, recipe.Output.Seed)] : []);

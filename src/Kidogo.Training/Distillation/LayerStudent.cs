@@ -1,6 +1,6 @@
 // A student that begins as every so manieth layer of its teacher (DistilBERT). Knows no files.
-using System.Globalization;
 using Kidogo.Models;
+using Kidogo.Models.Families;
 using Kidogo.Training.Recipes;
 
 namespace Kidogo.Training.Distillation;
@@ -8,8 +8,6 @@ namespace Kidogo.Training.Distillation;
 /// <summary>Takes layers over (Sanh et al., arXiv 1910.01108, section 3): the first of every N, with embedding, last norm and head.</summary>
 internal static class LayerStudent
 {
-    private const string LayerStart = "blk.";
-
     /// <summary>What the student does.</summary>
     /// <param name="teacher">The teacher.</param>
     /// <param name="every">N, 1 or more.</param>
@@ -34,15 +32,6 @@ internal static class LayerStudent
     }
 
     /// <summary>The name in the teacher of a weight of the student.</summary>
-    private static string Source(string name, int every)
-    {
-        if (!name.StartsWith(LayerStart, StringComparison.Ordinal))
-        {
-            return name;
-        }
-
-        int end = name.IndexOf('.', LayerStart.Length);
-        int layer = int.Parse(name.AsSpan(LayerStart.Length, end - LayerStart.Length), CultureInfo.InvariantCulture);
-        return string.Create(CultureInfo.InvariantCulture, $"{LayerStart}{layer * every}{name.AsSpan(end)}");
-    }
+    private static string Source(string name, int every) =>
+        CanonicalNames.TrySplitLayer(name, out int layer, out string rest) ? CanonicalNames.InLayer(layer * every, rest) : name;
 }

@@ -4,6 +4,7 @@ using Kidogo.Models;
 using Kidogo.Tensors;
 using Kidogo.Tensors.Ops;
 using Kidogo.Text.Tokenizers;
+using Kidogo.Training.Adapters;
 using Kidogo.Training.Recipes;
 
 namespace Kidogo.Training.Distillation;
@@ -23,14 +24,15 @@ internal sealed class ModelTeacher : Teacher
 
     /// <summary>Opens a teacher and makes sure that a student can learn from it.</summary>
     /// <param name="recipe">Which, and how.</param>
+    /// <param name="loadAs">The format that it is brought into while it is loaded; null for as its files have it.</param>
     /// <param name="student">The student.</param>
     /// <param name="tokenizer">Its tokenizer.</param>
     /// <param name="contextLength">Tokens of a sequence.</param>
     /// <param name="threads">Threads.</param>
     /// <exception cref="RecipeException">They do not fit; the message says what does.</exception>
-    public static ModelTeacher Open(DistillationRecipe recipe, DecoderModel student, Tokenizer tokenizer, int contextLength, int threads)
+    public static ModelTeacher Open(DistillationRecipe recipe, string? loadAs, DecoderModel student, Tokenizer tokenizer, int contextLength, int threads)
     {
-        OpenTeacher opened = OpenTeacher.Open(recipe.Teacher, threads);
+        OpenTeacher opened = OpenTeacher.Open(recipe.Teacher, loadAs, threads);
         try
         {
             Check(recipe, opened.Loaded, student, tokenizer, contextLength);
@@ -109,12 +111,12 @@ internal sealed class ModelTeacher : Teacher
 /// <param name="Context">For inference.</param>
 internal sealed record OpenTeacher(LoadedModel Loaded, ComputeContext Context) : IDisposable
 {
-    public static OpenTeacher Open(string name, int threads)
+    public static OpenTeacher Open(string name, string? loadAs, int threads)
     {
         ComputeContext context = ComputeContext.Inference(threads);
         try
         {
-            return new OpenTeacher(ModelLoader.Load(new ModelLocator(ModelPlaces.FromEnvironment()).Locate(name), context), context);
+            return new OpenTeacher(ModelLoader.Load(AdaptedBase.OpenFrozen(new ModelLocator(ModelPlaces.FromEnvironment()).Locate(name), loadAs, context), context), context);
         }
         catch
         {

@@ -1,5 +1,6 @@
 // Texts that the student goes on with itself, in place of those of the data (GKD). Knows no loss.
 using System.Globalization;
+using System.Runtime.InteropServices;
 using Kidogo.Data;
 using Kidogo.Models;
 using Kidogo.Tensors;
@@ -49,7 +50,7 @@ internal sealed class OnPolicySampler(DecoderModel model, double share, ulong se
                 _sequences.Clear();
                 foreach (int row in going)
                 {
-                    _sequences.Add(caches[row], texts[row].ToArray().AsSpan(fed[row]), LogitRows.Last);
+                    _sequences.Add(caches[row], CollectionsMarshal.AsSpan(texts[row])[fed[row]..], LogitRows.Last);
                     fed[row] = texts[row].Count;
                 }
 

@@ -25,9 +25,9 @@ internal sealed class OtherTokenizerTeacher : Teacher
 
     /// <summary>Opens a teacher.</summary>
     /// <exception cref="RecipeException">It has no tokenizer.</exception>
-    public static OtherTokenizerTeacher Open(DistillationRecipe recipe, Tokenizer students, int threads)
+    public static OtherTokenizerTeacher Open(DistillationRecipe recipe, string? loadAs, Tokenizer students, int threads)
     {
-        OpenTeacher opened = OpenTeacher.Open(recipe.Teacher, threads);
+        OpenTeacher opened = OpenTeacher.Open(recipe.Teacher, loadAs, threads);
         ModelText text = ModelText.Of(opened.Loaded.Header);
         if (text.HasTokenizer)
         {

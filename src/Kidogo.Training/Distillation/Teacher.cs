@@ -14,9 +14,6 @@ internal abstract class Teacher(DistillationRecipe recipe) : IDisposable
     /// <summary>What it does; null where only a file is there.</summary>
     public virtual DecoderConfig? Config => null;
 
-    /// <summary>How answers are compared.</summary>
-    protected DistillationRecipe Recipe => recipe;
-
     /// <summary>The distance of the student's logits from the teacher's answers.</summary>
     /// <param name="context">The training context.</param>
     /// <param name="logits">The student's. [T, V]</param>
@@ -30,7 +27,12 @@ internal abstract class Teacher(DistillationRecipe recipe) : IDisposable
     public abstract void Dispose();
 
     /// <summary>The options of the op.</summary>
-    protected ResponseLossOptions Options(long count) => new()
+    protected ResponseLossOptions Options(long count) => OptionsOf(recipe, count);
+
+    /// <summary>How a recipe's answers are compared.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="count">Targets of the whole step.</param>
+    internal static ResponseLossOptions OptionsOf(DistillationRecipe recipe, long count) => new()
     {
         Distance = recipe.Distance,
         Temperature = recipe.Temperature,

@@ -38,6 +38,9 @@ public sealed record TeacherTextOptions
     /// <summary>Decides what is drawn. Default 0.</summary>
     public ulong Seed { get; init; }
 
+    /// <summary>The format that the teacher is brought into while it is loaded; null for as its files have it.</summary>
+    public string? LoadAs { get; init; }
+
     /// <summary>Threads.</summary>
     public int Threads { get; init; } = 1;
 }
@@ -60,8 +63,8 @@ public static class TeacherTexts
             throw new TrainingFailedException($"{options.Output} is there already. Give another name, or remove it.");
         }
 
-        using OpenTeacher teacher = OpenTeacher.Open(options.Teacher, options.Threads);
-        using ModelText text = ModelText.Open(new ModelLocator(ModelPlaces.FromEnvironment()).Locate(options.Teacher));
+        using OpenTeacher teacher = OpenTeacher.Open(options.Teacher, options.LoadAs, options.Threads);
+        using ModelText text = ModelText.Of(teacher.Loaded.Header);
         using TextGenerator generator = new(teacher.Loaded.Model, text.Tokenizer, teacher.Context);
         string part = options.Output + ".part";
         int done = WholeLines(part), number = 0;

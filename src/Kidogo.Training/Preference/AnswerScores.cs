@@ -21,21 +21,7 @@ internal static class AnswerScores
             targets.AddRange(text.Ids.Skip(1).Select((id, at) => text.Counts[at + 1] ? id : CrossEntropyOp.NoTarget));
         }
 
-        return context.Judge(() => SequenceLogProbabilityOp.Apply(context, model.Forward(context, sequences), CollectionsMarshal.AsSpan(targets), RowsOf(texts.Select(text => text.Ids.Length - 1)))
+        return context.Judge(() => SequenceLogProbabilityOp.Apply(context, model.Forward(context, sequences), CollectionsMarshal.AsSpan(targets), SequenceRows.OneAfterTheOther(texts.Select(text => text.Ids.Length - 1)))
             .Span.ToArray().Select(score => (double)score).ToArray());
-    }
-
-    /// <summary>Sequences that lie one after the other.</summary>
-    public static SequenceRows[] RowsOf(IEnumerable<int> lengths)
-    {
-        int row = 0;
-        List<SequenceRows> rows = [];
-        foreach (int length in lengths)
-        {
-            rows.Add(new SequenceRows(row, length, null));
-            row += length;
-        }
-
-        return [.. rows];
     }
 }

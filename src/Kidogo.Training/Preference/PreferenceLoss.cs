@@ -37,7 +37,7 @@ internal sealed class PreferenceLoss(PreferenceRecipe recipe, PreferenceData dat
 
     public override PartLoss Of(DecoderModel model, ComputeContext context, TokenBatch batch, SequenceBatch sequences, ReadOnlySpan<int> targets, CrossEntropyOptions options, long tokens)
     {
-        Tensor answers = SequenceLogProbabilityOp.Apply(context, model.Forward(context, sequences), targets, AnswerScores.RowsOf(batch.Segments.Select(segment => segment.Length)));
+        Tensor answers = SequenceLogProbabilityOp.Apply(context, model.Forward(context, sequences), targets, SequenceRows.OneAfterTheOther(batch.Segments.Select(segment => segment.Length)));
         int[] items = ItemsOf(batch);
         FeatureLoss loss = Loss(context, answers, items, _items);
         return new PartLoss(loss.Loss, loss.Value, []);

@@ -52,6 +52,9 @@ public sealed record ModelRecipe
     /// <summary>A model to go on from: a .gguf file, a folder or a name of the model cache.</summary>
     public string? From { get; init; }
 
+    /// <summary>A mix of formats, such as Q4_0, that the frozen model (an adapter's base, or the teacher) is brought into while it is loaded; null for as its files have it.</summary>
+    public string? LoadAs { get; init; }
+
     /// <summary>Parameters, 100,000 to 2,000,000,000 (written <c>10M</c>).</summary>
     public long? Size { get; init; }
 

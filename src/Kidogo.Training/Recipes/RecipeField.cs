@@ -1,5 +1,6 @@
 // One field of a recipe: its name, meaning, range and default, how it is read and how it is written. Knows no other field.
 using System.Globalization;
+using Kidogo.Models.Export;
 
 namespace Kidogo.Training.Recipes;
 
@@ -100,6 +101,10 @@ public sealed class RecipeField
         new(name, meaning, range, usual,
             (recipe, node) => node is RecipeText { Text.Length: > 0 } text ? set(recipe, text.Text) : throw Refuse(node, name, range),
             recipe => get(recipe) is { } value ? Written(value) : null);
+
+    /// <summary>A mix of formats by name.</summary>
+    /// <exception cref="RecipeException">There is none of that name.</exception>
+    internal static FormatMix Mix(string field, string name) => FormatMix.ForName(name) ?? throw new RecipeException($"{field} is {FormatMix.Unknown(name)}");
 
     /// <summary>As <see cref="ReadNumber"/>, whole and exact: a float64 has 53 bits only.</summary>
     internal static long? ReadWhole(RecipeNode node)

@@ -46,6 +46,8 @@ public static class RecipeFields
             (r, node) => r with { Tokenizer = StructuredFields.ReadTokenizer(node) }, r => StructuredFields.WriteTokenizer(r.Tokenizer)),
         RecipeField.Text("from", "A model to go on from: a .gguf file, a folder or org/name; a quantised one is decoded to float32", "a model", "none",
             (r, v) => r with { Model = r.Model with { From = v } }, r => r.Model.From),
+        RecipeField.Text("load_as", "A format that the frozen model, which is the base of an adapter or the teacher, is brought into while it is loaded, such as Q4_0",
+            "a format", "as its files have it", (r, v) => r with { Model = r.Model with { LoadAs = RecipeField.Mix("load_as", v).Name } }, r => r.Model.LoadAs),
         RecipeField.Whole("size", "Parameters of a new model, such as 10M: layers and widths follow (Llama architecture, tied embedding)", 50_000,
             (long)MostParameters, "by the size of the data",
             (r, v) => r with { Model = r.Model with { Size = v } }, r => r.Model.Size),
@@ -170,7 +172,7 @@ public static class RecipeFields
     /// <summary>The fields of preferences, which <c>kidogo adapt</c> and <c>kidogo prefer</c> have beside those of training.</summary>
     public static IReadOnlyList<RecipeField> OfPreferences => PreferenceFields.All;
 
-    private static IEnumerable<RecipeField> Every => All.Concat(OfAdapters).Concat(OfDistillation).Concat(OfPreferences);
+    internal static IEnumerable<RecipeField> Every => All.Concat(OfAdapters).Concat(OfDistillation).Concat(OfPreferences);
 
     private static Recipe WithAdapter(Recipe recipe, Func<AdapterRecipe, AdapterRecipe> change) =>
         recipe with { Adapter = change(recipe.Adapter ?? new AdapterRecipe()) };

@@ -17,6 +17,14 @@ public static class RecipeReader
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static Recipe Read(Recipe start, string? file, IEnumerable<KeyValuePair<string, IReadOnlyList<string>>> options)
     {
+        Recipe recipe = RecipeFields.Apply(start, Fields(file, options));
+        RecipeCheck.Contradictions(recipe);
+        return recipe;
+    }
+
+    /// <summary>The fields of a file and of options, as they were written.</summary>
+    internal static RecipeMap Fields(string? file, IEnumerable<KeyValuePair<string, IReadOnlyList<string>>> options)
+    {
         Dictionary<string, RecipeNode> fields = new(StringComparer.Ordinal);
         if (file is not null)
         {
@@ -39,9 +47,7 @@ public static class RecipeReader
             fields[name] = values.Length == 1 ? values[0] : new RecipeList(place, values);
         }
 
-        Recipe recipe = RecipeFields.Apply(start, new RecipeMap(file ?? "options", [.. fields]));
-        RecipeCheck.Contradictions(recipe);
-        return recipe;
+        return new RecipeMap(file ?? "options", [.. fields]);
     }
 
     /// <summary>An option's value: a text, or in braces or brackets what would be written in a file.</summary>

@@ -30,6 +30,9 @@ public sealed class AdaptVerbTests
             Assert.True(last.RootElement.GetProperty("loss").GetDouble() < first.RootElement.GetProperty("loss").GetDouble());
         }
 
+        // The same base, quantised while it is loaded, gives the same adapter.
+        Succeed("adapt", [model, folder.At("loaded"), "--data", texts, .. s_adapter, "--steps", "12", "--eval-every", "6", "--method", "dora", "--load-as", "Q8_0"]);
+        Assert.Equal(Weights(output), Weights(folder.At("loaded")));
         string[] how = ["--raw", "mto", "--max-tokens", "8", "--temperature", "0", "--json"];
         string with = Succeed("run", [gguf, .. how, "--adapter", output]).Json().GetProperty("text").GetString()!;
         Assert.Equal(with, Succeed("run", [gguf, .. how, "--adapter", Path.Combine(output, "checkpoints", "step-12")]).Json().GetProperty("text").GetString());
@@ -41,6 +44,10 @@ public sealed class AdaptVerbTests
         JsonElement merged = Succeed("merge", [gguf, output, folder.At("merged.gguf"), "--json"]).Json();
         Assert.InRange(merged.GetProperty("kl_divergence").GetDouble(), 0, 0.1); // eight bits a weight
         Assert.True(merged.GetProperty("bytes").GetInt64() > 0);
+        JsonElement claims = Succeed("verify", [folder.At("merged.gguf"), "--parent", gguf, "--parent", output, "--json"]).Json().GetProperty("claims");
+        string[] parents = [.. claims.EnumerateArray().Where(claim => claim.GetProperty("holds").ValueKind == JsonValueKind.True).Select(claim => claim.GetProperty("name").GetString()!)];
+        Assert.Contains($"parent {Path.GetFileName(gguf)}", parents);
+        Assert.Contains($"adapter {Path.GetFileName(output)}", parents);
         Assert.InRange(Succeed("merge", [model, output, folder.At("merged"), "--json"]).Json().GetProperty("kl_divergence").GetDouble(), 0, 1e-3);
 
         Outcome over = KidogoProcess.Run(["merge", gguf, output, gguf]);
@@ -115,5 +122,12 @@ public sealed class AdaptVerbTests
         Outcome outcome = KidogoProcess.Run([verb, .. arguments]);
         Assert.True(outcome.ExitCode == 0, $"{verb}: {outcome.Error}");
         return outcome;
+    }
+
+    /// <summary>The data of an adapter's tensors, without the header, which names the base.</summary>
+    private static byte[] Weights(string adapter)
+    {
+        byte[] file = File.ReadAllBytes(Path.Combine(adapter, "adapter_model.safetensors"));
+        return file[(8 + (int)BitConverter.ToInt64(file))..];
     }
 }

@@ -54,7 +54,7 @@ public sealed class QuantizerTests
         {
             using ComputeContext context = ComputeContext.Inference(1, precision);
             using LoadedModel file = ModelLoader.Load(folder["q.gguf"], context);
-            using LoadedModel memory = ModelLoader.Load(Quantizer.Open(ModelHeader.Open(golden.Folder), new QuantizeOptions { Mix = FormatMix.ForName(mix)! }, threads: 2), context);
+            using LoadedModel memory = ModelLoader.Load(ModelInMemory.Open(ModelHeader.Open(golden.Folder), FormatMix.ForName(mix)!, threads: 2), context);
             Assert.Equal(GoldenDecoder.Score(file.Model, context, golden.Sequences[0]), GoldenDecoder.Score(memory.Model, context, golden.Sequences[0]));
         }
     }

@@ -22,7 +22,6 @@ public sealed class VillageTaskTests
         VillageReport report = new()
         {
             AnswerNll = Math.Log(2),
-            AnswerTokens = 10,
             Answers =
             [
                 Answer("who-has", "Amina.", "Amina."), Answer("who-has", "Amina.", "Juma."), Answer("who-has", "Neema.", "Neema."), Answer("who-has", Unknown, Unknown, 0.9, 0.9),
@@ -43,7 +42,7 @@ public sealed class VillageTaskTests
     [Fact]
     public void Report_OfNothing_HasNoNumbers()
     {
-        VillageReport report = new() { AnswerNll = double.NaN, AnswerTokens = 0, Answers = [] };
+        VillageReport report = new() { AnswerNll = double.NaN, Answers = [] };
         Assert.True(double.IsNaN(report.Accuracy) && double.IsNaN(report.Baseline) && double.IsNaN(report.CalibrationError) && double.IsNaN(report.Honesty.Recall));
         Assert.Empty(report.Kinds);
     }

@@ -125,10 +125,16 @@ public sealed class SensitivityRunTests : IDisposable
         ModelCosts costs = at.Measure(Options());
         Dictionary<string, WeightFormat> none = [];
         GgufContent content = GgufContent.Of(at.Header);
-        Assert.Contains("smallest", Assert.Throws<SizeTargetException>(() => new SizeTarget(null, 2).Choose(content, none, costs)).Message, StringComparison.Ordinal);
-        Assert.Contains("largest", Assert.Throws<SizeTargetException>(() => new SizeTarget(null, 40).Choose(content, none, costs)).Message, StringComparison.Ordinal);
-        Assert.Contains("smallest", Assert.Throws<SizeTargetException>(() => new SizeTarget(1000, null).Choose(content, none, costs)).Message, StringComparison.Ordinal);
-        Assert.Contains("largest", Assert.Throws<SizeTargetException>(() => new SizeTarget(1 << 30, null).Choose(content, none, costs)).Message, StringComparison.Ordinal);
+        (SizeTarget Target, string Word)[] outside =
+            [(new SizeTarget(null, 2), "smallest"), (new SizeTarget(null, 40), "largest"), (new SizeTarget(1000, null), "smallest"), (new SizeTarget(1 << 30, null), "largest")];
+        foreach ((SizeTarget target, string word) in outside)
+        {
+            string known = Assert.Throws<SizeTargetException>(() => target.Check(content, none)).Message; // before anything is measured
+            Assert.Contains(word, known, StringComparison.Ordinal);
+            Assert.Equal(known, Assert.Throws<SizeTargetException>(() => target.Choose(content, none, costs)).Message);
+        }
+
+        new SizeTarget(null, 5).Check(content, none);
     }
 
     private static void CancelAt(CancellationTokenSource interruption, long done, int at)

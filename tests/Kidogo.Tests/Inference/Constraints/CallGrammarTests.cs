@@ -7,6 +7,7 @@ public sealed class CallGrammarTests
 {
     private static readonly CallSpelling s_tagged = new("<call>", "\n{\"name\": \"", "\", \"arguments\": ", "}\n</call>\n<call>\n{\"name\": \"", "}\n</call>");
     private static readonly CallSpelling s_bare = new("", "{\"name\": \"", "\", \"parameters\": ", "}; {\"name\": \"", "}");
+    private static readonly CallSpelling s_python = new("<call>", "[", "(", "), ", ")]</call>") { IsPython = true };
     private static readonly CallRule[] s_tools =
     [
         new("town", Matching.Json("""{"type":"object","properties":{"n":{"type":"integer"}},"required":["n"],"additionalProperties":false}""")),
@@ -64,6 +65,33 @@ public sealed class CallGrammarTests
     [InlineData("hm", false)]
     [InlineData("hm</think>no", false)]
     public void Form_AfterReasoning_Holds(string text, bool fits) => Assert.Equal(fits, Matching.Fits(CallGrammar.AfterReasoning("</think>", JsonSchemaReader.Read(s_tools[0].Schema!.Value)), text));
+
+    [Theory]
+    [InlineData("<call>[town(n=5)]</call>", true)]
+    [InlineData("Text <call>[any(), town(n=-5), any(x=[1, {\"y\":None}], z=True)]</call>", true)]
+    [InlineData("<call>[more(flag=False)]</call>", true)]
+    [InlineData("<call>[more(flag=True, size=\"xl\", none=None, list=[1, {\"k\": True}])]</call>", true)]
+    [InlineData("<call>[more(flag=true)]</call>", false)]
+    [InlineData("<call>[more(size=\"xl\")]</call>", false)] // the flag is required
+    [InlineData("<call>[town(n=\"5\")]</call>", false)]
+    [InlineData("<call>[town()]</call>", false)]
+    [InlineData("<call>[town(n=5, m=6)]</call>", false)]
+    [InlineData("<call>[nobody()]</call>", false)]
+    [InlineData("<call>[town(n=5)", false)]
+    [InlineData("<call>town(n=5)</call>", false)]
+    public void Python_ObeysToo(string text, bool fits)
+    {
+        const string More = """{"type":"object","properties":{"flag":{"type":"boolean"},"size":{"enum":["s","xl"]},"none":{"type":"null"},"list":{"const":[1,{"k":true}]}},"required":["flag"],"additionalProperties":true}""";
+        Assert.Equal(fits, Matching.Fits(CallGrammar.Of(s_python, [.. s_tools, new CallRule("more", Matching.Json(More))], CallStart.Free, isParallel: true), text));
+    }
+
+    [Theory]
+    [InlineData("{\"type\":\"object\",\"properties\":{\"my-key\":{}}}", "my-key")]
+    [InlineData("{\"type\":\"object\",\"properties\":{\"a\":{}},\"anyOf\":[]}", "anyOf")]
+    public void Python_WhereAnArgumentCannotBeNamed_SaysWhy(string schema, string word)
+    {
+        Assert.Contains(word, CallGrammar.WhyNot(s_python, Matching.Json(schema)), StringComparison.Ordinal);
+    }
 
     [Fact]
     public void Marker_ThatBeginsWithItself_IsFoundEverywhere()

@@ -106,15 +106,65 @@ public sealed class ToolCallTests
         Assert.Equal(("", "{\"a\": 1}"), (text, calls[1]));
     }
 
+    [Fact]
+    public void Arguments_InPython_StreamAsJson()
+    {
+        ToolCallParser parser = new(ToolCallFormat.Of("Uses tools <|tool_list_start|>")!, ["weather"]);
+        Assert.Empty(parser.Push("<|tool_call_start|>[weather("));
+        Assert.Equal(["weather", null], parser.Push("town=").Select(piece => piece.Name));
+        Assert.Equal("\"Da", Assert.Single(parser.Push("'Da")).Arguments);
+        Assert.True(parser.IsInCall);
+        Assert.Equal("kar\",\"days\":", Assert.Single(parser.Push("kar', days=")).Arguments);
+        Assert.Empty(parser.Push("2")); // it may go on
+        Assert.Equal("2}", Assert.Single(parser.Push(")")).Arguments);
+        Assert.False(parser.IsInCall);
+        Assert.Equal([("other", ""), (null, "{}"), (null, "")], parser.Push(", other()]<|tool_call_end|>.").Select(piece => (piece.Name, piece.Arguments)));
+    }
+
     [Theory]
-    [InlineData("[f(a=1")]
-    [InlineData("[f(a=)]")]
-    [InlineData("[f(a=b)]")]
-    [InlineData("[f(1)]")]
-    [InlineData("f(a=\"x)")]
-    [InlineData("")]
-    [InlineData("[f(a=[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]])]")]
-    public void PythonCalls_Malformed_AreNone(string text) => Assert.Null(PythonCalls.Parse(text));
+    [InlineData("[f()]", "f {}")]
+    [InlineData("f(a=1)", "f {\"a\":1}")]
+    [InlineData("[ f ( a = 1 , b = [ 1, 2, ], c = (True,), d = {'x': None, } ) ]", "f {\"a\":1,\"b\":[1,2],\"c\":[true],\"d\":{\"x\":null}}")]
+    [InlineData("[f(a=\"\\u00e9\\n\\x41\\\"\\'\", b='\"')]", "f {\"a\":\"é\\u000aA\\\"'\",\"b\":\"\\\"\"}")]
+    [InlineData("[f(a=1_000, b=.5, c=-2e3, d=12345678901234567890)]", "f {\"a\":1000,\"b\":0.5,\"c\":-2e3,\"d\":12345678901234567890}")]
+    [InlineData("[f(a=1)", "f {\"a\":1}")]
+    [InlineData("[f(a=1", "f {\"a\":")] // cut
+    [InlineData("[f(a=\"x)", "f {\"a\":\"x)")]
+    [InlineData("[f(a=)]", "f {\"a\":")] // broken from there on
+    [InlineData("[f(a=b)]", "f {\"a\":")]
+    [InlineData("[f(a={1: 2})]", "f {\"a\":{")]
+    [InlineData("[f(a={'k'})]", "f {\"a\":{\"k\"")]
+    [InlineData("[f(1)]", "")]
+    [InlineData("I say f(a=1)", "")]
+    [InlineData("", "")]
+    public void PythonCalls_BecomeJson_AsFarAsTheyAreCalls(string text, string expected)
+    {
+        PythonCallScanner scanner = new();
+        string read = "";
+        foreach (char c in text)
+        {
+            if (scanner.Push(c) is { } name)
+            {
+                read += $"{name} ";
+            }
+
+            read += scanner.NewArguments();
+        }
+
+        Assert.Equal(expected, read);
+    }
+
+    [Fact]
+    public void PythonCalls_Deep_AreBroken()
+    {
+        PythonCallScanner scanner = new();
+        foreach (char c in $"[f(a={new string('[', 40)}")
+        {
+            scanner.Push(c);
+        }
+
+        Assert.True(scanner.IsBroken);
+    }
 
     private static (string Text, List<string> Calls) Read(ToolCallParser parser, string answer, int step)
     {

@@ -180,7 +180,7 @@ public sealed class AdapterGoldenTests
         using ComputeContext context = ComputeContext.Inference(1, ComputePrecision.Exact);
         using ModelHeader header = ModelHeader.Open(GoldenAdapters.Base(folder, isGguf: false));
         Kidogo.Compression.Quantization.Quantizer.Run(
-            header, folder["q8.gguf"], new() { Mix = Kidogo.Compression.Quantization.FormatMix.ForName("Q8_0")! }, new ModelWriteOptions());
+            header, folder["q8.gguf"], new() { Mix = Kidogo.Models.Export.FormatMix.ForName("Q8_0")! }, new ModelWriteOptions());
         using LoadedModel loaded = ModelLoader.Load(folder["q8.gguf"], context);
         loaded.Model.Adapters.Attach(GoldenAdapters.Open(GoldenAdapters.PathOf("rslora-all"), loaded), context);
         const float EightBits = 0.15f; // of logits up to 10: half a step of 1/127 on every weight
