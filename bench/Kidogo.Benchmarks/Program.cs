@@ -21,6 +21,9 @@ switch (args)
     case ["embed", string model, .. string[] options] when options.Length is 0 or 2:
         EmbedSpeed.Print(model, ThreadsIn(options));
         return 0;
+    case ["route"] or ["route", _]:
+        RouteSpeed.Print(args.Length > 1 ? args[1] : null);
+        return 0;
     case ["mask", string model]:
         MaskSpeed.Print(model);
         return 0;
@@ -37,6 +40,7 @@ switch (args)
             Kidogo.Benchmarks train-step [--threads N] [--batch N] [--tokens N] ...   tokens and float32 operations a second of training a decoder on random ids, beside the peak
             Kidogo.Benchmarks fma-peak [--threads N]   float32 operations a second that N threads reach on registers
             Kidogo.Benchmarks embed MODEL [--threads N]   texts a second of an encoder: 32 texts of 8 to 128 random ids, sorted by length
+            Kidogo.Benchmarks route [ENCODER]          milliseconds that the router takes for a request, without and with an encoder
             Kidogo.Benchmarks mask MODEL               milliseconds a token of holding an answer to JSON
             Kidogo.Benchmarks download MB CUT RATE     bytes that a download of MB takes over a line that is cut every CUT MB and takes RATE MB/s
             Kidogo.Benchmarks tokenizer MODEL TEXT     megabytes a second from text to ids, one thread

@@ -16,7 +16,8 @@ namespace Kidogo.Inference;
 /// <summary>Chats with a model in this process. Safe for any number of threads: calls share the model, a step at a time, and none changes another's answer.</summary>
 /// <remarks>
 /// Every option of <see cref="ChatOptions"/> is honoured, or refused with its name: <see cref="NotSupportedException"/> for what is not there, <see cref="ArgumentException"/> for a value
-/// outside its range. <c>AdditionalProperties</c> may have <c>min_p</c>, <c>typical_p</c>, <c>repetition_penalty</c>, <c>grammar</c> (GBNF) and <c>regex</c>, and like
+/// outside its range. <c>AdditionalProperties</c> may have <c>min_p</c>, <c>typical_p</c>, <c>repetition_penalty</c>, <c>grammar</c> (GBNF) and <c>regex</c>,
+/// <c>logprobs</c> (true: updates have the log-probabilities of their tokens under the same name), <c>cache_owner</c> (whose cached prompts may be used; one owner's say nothing to another), and like
 /// those of a tool <c>strict</c>: then the arguments of calls always obey the tool's schema. A <c>RawRepresentationFactory</c>
 /// may give <see cref="Sampling.SamplerOptions"/> to begin with in place of the model's own. With temperature 0, or a seed, the same call gives the same answer, whatever else runs.
 /// Tools are not called here: what the model asks for comes back as <see cref="FunctionCallContent"/>, and its results are given as <see cref="FunctionResultContent"/>.
@@ -173,7 +174,7 @@ public sealed class KidogoChatClient : IChatClient
     {
         private const int DeepestArguments = 64;
 
-        private readonly ChatChoice _choice = new(call.Tools);
+        private readonly ChatChoice _choice = new(call.Tools, call.Request.Alternatives is not null);
         private readonly StringBuilder _arguments = new();
         private readonly string _messageId = $"msg_{Guid.NewGuid():N}";
         private readonly DateTimeOffset _created = DateTimeOffset.UtcNow;
@@ -219,7 +220,13 @@ public sealed class KidogoChatClient : IChatClient
 
                 if (delta.Content is { } text)
                 {
-                    yield return Update(new TextContent(text));
+                    ChatResponseUpdate said = Update(new TextContent(text));
+                    if (delta.Likelihoods is { Count: > 0 } likelihoods)
+                    {
+                        said.AdditionalProperties = new() { ["logprobs"] = likelihoods.Select(token => token.LogProbability).ToArray() };
+                    }
+
+                    yield return said;
                 }
             }
 

@@ -6,6 +6,7 @@ using Kidogo.Inference.Telemetry;
 using Kidogo.Serving.Access;
 using Kidogo.Serving.Api;
 using Kidogo.Serving.Pages;
+using Kidogo.Serving.Routing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -32,6 +33,7 @@ public sealed class KidogoServer : IAsyncDisposable
     private readonly Gatekeeper _gatekeeper;
     private readonly WebApplication _app;
     private readonly Dictionary<(string Method, string Path), Func<ApiCall, Task>> _routes;
+    private readonly ServedRoutes? _served;
     private volatile bool _isStopping;
 
     /// <summary>Sets a server up.</summary>
@@ -54,6 +56,7 @@ public sealed class KidogoServer : IAsyncDisposable
         _options = options;
         _gatekeeper = new Gatekeeper(options, TimeProvider.System);
         _routes = Routes();
+        _served = options.Routing is null ? null : new ServedRoutes(shelf, options);
         _app = Build(options);
         _app.Run(AnswerAsync);
     }
@@ -64,6 +67,9 @@ public sealed class KidogoServer : IAsyncDisposable
 
     /// <summary>Whether requests need a key.</summary>
     public bool RequiresKey => _gatekeeper.RequiresKey;
+
+    /// <summary>The names that the router adds: auto, local, and the upstreams'; none without a policy.</summary>
+    public IReadOnlyList<string> RouteNames => _served?.Names ?? [];
 
     /// <summary>Where it listens, such as <c>http://127.0.0.1:8080</c>; known once it has started.</summary>
     public string Address { get; private set; } = "";
@@ -89,6 +95,7 @@ public sealed class KidogoServer : IAsyncDisposable
     {
         await _app.DisposeAsync().ConfigureAwait(false);
         _telemetry.Dispose();
+        _served?.Dispose();
     }
 
     private static WebApplication Build(ServerOptions options)
@@ -117,7 +124,7 @@ public sealed class KidogoServer : IAsyncDisposable
 
     private static Dictionary<(string Method, string Path), Func<ApiCall, Task>> Routes() => new()
     {
-        [("POST", "/v1/chat/completions")] = call => ModelAnswer.RunAsync(call, ChatRequest.Read),
+        [("POST", "/v1/chat/completions")] = call => ModelAnswer.RunAsync(call, ChatRequest.Read, RoutedChat.RunAsync),
         [("POST", "/v1/completions")] = call => ModelAnswer.RunAsync(call, CompletionRequest.Read),
         [("POST", "/v1/responses")] = call => ModelAnswer.RunAsync(call, ResponseRequest.Read),
         [("POST", "/v1/embeddings")] = EmbeddingsEndpoint.AnswerAsync,
@@ -192,7 +199,7 @@ public sealed class KidogoServer : IAsyncDisposable
         }
 
         client.CheckRequest();
-        using ApiCall call = new(http, _shelf, _options, client, _telemetry) { Started = _started };
+        using ApiCall call = new(http, _shelf, _options, client, _telemetry) { Started = _started, Routes = _served };
         if (_routes.TryGetValue((method, path), out Func<ApiCall, Task>? answer))
         {
             await answer(call).ConfigureAwait(false);

@@ -1,6 +1,7 @@
 // The models of a server: loaded when first asked for, let go of when memory is short. Knows no requests, no files, and not how memory is measured.
 using System.Diagnostics;
 using Kidogo.Models.Adapters;
+using Kidogo.Routing;
 using Kidogo.Serving.Access;
 using Kidogo.Serving.Api;
 
@@ -243,4 +244,8 @@ internal sealed class ModelUse(Served model, Action release) : IDisposable
 /// <param name="Model">The decoder.</param>
 /// <param name="Adapter">The adapter that the request names; null for what the model does by default.</param>
 /// <param name="Name">What the request called it, or its id.</param>
-internal sealed record AskedModel(ServedModel Model, Adapter? Adapter, string Name);
+internal sealed record AskedModel(ServedModel Model, Adapter? Adapter, string Name)
+{
+    /// <summary>Why it answers, where there is a router; null where there is none.</summary>
+    public RouteOutcome? Route { get; init; }
+}

@@ -39,6 +39,9 @@ public sealed class ServedModel : Served
         Facts = new ModelFacts(Config.VocabSize, Scheduler.ContextLength, Config.ContextLength, Config.ParameterCount);
     }
 
+    /// <summary>The model with all that answering needs.</summary>
+    internal HostedModel Hosted => _hosted;
+
     /// <inheritdoc/>
     public override ModelFacts Facts { get; }
 

@@ -1,5 +1,6 @@
 // Where a server listens, who may come in, and how much a request may be. Knows no models.
 using System.Net;
+using Kidogo.Routing;
 using Kidogo.Serving.Access;
 using Kidogo.Serving.Portal;
 
@@ -46,6 +47,12 @@ public sealed record ServerOptions
 
     /// <summary>How long running answers may take to end after the server was asked to stop. Default 30 seconds.</summary>
     public TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>The policy by which requests for <c>auto</c> may be answered elsewhere; null for none: then no connection is opened, and there are no such names.</summary>
+    public RoutingOptions? Routing { get; init; }
+
+    /// <summary>Joules that a token of an answer takes on this machine, for the policy's budget; null for unknown.</summary>
+    public double? JoulesPerToken { get; init; }
 
     /// <summary>Told about each request in one line without contents; null for nothing.</summary>
     public Action<string>? Log { get; init; }

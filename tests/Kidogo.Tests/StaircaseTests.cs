@@ -12,15 +12,17 @@ public sealed class StaircaseTests
     {
         ["Kidogo.Tensors"] = [],
         ["Kidogo.Text"] = [],
+        ["Kidogo.Privacy"] = ["Kidogo.Text"],
+        ["Kidogo.Routing"] = ["Kidogo.Privacy", "Kidogo.Text"],
         ["Kidogo.Models"] = ["Kidogo.Tensors", "Kidogo.Text"],
         ["Kidogo.Inference"] = ["Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
-        ["Kidogo.Serving"] = ["Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
+        ["Kidogo.Serving"] = ["Kidogo.Inference", "Kidogo.Models", "Kidogo.Privacy", "Kidogo.Routing", "Kidogo.Tensors", "Kidogo.Text"],
         ["Kidogo.Evaluation"] = ["Kidogo.Data", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
         ["Kidogo.Data"] = ["Kidogo.Text"],
         ["Kidogo.Training"] = ["Kidogo.Data", "Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
         ["Kidogo.Compression"] = ["Kidogo.Data", "Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text", "Kidogo.Training"],
         ["Kidogo.Catalog"] = ["Kidogo.Data", "Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Tensors", "Kidogo.Text"],
-        ["Kidogo.Cli"] = ["Kidogo.Catalog", "Kidogo.Compression", "Kidogo.Data", "Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Serving", "Kidogo.Tensors", "Kidogo.Text", "Kidogo.Training"],
+        ["Kidogo.Cli"] = ["Kidogo.Catalog", "Kidogo.Compression", "Kidogo.Data", "Kidogo.Evaluation", "Kidogo.Inference", "Kidogo.Models", "Kidogo.Privacy", "Kidogo.Routing", "Kidogo.Serving", "Kidogo.Tensors", "Kidogo.Text", "Kidogo.Training"],
     };
 
     /// <summary>Packages that a room may use; none may be added elsewhere without a decision.</summary>
@@ -28,6 +30,7 @@ public sealed class StaircaseTests
     {
         ["Kidogo.Tensors"] = ["System.Numerics.Tensors"],
         ["Kidogo.Inference"] = ["Microsoft.Extensions.AI.Abstractions", "Microsoft.Extensions.DependencyInjection.Abstractions", "Microsoft.Extensions.Options"],
+        ["Kidogo.Routing"] = ["Microsoft.Extensions.AI.Abstractions", "Polly.Core"],
         ["Kidogo.Text"] = ["YamlDotNet"],
         ["Kidogo.Serving"] = ["Markdig", "Microsoft.Data.Sqlite.Core", "SQLitePCLRaw.bundle_e_sqlite3"],
         ["Kidogo.Cli"] = ["System.CommandLine"],

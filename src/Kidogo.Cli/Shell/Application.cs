@@ -109,6 +109,7 @@ internal static class Application
         CompareVerb.Create(session),
         VillageVerb.Create(session),
         ServeVerb.Create(session),
+        RouteVerb.Create(session),
         KeyVerb.Create(session),
         PortalVerb.Create(session),
         ExplainVerb.Create(session),

@@ -33,12 +33,15 @@ internal static class CompareVerb
         Option<int?> threads = Opt.Threads();
         Option<bool> json = Opt.Flag("--json", "Print one JSON object for each model");
         Command command = new("compare", "Compare models on your texts and on questions: quality, size, speed") { models, text, tokens, prompts, stories, loss, noSpeed, output, force, threads, json };
-        foreach (Option option in village.All)
+        CompareAgainst against = new();
+        foreach (Option option in village.All.Concat(against.All))
         {
             command.Options.Add(option);
         }
 
-        command.SetAction(parsed => Run(session, new Options(
+        command.SetAction(async (parsed, cancellation) => against.IsAsked(parsed)
+            ? await against.RunAsync(session, parsed, parsed.GetRequiredValue(models), parsed.GetValue(threads), parsed.GetValue(json), cancellation).ConfigureAwait(false)
+            : Run(session, new Options(
             parsed.GetRequiredValue(models), parsed.GetValue(text), parsed.GetValue(tokens) ?? 4096, parsed.GetValue(prompts) ?? [], parsed.GetValue(stories) ?? 0, village.Read(parsed), parsed.GetValue(output),
             parsed.GetValue(loss) ?? 0.02, !parsed.GetValue(noSpeed), parsed.GetValue(threads), parsed.GetValue(force), parsed.GetValue(json))));
         return command;

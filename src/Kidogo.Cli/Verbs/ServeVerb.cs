@@ -56,6 +56,7 @@ internal static class ServeVerb
         Option<string?> certPassword = Opt.Text("--cert-password", "FILE", "A file whose first line is the password of the key or the PFX file");
         Option<string?> portal = Opt.Text("--portal", "FILE", "Serve a portal in your name: a front page, accounts, conversations kept here, as a file such as portal.yaml says (docs/how-to/portal.md has one to begin with)");
         Option<int?> drain = Opt.Int("--drain-timeout", "Seconds that running answers have to end after Ctrl-C (default 30)", 0, 3600);
+        Option<string?> upstream = Opt.Text("--upstream", "FILE", "A policy (cloud.yaml) that adds the models auto, local and the upstreams' names; without one no connection is opened");
         Option<bool> log = Opt.Flag("--log-requests", "One line a request on standard error, without contents");
         SpeculationArguments speculation = new();
         Option<string?> cache = Opt.KvCache();
@@ -65,7 +66,7 @@ internal static class ServeVerb
         Option<bool> exact = Opt.Exact();
         Command command = new("serve", "Serve models: the OpenAI API and a chat page")
         {
-            models, folder, adapters, memory, cert, certKey, certPassword, host, port, parallel, queue, context, idle, share, keys, noAuth, origins, hosts, portal, drain, log, cache, template, threads, exact, loadAs,
+            models, folder, adapters, memory, cert, certKey, certPassword, host, port, parallel, queue, context, idle, share, keys, noAuth, origins, hosts, portal, drain, upstream, log, cache, template, threads, exact, loadAs,
         };
         speculation.AddTo(command);
         command.SetAction(parsed => Run(session, new Options(
@@ -96,6 +97,7 @@ internal static class ServeVerb
                 AllowedOrigins = [.. (parsed.GetValue(origins) ?? []).Select(CheckedOrigin)],
                 AllowedHosts = parsed.GetValue(hosts) ?? [],
                 DrainTime = TimeSpan.FromSeconds(parsed.GetValue(drain) ?? 30),
+                Routing = parsed.GetValue(upstream) is { } policy ? RouteVerb.Policy(policy) : null,
                 Log = parsed.GetValue(log) ? session.Tell : null,
                 Warn = session.Warn,
             })
@@ -145,7 +147,7 @@ internal static class ServeVerb
             session.Warn($"Passwords and conversations of {portal.Name} cross the network in the clear: give --cert, or let a proxy with TLS stand in front.");
         }
 
-        session.Output.WriteLine($"kidogo serves {string.Join(", ", shelf.Entries.Select(entry => entry.Id))} at {server.Address}");
+        session.Output.WriteLine($"kidogo serves {string.Join(", ", shelf.Entries.Select(entry => entry.Id).Concat(server.RouteNames))} at {server.Address}");
         session.Output.Flush();
         TaskCompletionSource stop = new(TaskCreationOptions.RunContinuationsAsynchronously);
         using (session.Interrupted.Register(stop.SetResult))

@@ -29,7 +29,7 @@ internal sealed class OptionsReader(HostedModel model, string modelId, IChatClie
     private const double LargestTemperature = 2, LargestPenalty = 2;
 
     private static readonly string[] s_strict = ["strict", "strictJsonSchema"]; // as Microsoft's adapter for OpenAI has called it
-    private static readonly string[] s_properties = ["min_p", "typical_p", "repetition_penalty", "grammar", "regex", .. s_strict];
+    private static readonly string[] s_properties = ["min_p", "typical_p", "repetition_penalty", "grammar", "regex", "logprobs", "cache_owner", .. s_strict];
 
     /// <summary>Reads a call.</summary>
     /// <exception cref="ArgumentException">An option, or a message, is outside its range; the message names it.</exception>
@@ -59,6 +59,8 @@ internal sealed class OptionsReader(HostedModel model, string modelId, IChatClie
         GenerationRequest request = new()
         {
             Prompt = [.. prompt.Ids, .. tools?.ForcedIds(model.Tokenizer) ?? []],
+            Owner = TextProperty(options, "cache_owner") ?? "",
+            Alternatives = Flag(options, "logprobs") ? 0 : null,
             Generation = new GenerationOptions { MaxTokens = MaxTokens(options), StopStrings = Stops(options), Sampling = sampling },
             Reasoning = prompt.Reasoning,
             StartsInReasoning = prompt.StartsInReasoning,
@@ -330,6 +332,14 @@ internal sealed class OptionsReader(HostedModel model, string modelId, IChatClie
         string text => text,
         JsonElement { ValueKind: JsonValueKind.String } element => element.GetString(),
         _ => throw new ArgumentException($"{nameof(ChatOptions)}.{nameof(options.AdditionalProperties)} has a {name} that is a {value.GetType().Name}; it has to be a text."),
+    };
+
+    private static bool Flag(ChatOptions options, string name) => options.AdditionalProperties?.TryGetValue(name, out object? value) == true && value switch
+    {
+        null => false,
+        bool flag => flag,
+        JsonElement { ValueKind: JsonValueKind.True or JsonValueKind.False } element => element.GetBoolean(),
+        _ => throw new ArgumentException($"{nameof(ChatOptions)}.{nameof(options.AdditionalProperties)} has a {name} that is a {value.GetType().Name}; it has to be true or false."),
     };
 
     private static ArgumentException OutOfRange(string name, object value, double min, double max) =>

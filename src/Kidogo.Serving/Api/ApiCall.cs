@@ -6,6 +6,7 @@ using Kidogo.Inference.Telemetry;
 using Kidogo.Models;
 using Kidogo.Models.Adapters;
 using Kidogo.Serving.Access;
+using Kidogo.Serving.Routing;
 using Kidogo.Text;
 using Microsoft.AspNetCore.Http;
 
@@ -32,6 +33,9 @@ internal sealed class ApiCall(HttpContext http, ModelShelf shelf, ServerOptions 
     /// <summary>When the server began.</summary>
     public required DateTimeOffset Started { get; init; }
 
+    /// <summary>The router; null for none.</summary>
+    public ServedRoutes? Routes { get; init; }
+
     public ServerOptions Options => options;
 
     public Client Client => client;
@@ -52,7 +56,15 @@ internal sealed class ApiCall(HttpContext http, ModelShelf shelf, ServerOptions 
             throw ApiException.Field("model", $"`{entry.Id}` {(entry.IsEncoder ? "is an encoder: it makes embeddings (/v1/embeddings)" : "is a classifier: it says what texts are (/v1/classify)")} and writes no text.", "model_not_supported");
         }
 
-        return new AskedModel(model, adapter is null ? null : model.Adapters.Find(adapter) ?? Adapter.None, name ?? entry.Id);
+        AskedModel asked = new(model, adapter is null ? null : model.Adapters.Find(adapter) ?? Adapter.None, name is null or "auto" or "local" ? entry.Id : name);
+        if (Routes is null)
+        {
+            return asked;
+        }
+
+        asked = asked with { Route = ServedRoutes.ByName(entry.Id) };
+        ServedRoutes.WriteHeaders(http.Response, asked.Route);
+        return asked;
     }
 
     /// <summary>The encoder that a request names, loaded if need be.</summary>
@@ -96,6 +108,11 @@ internal sealed class ApiCall(HttpContext http, ModelShelf shelf, ServerOptions 
             };
         }
 
+        if (Routes is { } routes && name is "auto" or "local" && kind is null or ModelKind.Decoder)
+        {
+            return (routes.Decoder, null); // what is not a chat is answered here
+        }
+
         foreach (ModelEntry entry in shelf.Entries)
         {
             if (entry.Id.Equals(name, StringComparison.Ordinal))
@@ -113,6 +130,9 @@ internal sealed class ApiCall(HttpContext http, ModelShelf shelf, ServerOptions 
         string nearest = NearestName.Likely(name, shelf.Entries.SelectMany(ModelShelf.NamesOf)) is { } other ? $" Did you mean `{other}`?" : "";
         throw new ApiException(404, ApiException.InvalidRequest, $"There is no model of that name here.{nearest} Served: {Names()}.", "model", "model_not_found");
     }
+
+    /// <summary>Whether a name is the router's to answer: <c>auto</c>, or an upstream's. <c>local</c> is a model of this machine by another name.</summary>
+    public bool IsRouted(string? name) => name is not (null or "local") && Routes?.Names.Contains(name) == true;
 
     /// <inheritdoc/>
     public void Dispose() => _uses.ForEach(use => use.Dispose());
@@ -223,5 +243,5 @@ internal sealed class ApiCall(HttpContext http, ModelShelf shelf, ServerOptions 
         }
     }
 
-    private string Names() => string.Join(", ", shelf.Entries.SelectMany(ModelShelf.NamesOf).Select(name => $"`{name}`"));
+    private string Names() => string.Join(", ", shelf.Entries.SelectMany(ModelShelf.NamesOf).Concat(Routes?.Names ?? []).Select(name => $"`{name}`"));
 }

@@ -142,7 +142,7 @@ internal sealed record ChatRequest(AskedModel Asked, IReadOnlyList<GenerationReq
         }
     }
 
-    private static int? MaxTokens(RequestFields fields)
+    internal static int? MaxTokens(RequestFields fields)
     {
         int? former = fields.Int("max_tokens", 1, int.MaxValue);
         int? given = fields.Int("max_completion_tokens", 1, int.MaxValue);
@@ -202,7 +202,7 @@ internal sealed record ChatRequest(AskedModel Asked, IReadOnlyList<GenerationReq
     }
 
     /// <summary>The rest of OpenAI's fields: what is neutral passes, what would change the answer is refused.</summary>
-    private static void RefuseWhatIsNotThere(RequestFields fields)
+    internal static void RefuseWhatIsNotThere(RequestFields fields)
     {
         fields.Refuse("audio", "the models here neither hear nor speak.");
         fields.Refuse("modalities", "the models here write text only.", value => value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 1 && RequestFields.Is(value[0], "text"));

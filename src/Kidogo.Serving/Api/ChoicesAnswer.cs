@@ -32,6 +32,7 @@ internal abstract class ChoicesAnswer(AnswerRequest request, GenerationGroup gro
         else if (isLast)
         {
             json.WriteTimings(Group);
+            json.WriteRoute(request.Asked.Route);
         }
 
         json.WriteEndObject();
@@ -58,6 +59,7 @@ internal abstract class ChoicesAnswer(AnswerRequest request, GenerationGroup gro
         json.WriteEndArray();
         json.WriteUsage(Group);
         json.WriteTimings(Group);
+        json.WriteRoute(request.Asked.Route);
         json.WriteEndObject();
     }
 

@@ -1,7 +1,6 @@
 // Server-sent events: one JSON value an event, comments while there is nothing to say. Knows no shapes.
 using System.Text.Json;
 using System.Threading.Channels;
-using Kidogo.Inference.Scheduling;
 using Kidogo.Text;
 using Microsoft.AspNetCore.Http;
 
@@ -19,7 +18,7 @@ internal sealed class EventStream(HttpContext http, TimeSpan heartbeat, TimeSpan
     /// <summary>Waits for steps; writes comments meanwhile.</summary>
     /// <returns>Whether there are any; false at the end.</returns>
     /// <exception cref="OperationCanceledException">The client has gone.</exception>
-    public async Task<bool> WaitAsync(ChannelReader<GenerationStep> steps)
+    public async Task<bool> WaitAsync<T>(ChannelReader<T> steps)
     {
         await FlushAsync().ConfigureAwait(false);
         Task<bool> ready = steps.WaitToReadAsync(http.RequestAborted).AsTask();

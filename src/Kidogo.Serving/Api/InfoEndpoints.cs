@@ -25,6 +25,8 @@ internal static class InfoEndpoints
             }
         }
 
+        call.Routes?.WriteModels(json, call.Started);
+
         json.WriteEndArray();
         json.WriteEndObject();
     });

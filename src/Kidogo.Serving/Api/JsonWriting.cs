@@ -1,5 +1,6 @@
 // Small helps for writing JSON by hand. Knows no shapes.
 using System.Text.Json;
+using Kidogo.Routing;
 
 namespace Kidogo.Serving.Api;
 
@@ -15,6 +16,16 @@ internal static class JsonWriting
         else
         {
             json.WriteString(name, value);
+        }
+    }
+
+    /// <summary><c>kidogo</c>: where an answer came from and why; nothing where there is no router.</summary>
+    public static void WriteRoute(this Utf8JsonWriter json, RouteOutcome? route)
+    {
+        if (route is not null)
+        {
+            json.WritePropertyName(RouteOutcome.Key);
+            route.Write(json);
         }
     }
 

@@ -41,13 +41,21 @@ internal abstract class ModelAnswer(GenerationGroup group, string id)
     /// <summary>Reads a request and answers it, whole or as a stream. Whatever ends this ends the model's work on it.</summary>
     /// <param name="call">The request.</param>
     /// <param name="read">Reads its fields; that of the model is read already.</param>
-    public static async Task RunAsync(ApiCall call, Func<ApiCall, AskedModel, RequestFields, AnswerRequest> read)
+    /// <param name="route">Answers where the model is one of the router's names; null where such requests are not routed.</param>
+    public static async Task RunAsync(ApiCall call, Func<ApiCall, AskedModel, RequestFields, AnswerRequest> read, Func<ApiCall, string, RequestFields, Task>? route = null)
     {
         AnswerRequest request;
         using (JsonDocument body = await call.ReadJsonAsync().ConfigureAwait(false))
         {
             RequestFields fields = new(body.RootElement);
-            request = read(call, await call.DecoderAsync(fields.Text("model")).ConfigureAwait(false), fields);
+            string? name = fields.Text("model");
+            if (route is not null && call.IsRouted(name))
+            {
+                await route(call, name!, fields).ConfigureAwait(false);
+                return;
+            }
+
+            request = read(call, await call.DecoderAsync(name).ConfigureAwait(false), fields);
         }
 
         await RunAsync(call, request).ConfigureAwait(false);

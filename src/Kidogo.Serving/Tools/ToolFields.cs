@@ -53,6 +53,21 @@ internal static class ToolFields
         };
     }
 
+    /// <summary>What a request says about tools where it is not known yet who answers.</summary>
+    /// <returns>The tools that may be called, the mode (none, auto, required, function), and the function that has to be called.</returns>
+    /// <exception cref="ApiException">They are malformed.</exception>
+    public static (IReadOnlyList<ToolDescription> Tools, string Mode, string? Named) ReadOpen(RequestFields fields)
+    {
+        (string mode, IReadOnlyList<string>? allowed) = Mode(fields, isFlat: false);
+        List<ToolDescription> tools = fields.Array("tools", "an array of tools") is { } array ? Descriptions(fields, array, isFlat: false) : [];
+        if ((tools.Count == 0 && (mode is not ("none" or "auto") || allowed is not null)) || allowed?.Any(name => !tools.Exists(tool => tool.Name == name)) == true)
+        {
+            throw ApiException.Field("tool_choice", "`tool_choice` asks for a call that is not among the `tools`.", "invalid_value");
+        }
+
+        return (allowed is null || mode == "function" ? tools : [.. tools.Where(tool => allowed.Contains(tool.Name))], mode, mode == "function" ? allowed![0] : null);
+    }
+
     private static void CheckStrict(List<ToolDescription> tools, ToolCallFormat format, bool isFlat)
     {
         foreach ((ToolDescription tool, int index) in tools.Select((tool, index) => (tool, index)).Where(each => each.tool.IsStrict))
