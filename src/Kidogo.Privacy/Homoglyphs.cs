@@ -19,45 +19,37 @@ internal static class Homoglyphs
         return at < 0 ? c : Latins[at];
     }
 
-    /// <summary>A text whose letters among digits are the digits they look like: <c>O77 l23</c> is <c>077 123</c>.</summary>
+    /// <summary>A text whose letters among digits are the digits they look like: <c>O77 l23</c> is <c>077 123</c>. A word with any other letter stays what it is.</summary>
     public static string WithDigits(string text)
     {
         char[]? changed = null;
-        for (int i = 0; i < text.Length; i++)
+        for (int at = 0; at < text.Length;)
         {
-            if (DigitOf(text[i]) is { } digit && Digit(text, changed, i, -1) && Digit(text, changed, i, +1))
+            int end = at;
+            int digits = 0, alike = 0;
+            while (end < text.Length && IsPart(text[end]))
+            {
+                digits += char.IsAsciiDigit(text[end]) ? 1 : 0;
+                alike += DigitOf(text[end]) is null ? 0 : 1;
+                end++;
+            }
+
+            bool isNumber = alike > 0 && digits + alike == end - at && (digits > 0 || (alike == 1 && IsDigit(text, at - 2) && IsDigit(text, end + 1)));
+            for (int i = at; isNumber && i < end; i++)
             {
                 changed ??= text.ToCharArray();
-                changed[i] = digit;
+                changed[i] = DigitOf(text[i]) ?? text[i];
             }
+
+            at = Math.Max(end, at + 1);
         }
 
         return changed is null ? text : new string(changed);
     }
 
-    /// <summary>Whether what stands beside, across one separator, is a digit or looks like one, and no word begins there.</summary>
-    private static bool Digit(string text, char[]? changed, int at, int step)
-    {
-        int look = at + step;
-        if (look < 0 || look >= text.Length || text[look] is ' ' or '-' or '.')
-        {
-            int beyond = look + step;
-            return step < 0 ? look < 0 || Near(text, at, +1) : beyond < 0 || beyond >= text.Length || char.IsAsciiDigit(text[beyond]) || !char.IsLetter(text[beyond]) || Near(text, at, -1);
-        }
+    private static bool IsPart(char c) => char.IsLetterOrDigit(c) || c is '|' or '!';
 
-        return char.IsAsciiDigit(text[look]) || (changed is not null && char.IsAsciiDigit(changed[look])) || DigitOf(text[look]) is not null;
-    }
-
-    private static bool Near(string text, int at, int step)
-    {
-        int look = at + step;
-        while (look >= 0 && look < text.Length && DigitOf(text[look]) is not null)
-        {
-            look += step;
-        }
-
-        return look >= 0 && look < text.Length && char.IsAsciiDigit(text[look]);
-    }
+    private static bool IsDigit(string text, int at) => at >= 0 && at < text.Length && char.IsAsciiDigit(text[at]);
 
     private static char? DigitOf(char c) => c switch
     {
