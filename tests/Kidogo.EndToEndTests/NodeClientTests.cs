@@ -105,11 +105,24 @@ public sealed class NodeClientTests
     {
         public NodeFactAttribute()
         {
-            string[] folders = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator);
-            bool isThere = ((string[])["node", "npm"]).All(program => folders.Any(folder => File.Exists(Path.Combine(folder, program))));
+            bool isThere = HasNode();
             if (!isThere && Environment.GetEnvironmentVariable("KIDOGO_EXPECT_NODE") != "1")
             {
-                Skip = "needs node and npm, which are absent (KIDOGO_EXPECT_NODE=1 makes this a failure)";
+                Skip = "needs Node.js 20 or later and npm, which are absent (KIDOGO_EXPECT_NODE=1 makes this a failure)";
+            }
+        }
+
+        private static bool HasNode()
+        {
+            const int Oldest = 20; // that the package runs on
+            try
+            {
+                (int status, string version) = Run("node", ["--version"], []);
+                return status == 0 && int.TryParse(version.TrimStart('v').Split('.')[0], CultureInfo.InvariantCulture, out int major) && major >= Oldest && Run("npm", ["--version"], []).Code == 0;
+            }
+            catch (System.ComponentModel.Win32Exception)
+            {
+                return false; // no such program
             }
         }
     }

@@ -2,6 +2,7 @@
 using Kidogo.Catalog.Advice;
 using Kidogo.Catalog.Entries;
 using Kidogo.Catalog.Hub;
+using DataPrivacy = Kidogo.Catalog.Advice.Privacy;
 
 namespace Kidogo.Tests.Catalog;
 
@@ -10,7 +11,7 @@ public sealed class AdvisorTests
     /// <summary>A laptop of today, as if measured.</summary>
     private static readonly AdvisedMachine s_laptop = new(12_000_000_000, 40e9, 300e9, 30, "estimated: for the test", IsMeasured: true);
 
-    private static readonly Answers s_usual = new(TaskDifficulty.Medium, Computer.This, Place.Anywhere, Connection.Good, Privacy.Public, AnswerSpeed.Reading);
+    private static readonly Answers s_usual = new(TaskDifficulty.Medium, Computer.This, Place.Anywhere, Connection.Good, DataPrivacy.Public, AnswerSpeed.Reading);
 
     public static TheoryData<string, string, string, Size, Size> Turns => new()
     {
@@ -56,7 +57,7 @@ public sealed class AdvisorTests
             Assert.Equal(6, advice.Because.Count);
             Assert.Equal(advice.Where is Size.Small or Size.Both, advice.Model is not null);
             Assert.True(advice.Expected is null || advice.Expected.MemoryBytes <= advice.Machine.AvailableBytes);
-            if (answers.Privacy == Privacy.Secret || answers.Place == Place.Here || answers.Connection == Connection.None)
+            if (answers.Privacy == DataPrivacy.Secret || answers.Place == Place.Here || answers.Connection == Connection.None)
             {
                 Assert.True(advice.Where is Size.Small or Size.None);
             }
@@ -87,7 +88,7 @@ public sealed class AdvisorTests
     [Fact]
     public void NothingThatFits_SaysSo()
     {
-        Recommendation none = new Advisor([], s_laptop).Advise(s_usual with { Privacy = Privacy.Secret });
+        Recommendation none = new Advisor([], s_laptop).Advise(s_usual with { Privacy = DataPrivacy.Secret });
         Assert.Equal(Size.None, none.Where);
         Assert.NotNull(none.Shortfall);
         Recommendation slow = new Advisor([Model("hub/a", 4, 8e9)], s_laptop).Advise(s_usual with { Task = TaskDifficulty.Hard, Place = Place.Here, Speed = AnswerSpeed.Instant });
