@@ -5,7 +5,14 @@ using Microsoft.Playwright;
 
 namespace Kidogo.ServingTests.Portal;
 
-[Collection(ChromiumTests.Name)]
+/// <summary>A browser of its own, when the other tests are done: beside them the machine is too busy for a person's patience.</summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class PortalChromiumTests : ICollectionFixture<Chromium>
+{
+    public const string Name = "Chromium for the portal";
+}
+
+[Collection(PortalChromiumTests.Name)]
 public sealed class PortalBrowserTests(Chromium chromium)
 {
     private const float Patience = 120_000; // milliseconds: the machine may be busy
