@@ -5,9 +5,17 @@ using Microsoft.Playwright;
 
 namespace Kidogo.ServingTests.Portal;
 
-[Collection(ChromiumTests.Name)]
+/// <summary>A browser of its own, when the other tests are done: beside them the machine is too busy for a person's patience.</summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class PortalChromiumTests : ICollectionFixture<Chromium>
+{
+    public const string Name = "Chromium for the portal";
+}
+
+[Collection(PortalChromiumTests.Name)]
 public sealed class PortalBrowserTests(Chromium chromium)
 {
+    private const float Patience = 120_000; // milliseconds: the machine may be busy
     private const string Defaults = "localStorage.setItem('kidogo.defaults', '{\"max_tokens\":8,\"temperature\":0}');";
     private const string Watch = "globalThis.violations = []; addEventListener('securitypolicyviolation', event => violations.push(event.violatedDirective + ' ' + event.blockedURI));";
 
@@ -31,7 +39,7 @@ public sealed class PortalBrowserTests(Chromium chromium)
         await page.ClickAsync("main button[type=submit]");
         await page.WaitForURLAsync("**/chat");
         await UntilAsync(page, "document.querySelectorAll('#model option').length > 0");
-        await Assertions.Expect(page.Locator("[data-brand]")).ToHaveTextAsync("Shule ya Mfano");
+        await Assertions.Expect(page.Locator("[data-brand]")).ToHaveTextAsync("Shule ya Mfano", new() { Timeout = Patience });
         await page.FillAsync("#prompt", "Habari ya asubuhi");
         await page.PressAsync("#prompt", "Enter");
         await UntilAsync(page, "document.querySelectorAll('#messages > li').length === 2 && !document.querySelector('[aria-busy=true]') && document.querySelector('#stop').hidden");
@@ -45,12 +53,12 @@ public sealed class PortalBrowserTests(Chromium chromium)
         await other.FillAsync("#name", "amina");
         await other.FillAsync("#password", "not this one");
         await other.ClickAsync("main button[type=submit]");
-        await Assertions.Expect(other.Locator("#problem")).ToContainTextAsync("no account");
+        await Assertions.Expect(other.Locator("#problem")).ToContainTextAsync("no account", new() { Timeout = Patience });
         await other.FillAsync("#password", PortalServer.Password);
         await other.ClickAsync("main button[type=submit]");
         await other.WaitForURLAsync("**/chat");
         await other.GotoAsync($"/chat#{kept.Id}");
-        await Assertions.Expect(other.Locator("#messages")).ToContainTextAsync("Habari ya asubuhi");
+        await Assertions.Expect(other.Locator("#messages")).ToContainTextAsync("Habari ya asubuhi", new() { Timeout = Patience });
 
         await page.GotoAsync("/account");
         await FitsAsync(page);
@@ -61,7 +69,7 @@ public sealed class PortalBrowserTests(Chromium chromium)
         await page.GotoAsync("/administration");
         await FitsAsync(page);
         await page.ClickAsync("form[data-send='/portal/api/invitations'] button");
-        await Assertions.Expect(page.Locator(".secret")).ToHaveCountAsync(2); // the code, and a link with it
+        await Assertions.Expect(page.Locator(".secret")).ToHaveCountAsync(2, new() { Timeout = Patience }); // the code, and a link with it
         await page.GotoAsync("/account");
         await page.FillAsync("#leave-password", PortalServer.Password);
         await page.ClickAsync("form[data-send='/portal/api/leave'] button");
@@ -80,7 +88,7 @@ public sealed class PortalBrowserTests(Chromium chromium)
     {
         string origin = portal.Server.Address.GetLeftPart(UriPartial.Authority);
         IBrowserContext context = await chromium.Browser.NewContextAsync(new() { BaseURL = origin, Locale = "en-US", ViewportSize = new() { Width = width, Height = 800 }, ReducedMotion = ReducedMotion.Reduce });
-        context.SetDefaultTimeout(120_000); // the machine may be busy
+        context.SetDefaultTimeout(Patience);
         await context.AddInitScriptAsync(Watch + Defaults);
         List<string> problems = [];
         IPage page = await context.NewPageAsync();
