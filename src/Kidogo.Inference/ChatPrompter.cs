@@ -119,7 +119,8 @@ public sealed class ChatPrompter(ModelText text, ChatTemplate template)
     private static JsonElement[] WithFormat(IReadOnlyList<JsonElement> messages, string format)
     {
         JsonElement[] told = [.. messages];
-        int first = Array.FindIndex(told, message => RoleOf(message) is "system" or "developer" or "user" && message.TryGetProperty("content", out JsonElement content) && content.ValueKind == JsonValueKind.String);
+        int first = Array.FindIndex(told, message => RoleOf(message) is "system" or "developer" or "user"
+            && message.TryGetProperty("content", out JsonElement content) && content.ValueKind == JsonValueKind.String);
         if (first >= 0)
         {
             told[first] = JsonBuilding.Element(json =>

@@ -54,7 +54,7 @@ public sealed class ModelLocator(ModelPlaces places)
         if (name is null)
         {
             return Default() ?? throw new FileNotFoundException(
-                "No model was named, and there is no default model in models/. Name a .gguf file, a folder, or an org/name of the Hugging Face cache: kidogo run path/to/model.gguf");
+                "No model was named, and there is no default model in models/, neither here nor beside the program. Name a .gguf file, a folder, or an org/name of the Hugging Face cache: kidogo run path/to/model.gguf");
         }
 
         if (File.Exists(name))

@@ -2,7 +2,6 @@
 using System.Diagnostics;
 using System.Net;
 using System.Text;
-using Kidogo.TestSupport;
 
 namespace Kidogo.EndToEndTests;
 

@@ -350,7 +350,7 @@ public sealed class HostileRequestTests
         Assert.Empty(server.Warnings); // nothing that went wrong was a surprise
     }
 
-    private static async Task<string> RawAsync(TestServer server, string request)
+    internal static async Task<string> RawAsync(TestServer server, string request)
     {
         using TcpClient client = new();
         await client.ConnectAsync(IPAddress.Loopback, server.Address.Port);

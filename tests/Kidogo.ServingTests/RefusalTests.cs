@@ -1,6 +1,5 @@
 // What is refused, and how: the right status in OpenAI's shape, naming the field, and nothing of the contents in any log.
 using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Kidogo.Inference.Scheduling;
@@ -276,7 +275,7 @@ public sealed class RefusalTests
     public async Task Host_AndOrigin_AreChecked(string headers, int status)
     {
         await using TestServer server = await TestServer.StartAsync(change: options => options with { AllowedOrigins = ["https://good.example"] });
-        string answer = await RawAsync(server, $"GET /v1/models HTTP/1.1{headers}Connection: close\r\n\r\n");
+        string answer = await HostileRequestTests.RawAsync(server, $"GET /v1/models HTTP/1.1{headers}Connection: close\r\n\r\n");
         Assert.StartsWith($"HTTP/1.1 {status} ", answer, StringComparison.Ordinal);
         Assert.Equal(headers.Contains("good.example", StringComparison.Ordinal), answer.Contains("Access-Control-Allow-Origin: https://good.example", StringComparison.OrdinalIgnoreCase));
     }
@@ -285,7 +284,7 @@ public sealed class RefusalTests
     public async Task Preflight_OfAnAllowedPage_IsAnswered()
     {
         await using TestServer server = await TestServer.StartAsync(change: options => options with { AllowedOrigins = ["https://good.example"] });
-        string answer = await RawAsync(server, "OPTIONS /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nOrigin: https://good.example\r\nConnection: close\r\n\r\n");
+        string answer = await HostileRequestTests.RawAsync(server, "OPTIONS /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nOrigin: https://good.example\r\nConnection: close\r\n\r\n");
         Assert.StartsWith("HTTP/1.1 204 ", answer, StringComparison.Ordinal);
         Assert.Contains("authorization, content-type", answer, StringComparison.Ordinal);
     }
@@ -298,15 +297,5 @@ public sealed class RefusalTests
         Assert.True(error.GetProperty("message").GetString()!.Length > 10);
         Assert.True(error.TryGetProperty("code", out _));
         Assert.DoesNotContain(Secret, answer.GetRawText(), StringComparison.Ordinal);
-    }
-
-    private static async Task<string> RawAsync(TestServer server, string request)
-    {
-        using TcpClient client = new();
-        await client.ConnectAsync(IPAddress.Loopback, server.Address.Port);
-        NetworkStream stream = client.GetStream();
-        await stream.WriteAsync(Encoding.ASCII.GetBytes(request));
-        using StreamReader reader = new(stream);
-        return await reader.ReadToEndAsync();
     }
 }

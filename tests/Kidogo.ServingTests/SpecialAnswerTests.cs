@@ -128,6 +128,27 @@ public sealed class SpecialAnswerTests
         Assert.Equal(expected.RootElement.GetProperty("toolcall").GetProperty("rendered").GetString(), rendered.Text);
     }
 
+    [Fact]
+    public async Task CallIds_WhereTheTemplateTakesNineLetters_BecomeSuch()
+    {
+        const string Template = "{# tools [TOOL_CALLS] #}{% for message in messages %}{% for call in message.tool_calls or [] %}{% if call.id | length != 9 %}{{ raise_exception('nine') }}{% endif %}<{{ call.id }}>{% endfor %}"
+            + "{% if message.role == 'tool' %}{% if message.tool_call_id|length != 9 %}{{ raise_exception('nine') }}{% endif %}<{{ message.tool_call_id }}>{% endif %}{% endfor %}";
+        await using TestServer server = await TestServer.StartAsync(template: Template);
+        string[] ids = [await IdAsync("call_0123456789abcdef0123456789abcdef"), await IdAsync("call_1"), await IdAsync("abcDEF123"), await IdAsync("abc-EF123"), await IdAsync("call_1")];
+        Assert.Equal((ids[1], "abcDEF123"), (ids[4], ids[2])); // the same becomes the same, and what fits stays
+        Assert.Equal(4, ids.Distinct().Count());
+        Assert.All(ids, id => Assert.Matches("^[A-Za-z0-9]{9}$", id));
+
+        async Task<string> IdAsync(string id)
+        {
+            string history = $"{{\"role\":\"assistant\",\"tool_calls\":[{{\"id\":\"{id}\",\"type\":\"function\",\"function\":{{\"name\":\"f\",\"arguments\":\"{{}}\"}}}}]}},{{\"role\":\"tool\",\"tool_call_id\":\"{id}\",\"content\":\"x\"}}";
+            string[] given = (await server.PostJsonAsync("/apply-template", $"{{\"messages\":[{history}]}}")).GetProperty("prompt").GetString()!.Split(['<', '>'], StringSplitOptions.RemoveEmptyEntries);
+            Assert.Equal(2, given.Length);
+            Assert.Equal(given[0], given[1]);
+            return given[0];
+        }
+    }
+
     private static Task<TestServer> ServeAsync(ScriptedModel scripted, string? template) => TestServer.StartAsync(
         model: new ServedModel("scripted", scripted.Loaded, scripted.Context, template is null ? null : ChatTemplate.Parse(template), new SchedulerOptions()));
 }

@@ -52,7 +52,8 @@ internal sealed class OptionsReader(HostedModel model, string modelId, IChatClie
         }
 
         IReadOnlyList<JsonElement> conversation = ConversationReader.Read(messages, options.Instructions, chat.Template.KnowsDeveloper);
-        ChatPrompt prompt = Build(chat, conversation, new ChatPromptOptions { Tools = tools?.Tools, Thinks = Thinks(options, chat.Template), Format = (options.ResponseFormat as ChatResponseFormatJson)?.SchemaDescription });
+        string? description = (options.ResponseFormat as ChatResponseFormatJson)?.SchemaDescription;
+        ChatPrompt prompt = Build(chat, conversation, new ChatPromptOptions { Tools = tools?.Tools, Thinks = Thinks(options, chat.Template), Format = description });
         tools = tools?.After(prompt.ReasoningClose);
         TokenGrammar? grammar = form is { } asked ? Grammar(asked.Option, asked.Form.After(prompt.ReasoningClose)) : Grammar(nameof(options.Tools), tools?.Form(prompt.ReasoningClose));
         GenerationRequest request = new()

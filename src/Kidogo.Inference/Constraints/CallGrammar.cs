@@ -54,7 +54,8 @@ public static class CallGrammar
     {
         Grammar grammar = new();
         JsonText json = new(grammar, spelling.IsPython);
-        Expression[] arguments = [.. tools.Select(tool => (Expression)(tool.Schema is { } schema ? JsonSchemaReader.ReadArguments(grammar, schema, spelling.IsPython) : spelling.IsPython ? json.AnyArguments : json.Object))];
+        Expression Any() => spelling.IsPython ? json.AnyArguments : json.Object;
+        Expression[] arguments = [.. tools.Select(tool => tool.Schema is { } schema ? JsonSchemaReader.ReadArguments(grammar, schema, spelling.IsPython) : Any())];
         RuleReference rest = new(grammar.Declare("after arguments"));
         Expression named = grammar.Add("call", Expression.Either([.. tools.Select((tool, i) => Expression.Then(Expression.Text(tool.Name + spelling.AfterName), arguments[i], rest))]));
         Expression last = Expression.Text(spelling.Last);

@@ -72,10 +72,7 @@ public sealed class JsonSchemaReader
         return reader._grammar;
     }
 
-    /// <summary>A schema of a call's arguments as a part of a larger grammar.</summary>
-    /// <param name="grammar">Where it belongs.</param>
-    /// <param name="schema">The schema, of an object.</param>
-    /// <param name="isPython">Whether they are written as in Python, <c>name=value</c>, and its own <c>properties</c> are all there are; else as a JSON object.</param>
+    /// <summary>A schema of a call's arguments as a part of a larger grammar: a JSON object, or as in Python <c>name=value</c>, of its own <c>properties</c> alone.</summary>
     /// <exception cref="GrammarException">As <see cref="Read(string)"/>, or it allows something else than objects.</exception>
     internal static RuleReference ReadArguments(Grammar grammar, JsonElement schema, bool isPython = false)
     {
@@ -379,9 +376,13 @@ public sealed class JsonSchemaReader
         }
 
         string? unnamable = properties.Select(property => property.Name).FirstOrDefault(name => name.Length == 0 || char.IsAsciiDigit(name[0]) || !name.All(c => char.IsAsciiLetterOrDigit(c) || c == '_'));
-        return unnamable is null
-            ? Members([.. properties.Select(property => (Expression)_grammar.Add(property.Name, Expression.Then(Expression.Text($"{property.Name}="), Of(property.Schema, $"#/properties/{property.Name}"))))], isRequired, null)
-            : throw Wrong("#/properties", $"names {unnamable}, and this model writes calls as Python, where a name has letters, digits and underscores");
+        if (unnamable is not null)
+        {
+            throw Wrong("#/properties", $"names {unnamable}, and this model writes calls as Python, where a name has letters, digits and underscores");
+        }
+
+        Expression Named(string name, JsonElement value) => _grammar.Add(name, Expression.Then(Expression.Text($"{name}="), Of(value, $"#/properties/{name}")));
+        return Members([.. properties.Select(property => Named(property.Name, property.Schema))], isRequired, null);
     }
 
     /// <summary>The members that an object may have, whether each has to be there, and whether, and of what schema, there may be others.</summary>

@@ -135,16 +135,17 @@ internal sealed class JsonText
 
     private Expression InPython(JsonElement value)
     {
-        Expression comma = Expression.Text(", ");
         return value.ValueKind switch
         {
             JsonValueKind.True => True,
             JsonValueKind.False => False,
-            JsonValueKind.Array => Expression.Then(Expression.Text("["), Expression.Then([.. value.EnumerateArray().SelectMany((each, i) => (Expression[])[i == 0 ? Expression.Empty : comma, Exactly(each)])]), Expression.Text("]")),
-            JsonValueKind.Object => Expression.Then(
-                Expression.Text("{"), Expression.Then([.. value.EnumerateObject().SelectMany((each, i) => (Expression[])[i == 0 ? Expression.Empty : comma, Exactly(each.Name), Expression.Text(": "), Exactly(each.Value)])]), Expression.Text("}")),
+            JsonValueKind.Array => Between("[", value.EnumerateArray().Select(Exactly), "]"),
+            JsonValueKind.Object => Between("{", value.EnumerateObject().Select(each => Expression.Then(Exactly(each.Name), Expression.Text(": "), Exactly(each.Value))), "}"),
             _ => Null,
         };
+
+        static Expression Between(string open, IEnumerable<Expression> parts, string close) =>
+            Expression.Then([Expression.Text(open), .. parts.Select((part, i) => i == 0 ? part : Expression.Then(Expression.Text(", "), part)), Expression.Text(close)]);
     }
 
     /// <summary>A name or another known string.</summary>

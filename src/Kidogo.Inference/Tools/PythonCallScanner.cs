@@ -374,11 +374,7 @@ internal sealed class PythonCallScanner
         }
     }
 
-    private void Break()
-    {
-        _state = State.Broken;
-        _json.Clear();
-    }
+    private void Break() => _state = State.Broken;
 
     private void AddToWord(char c)
     {

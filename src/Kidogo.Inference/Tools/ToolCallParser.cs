@@ -134,8 +134,7 @@ public sealed class ToolCallParser(ToolCallFormat format, IReadOnlyCollection<st
     private void TakeBetween(char c)
     {
         _held.Append(c);
-        string held = _held.ToString();
-        if (format.Close is { } close && held.EndsWith(close, StringComparison.Ordinal))
+        if (format.Close is { } close && c == close[^1] && _held.ToString() is var held && held.EndsWith(close, StringComparison.Ordinal))
         {
             EndPython(held);
             _held.Clear();
@@ -155,7 +154,7 @@ public sealed class ToolCallParser(ToolCallFormat format, IReadOnlyCollection<st
         }
         else if (c == '{')
         {
-            string header = HeaderName(held[..^1]);
+            string header = HeaderName(_held.ToString(0, _held.Length - 1));
             bool isNamed = format.Layout == ToolCallLayout.NameThenArguments && header.Length > 0;
             if (!isNamed)
             {

@@ -343,6 +343,22 @@ public sealed class PageChatTests(Chromium chromium)
     }
 
     [ChromiumFact]
+    public async Task Models_ThatWriteNoText_AreNotOffered()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        await ChatPage.UseAsync(chromium, server, async page =>
+        {
+            await page.Page.RouteAsync("**/v1/models", route => route.FulfillAsync(new()
+            {
+                ContentType = "application/json",
+                Body = """{"data":[{"id":"e","meta":{"type":"encoder"}},{"id":"c","meta":{"type":"classifier"}},{"id":"tiny","meta":{"type":"decoder"}},{"id":"elsewhere"}]}""",
+            }));
+            await page.Page.ReloadAsync();
+            await Expect(page["#model option"]).ToHaveTextAsync(["tiny", "elsewhere"]);
+        });
+    }
+
+    [ChromiumFact]
     public async Task Reasoning_IsFoldedAway()
     {
         using ScriptedModel scripted = new(["<|end|>", "a", "<think>", "hm", "</think>", "yes"], 1, 2, 3, 4, 5, 0);

@@ -109,6 +109,13 @@ public sealed class PageFailureTests(Chromium chromium)
             await Expect(page.Messages).ToHaveCountAsync(2);
             await Expect(page[".notice"]).ToHaveCountAsync(0);
 
+            await page.Page.Context.SetOfflineAsync(true);
+            await page.AskAsync("Unheard");
+            await page.Page.Context.SetOfflineAsync(false);
+            IRequest asked = await page.Page.RunAndWaitForRequestAsync(() => page.AskAsync("Heard"), request => request.Url.EndsWith("/v1/chat/completions", StringComparison.Ordinal));
+            string[] roles = [.. TestServer.Parse(asked.PostData!).GetProperty("messages").EnumerateArray().Select(message => ChatPage.Text(message, "role"))];
+            Assert.Equal(["user", "assistant", "user"], roles); // templates want turns to alternate
+
             await page.AnswerWithAsync("Half of an ans", end: "");
             await page.AskAsync("Tena?");
             await Expect(page[".notice.error p"]).ToHaveTextAsync(await page.SaysAsync("failedCut"));

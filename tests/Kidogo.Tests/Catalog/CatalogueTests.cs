@@ -1,7 +1,7 @@
 // The catalogue: every size follows from its shape, and a file that says nonsense is refused with its line.
 using Kidogo.Catalog.Entries;
 using Kidogo.Catalog.Hub;
-using Kidogo.Compression.Quantization;
+using Kidogo.Models.Export;
 
 namespace Kidogo.Tests.Catalog;
 

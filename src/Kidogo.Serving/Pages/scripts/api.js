@@ -41,7 +41,7 @@ async function findModels() {
     byId("told").hidden = false;
   }
   encoder = found.find(each => each.type === "encoder")?.id ?? null;
-  const writers = found.filter(each => each.type !== "encoder").map(each => each.id);
+  const writers = found.filter(each => each.type === "decoder").map(each => each.id);
   choice.replaceChildren(...(writers.length > 0 ? writers : ["MODEL"]).map(id => element("option", { value: id }, id)));
   const last = preferences.get("model");
   if (writers.includes(last)) {

@@ -150,7 +150,7 @@ async function loadModels() {
 }
 
 async function findModels() {
-  served = (await server.models()).filter(each => each.type !== "encoder");
+  served = (await server.models()).filter(each => each.type === "decoder");
   shell.showModels(served, conversation?.model || preferences.get("model"));
   await learn(model());
 }

@@ -73,5 +73,13 @@ export function turn(conversation, message, step) {
 /** Messages as the server reads them. Reasoning is not sent back: models are trained not to see it again. */
 export function forServer(conversation, messages) {
   const system = conversation.settings.system?.trim();
-  return [...(system ? [{ role: "system", content: system }] : []), ...messages.map(message => ({ role: message.role, content: message.text }))];
+  const sent = system ? [{ role: "system", content: system }] : [];
+  for (const { role, text } of messages) {
+    if (sent.at(-1)?.role === role) {
+      sent.at(-1).content += `\n\n${text}`; // a question that got no answer: many templates want turns to alternate
+    } else {
+      sent.push({ role, content: text });
+    }
+  }
+  return sent;
 }

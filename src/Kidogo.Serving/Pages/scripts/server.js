@@ -26,7 +26,7 @@ export function setKey(value, remember) {
   }
 }
 
-/** What is served: {id, type, context, loaded}. What makes vectors only is of type encoder. */
+/** What is served: {id, type, context, loaded}. Only what is of type decoder writes text. */
 export async function models() {
   const list = await (await asked("/v1/models")).json();
   return list.data.map(({ id, meta }) => ({ id, type: meta?.type ?? "decoder", context: meta?.n_ctx ?? null, loaded: meta?.loaded ?? true }));
