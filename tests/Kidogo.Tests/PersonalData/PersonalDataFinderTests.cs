@@ -1,7 +1,7 @@
 // What is found in texts, in disguise too, and what is not.
 using Kidogo.Privacy;
 
-namespace Kidogo.Tests.Privacy;
+namespace Kidogo.Tests.PersonalData;
 
 public sealed class PersonalDataFinderTests
 {

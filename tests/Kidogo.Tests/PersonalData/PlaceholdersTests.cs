@@ -1,7 +1,7 @@
 // Masking and its undoing: whole, in pieces, and against smuggled placeholders.
 using Kidogo.Privacy;
 
-namespace Kidogo.Tests.Privacy;
+namespace Kidogo.Tests.PersonalData;
 
 public sealed class PlaceholdersTests
 {
