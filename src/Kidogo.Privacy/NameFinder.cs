@@ -56,7 +56,8 @@ internal sealed partial class NameFinder(IEnumerable<string> allow)
             bool isBeside = !isTitle && stretch.Zip(stretch.Skip(1)).Any(pair => pair.First.Likeness == Likeness.Ambiguous && !Lexicon.Shared.Words.Contains(pair.Second.Key)); // a first name, and a place that is also a family name
             if (end > i && (sure > 0 || isFull || isBeside || ambiguous >= 2 || (ambiguous > 0 && isTitled) || (isTitled && stretch[0].Starts && !IsKnown(stretch[0]) && !tokens[i - 1].IsInitialOnly)))
             {
-                found.Add(folded.Finding(PersonalKind.Name, stretch[0].Start, stretch[^1].End - stretch[0].Start));
+                Token first = stretch.FirstOrDefault(token => !token.IsInitial || token.Likeness != Likeness.None) ?? stretch[0]; // "Meet Fatou Diop": the sentence's first word is no name
+                found.Add(folded.Finding(PersonalKind.Name, first.Start, stretch[^1].End - first.Start));
             }
 
             i = Math.Max(end, i + 1);
