@@ -57,6 +57,9 @@ public sealed record AdvisedMachine(long AvailableBytes, double BandwidthBytesPe
         return new Expectation(1 / step, Expectation.PromptTokens / first, first + step, candidate.WeightBytes + (conversations * cache) + candidate.WorkspaceBytes, joules, Watts * ((first / conversations) + (Expectation.AnswerTokens * step / conversations)));
     }
 
+    /// <summary>Energy of a token for which so many bytes are read: an estimate, as the watts are.</summary>
+    public double JoulesPerToken(long bytes) => Watts * bytes / (BandwidthBytesPerSecond * DecodeShare);
+
     private static AdvisedMachine Typical(double gibibytes, double bandwidth, double floats, double watts) =>
         new((long)(gibibytes * GiB), bandwidth, floats, watts, FormattableString.Invariant($"estimated: {watts} W are typical of its kind"), IsMeasured: false);
 }

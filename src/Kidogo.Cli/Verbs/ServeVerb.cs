@@ -2,6 +2,7 @@
 using System.CommandLine;
 using System.Net;
 using System.Net.Sockets;
+using Kidogo.Catalog.Advice;
 using Kidogo.Cli.Shell;
 using Kidogo.Evaluation.Machine;
 using Kidogo.Inference.Classification;
@@ -116,12 +117,26 @@ internal static class ServeVerb
             using PortalSite? portal = options.Portal is { } file ? PortalSite.Open(file) : null;
             ServerOptions server = options.Server with { Portal = portal, Certificate = options.Certificate is { } files ? new Certificate(files.Path, files.Key, PasswordOf(files), session.Warn) : null };
             using ModelShelf shelf = new(Entries(session, options), () => MachineMemory.Read().AvailableBytes, options.Memory);
-            return ServeAsync(session, server, shelf).GetAwaiter().GetResult();
+            return ServeAsync(session, server with { JoulesPerToken = JoulesPerToken(session, options, shelf) }, shelf).GetAwaiter().GetResult();
         }
         catch (Exception failure) when (failure is ServerSetupException or KeyFileException)
         {
             throw new FailureException(failure.Message);
         }
+    }
+
+    /// <summary>What a policy's joules a day are counted with: of the first model, its weights and cache read once a token. Null where no policy counts them.</summary>
+    private static double? JoulesPerToken(Session session, Options options, ModelShelf shelf)
+    {
+        if (options.Server.Routing?.Budget.JoulesPerDay is null || shelf.Entries.FirstOrDefault(entry => entry.Kind == ModelKind.Decoder) is not { } model)
+        {
+            return null;
+        }
+
+        AdvisedMachine machine = AdvisedMachine.Measure(options.Request.Threads ?? MachineInfo.CountPhysicalCores());
+        double joules = machine.JoulesPerToken(model.NeededBytes);
+        session.Tell(FormattableString.Invariant($"energy: {joules:0.00} J a token of {model.Id} ({machine.WattsSource}, and the memory's bandwidth)"));
+        return joules;
     }
 
     private static async Task<int> ServeAsync(Session session, ServerOptions options, ModelShelf shelf)

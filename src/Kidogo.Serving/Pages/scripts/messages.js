@@ -30,6 +30,12 @@ export class Messages {
       this.#top = scroll.scrollTop;
       latest.hidden = this.#follows;
     }, { passive: true });
+    // A hand on the wheel ends following before anything is scrolled: a word that comes in the same moment must not take that back.
+    scroll.addEventListener("wheel", event => {
+      if (event.deltaY < 0 && scroll.scrollTop > 0) {
+        this.#follows = false;
+      }
+    }, { passive: true });
     new ResizeObserver(() => this.#follow()).observe(list);
     new ResizeObserver(() => this.#follow()).observe(scroll);
   }
