@@ -56,6 +56,11 @@ public sealed class KidogoServer : IAsyncDisposable
         _options = options;
         _gatekeeper = new Gatekeeper(options, TimeProvider.System);
         _routes = Routes();
+        if (options.Feedback is not null)
+        {
+            _routes[("POST", FeedbackEndpoint.Path)] = FeedbackEndpoint.AddAsync;
+        }
+
         _served = options.Routing is null ? null : new ServedRoutes(shelf, options);
         _app = Build(options);
         _app.Run(AnswerAsync);
@@ -207,6 +212,10 @@ public sealed class KidogoServer : IAsyncDisposable
         else if (method == "GET" && path.StartsWith("/v1/models/", StringComparison.Ordinal))
         {
             await InfoEndpoints.ModelAsync(call, Uri.UnescapeDataString(path["/v1/models/".Length..])).ConfigureAwait(false);
+        }
+        else if (method == "DELETE" && _options.Feedback is not null && path.StartsWith($"{FeedbackEndpoint.Path}/", StringComparison.Ordinal))
+        {
+            await FeedbackEndpoint.RemoveAsync(call, Uri.UnescapeDataString(path[(FeedbackEndpoint.Path.Length + 1)..])).ConfigureAwait(false);
         }
         else if (_routes.Keys.Where(route => route.Path == path).Select(route => route.Method).ToArray() is { Length: > 0 } methods)
         {

@@ -2,6 +2,7 @@
 using System.Net;
 using Kidogo.Routing;
 using Kidogo.Serving.Access;
+using Kidogo.Serving.Feedback;
 using Kidogo.Serving.Portal;
 
 namespace Kidogo.Serving;
@@ -32,6 +33,9 @@ public sealed record ServerOptions
 
     /// <summary>The portal in front; null for the chat page alone. With one, requests to the API need a key or a session of it, on loopback too. It stays the caller's.</summary>
     public PortalSite? Portal { get; init; }
+
+    /// <summary>Where ratings of answers are kept; null for nowhere: then none are taken. It stays the caller's.</summary>
+    public FeedbackStore? Feedback { get; init; }
 
     /// <summary>The largest body, in bytes. Default 10 MiB.</summary>
     public long MaxBodyBytes { get; init; } = 10 * 1024 * 1024;

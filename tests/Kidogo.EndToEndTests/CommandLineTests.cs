@@ -31,7 +31,7 @@ public sealed class CommandLineTests
         [
             "village", "demo", "compare", "explain", "sweep",
             "run", "next", "inspect", "tokenize", "detokenize", "template", "logits", "embed", "bench", "eval", "convert", "calibrate", "quantize", "trim-vocabulary", "verify", "tokenizer", "train",
-            "adapt", "prefer", "classify", "merge", "distil", "prune", "serve", "key", "portal", "doctor", "pull", "list", "show", "remove", "export", "import", "advise",
+            "adapt", "prefer", "learn", "classify", "merge", "distil", "prune", "serve", "key", "portal", "doctor", "pull", "list", "show", "remove", "export", "import", "advise",
         ];
         foreach (string verb in verbs)
         {

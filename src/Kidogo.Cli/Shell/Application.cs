@@ -97,6 +97,7 @@ internal static class Application
         AdaptVerb.Create(session),
         SweepVerb.Create(session),
         PreferVerb.Create(session),
+        LearnVerb.Create(session),
         ClassifyVerb.Create(session),
         MergeVerb.Create(session),
         ConvertVerb.Create(session),

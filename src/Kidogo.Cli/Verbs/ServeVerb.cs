@@ -13,6 +13,7 @@ using Kidogo.Models.Adapters;
 using Kidogo.Models.Encoders;
 using Kidogo.Serving;
 using Kidogo.Serving.Access;
+using Kidogo.Serving.Feedback;
 using Kidogo.Serving.Portal;
 using Kidogo.Tensors;
 using Kidogo.Training.Classification;
@@ -30,6 +31,10 @@ internal static class ServeVerb
         public string? Draft { get; init; }
 
         public string? Portal { get; init; }
+
+        public string? Feedback { get; init; }
+
+        public int FeedbackDays { get; init; }
     }
 
     private sealed record CertificateFiles(string Path, string? Key, string? PasswordFile);
@@ -56,6 +61,8 @@ internal static class ServeVerb
         Option<string?> certKey = Opt.Text("--cert-key", "FILE", "The key of --cert, where it lies in a PEM file of its own");
         Option<string?> certPassword = Opt.Text("--cert-password", "FILE", "A file whose first line is the password of the key or the PFX file");
         Option<string?> portal = Opt.Text("--portal", "FILE", "Serve a portal in your name: a front page, accounts, conversations kept here, as a file such as portal.yaml says (docs/how-to/portal.md has one to begin with)");
+        Option<string?> feedback = Opt.Text("--feedback", "FILE", "Take thumbs for answers, and keep them here (SQLite), of those alone who agree, for kidogo learn");
+        Option<int?> feedbackDays = Opt.Int("--feedback-days", "Days that --feedback keeps a rating (default 90)", 1, 3650);
         Option<int?> drain = Opt.Int("--drain-timeout", "Seconds that running answers have to end after Ctrl-C (default 30)", 0, 3600);
         Option<string?> upstream = Opt.Text("--upstream", "FILE", "A policy (cloud.yaml) that adds the models auto, local and the upstreams' names; without one no connection is opened");
         Option<bool> log = Opt.Flag("--log-requests", "One line a request on standard error, without contents");
@@ -67,7 +74,7 @@ internal static class ServeVerb
         Option<bool> exact = Opt.Exact();
         Command command = new("serve", "Serve models: the OpenAI API and a chat page")
         {
-            models, folder, adapters, memory, cert, certKey, certPassword, host, port, parallel, queue, context, idle, share, keys, noAuth, origins, hosts, portal, drain, upstream, log, cache, template, threads, exact, loadAs,
+            models, folder, adapters, memory, cert, certKey, certPassword, host, port, parallel, queue, context, idle, share, keys, noAuth, origins, hosts, portal, feedback, feedbackDays, drain, upstream, log, cache, template, threads, exact, loadAs,
         };
         speculation.AddTo(command);
         command.SetAction(parsed => Run(session, new Options(
@@ -105,6 +112,8 @@ internal static class ServeVerb
         {
             Draft = speculation.DraftName(parsed),
             Portal = parsed.GetValue(portal),
+            Feedback = parsed.GetValue(feedback) is null && parsed.GetValue(feedbackDays) is not null ? throw new UsageException("--feedback-days goes with --feedback FILE.") : parsed.GetValue(feedback),
+            FeedbackDays = parsed.GetValue(feedbackDays) ?? 90,
         }));
         return command;
     }
@@ -115,7 +124,8 @@ internal static class ServeVerb
         try
         {
             using PortalSite? portal = options.Portal is { } file ? PortalSite.Open(file) : null;
-            ServerOptions server = options.Server with { Portal = portal, Certificate = options.Certificate is { } files ? new Certificate(files.Path, files.Key, PasswordOf(files), session.Warn) : null };
+            using FeedbackStore? ratings = options.Feedback is { } kept ? FeedbackStore.Open(kept, new FeedbackLimits { Retention = TimeSpan.FromDays(options.FeedbackDays) }) : null;
+            ServerOptions server = options.Server with { Portal = portal, Feedback = ratings, Certificate = options.Certificate is { } files ? new Certificate(files.Path, files.Key, PasswordOf(files), session.Warn) : null };
             using ModelShelf shelf = new(Entries(session, options), () => MachineMemory.Read().AvailableBytes, options.Memory);
             return ServeAsync(session, server with { JoulesPerToken = JoulesPerToken(session, options, shelf) }, shelf).GetAwaiter().GetResult();
         }

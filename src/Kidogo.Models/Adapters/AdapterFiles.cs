@@ -9,7 +9,10 @@ public static class AdapterFiles
     /// <summary>The folder among a model folder's neighbours whose adapters are found by name.</summary>
     public const string NamesFolder = "adapters";
 
-    /// <summary>The path of an adapter: a PEFT folder or a file in one, a GGUF file, a name in <c>models/adapters</c>, or <c>org/name</c> of the model
+    /// <summary>The folder of versions, one of which is in use, and the file beside it that says which.</summary>
+    public const string VersionsFolder = "versions", CurrentName = "current";
+
+    /// <summary>The path of an adapter: a PEFT folder or a file in one, a folder of versions, a GGUF file, a name in <c>models/adapters</c>, or <c>org/name</c> of the model
     /// cache.</summary>
     /// <param name="name">What was asked for.</param>
     /// <param name="places">Where to look.</param>
@@ -19,6 +22,12 @@ public static class AdapterFiles
         if (Path.GetFileName(name) is PeftFolder.WeightsName or PeftConfig.FileName && File.Exists(name))
         {
             return Path.GetDirectoryName(Path.GetFullPath(name))!;
+        }
+
+        if (File.Exists(Path.Combine(name, CurrentName)) && Directory.Exists(Path.Combine(name, VersionsFolder)))
+        {
+            return CurrentOf(name) is > 0 and var version ? VersionOf(name, version)
+                : throw new FileNotFoundException($"{name} has version 0 in use, the model as it is. Leave the adapter out, or name one of {Path.Combine(name, VersionsFolder)}.");
         }
 
         if (File.Exists(name) || Directory.Exists(name))
@@ -43,6 +52,26 @@ public static class AdapterFiles
         string nearest = NearestName.Likely(name, names) is { } likely ? $" The nearest is {likely}." : " Name a PEFT folder, a GGUF adapter, a name in models/adapters, or org/name of the model cache.";
         throw new FileNotFoundException($"There is no adapter {ModelFormatException.Quote(name, 200)}.{nearest}");
     }
+
+    /// <summary>The version that is in use in a folder of versions; 0 for the model as it is.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <exception cref="IOException">The file that says so is damaged.</exception>
+    public static int CurrentOf(string folder)
+    {
+        string path = Path.Combine(folder, CurrentName);
+        if (!File.Exists(path))
+        {
+            return 0;
+        }
+
+        const int Longest = 16;
+        string said = new FileInfo(path).Length <= Longest ? File.ReadAllText(path).Trim() : "";
+        return int.TryParse(said, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out int version) ? version
+            : throw new IOException($"{path} is damaged: it has to hold the number of a version. Write one with kidogo learn --use N.");
+    }
+
+    /// <summary>The folder of a version in a folder of versions.</summary>
+    public static string VersionOf(string folder, int version) => Path.Combine(folder, VersionsFolder, version.ToString(System.Globalization.CultureInfo.InvariantCulture));
 
     /// <summary>The file with an adapter's weights: what it is told by.</summary>
     /// <param name="path">A PEFT folder or a GGUF file.</param>

@@ -70,6 +70,7 @@ internal static class InfoEndpoints
             json.WriteStringOrNull("eos_token", Piece(model, model.Tokenizer.EosId));
             json.WriteBoolean("supports_tools", model.ToolFormat is not null);
             json.WriteBoolean("supports_thinking_switch", model.Chat?.Template.SupportsThinkingSwitch ?? false);
+            json.WriteBoolean("feedback", call.Options.Feedback is not null);
             json.WriteString("build_info", KidogoServer.Fingerprint);
             json.WriteEndObject();
         }).ConfigureAwait(false);

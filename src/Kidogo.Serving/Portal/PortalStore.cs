@@ -1,14 +1,24 @@
-// The portal's database: opened, checked and asked. Knows SQL's errors and no account.
+// The databases of the server: opened, checked and asked. Knows SQL's errors and no account.
 using Kidogo.Serving.Access;
 using Microsoft.Data.Sqlite;
 
 namespace Kidogo.Serving.Portal;
 
-/// <summary>An SQLite file with accounts and conversations. For any number of threads, and beside other processes.</summary>
+/// <summary>What a database is for.</summary>
+/// <param name="ApplicationId">What tells it from those of other programs, and from this one's others.</param>
+/// <param name="Version">The form of its tables.</param>
+/// <param name="Sql">Makes them.</param>
+/// <param name="Name">What it is called at the start of a sentence.</param>
+/// <param name="Setting">Where its file is named.</param>
+internal sealed record StoreForm(int ApplicationId, int Version, string Sql, string Name, string Setting)
+{
+    /// <summary>Accounts and conversations; its number spells "Kido".</summary>
+    public static StoreForm Portal { get; } = new(0x4B69646F, PortalSchema.Version, PortalSchema.Sql, "The portal's database", "as database in portal.yaml");
+}
+
+/// <summary>An SQLite file with accounts and conversations, or whatever its form says. For any number of threads, and beside other processes.</summary>
 internal sealed class PortalStore : IDisposable
 {
-    // "Kido": what tells this program's databases from those of others.
-    private const int ApplicationId = 0x4B69646F;
     private const int BusySeconds = 5;
 
     private readonly Lock _gate = new();
@@ -18,7 +28,10 @@ internal sealed class PortalStore : IDisposable
 
     /// <summary>Opens a database, or makes one that its owner alone can read.</summary>
     /// <exception cref="ServerSetupException">It is damaged, another program's, or cannot be opened.</exception>
-    public static PortalStore Open(string path)
+    public static PortalStore Open(string path) => Open(path, StoreForm.Portal);
+
+    /// <inheritdoc cref="Open(string)"/>
+    public static PortalStore Open(string path, StoreForm form)
     {
         SQLitePCL.Batteries_V2.Init();
         SqliteConnection? connection = null;
@@ -31,7 +44,7 @@ internal sealed class PortalStore : IDisposable
             }.ToString());
             connection.Open();
             PortalStore store = new(connection);
-            store.Prepare(path, isNew);
+            store.Prepare(path, isNew, form);
             return store;
         }
         catch (Exception failure)
@@ -39,8 +52,8 @@ internal sealed class PortalStore : IDisposable
             connection?.Dispose();
             throw failure switch
             {
-                SqliteException sql => new ServerSetupException($"{path} {Problem(sql)}"),
-                IOException or UnauthorizedAccessException => new ServerSetupException($"The portal's database cannot be opened: {failure.Message}"),
+                SqliteException sql => new ServerSetupException($"{path} {Problem(sql, form)}"),
+                IOException or UnauthorizedAccessException => new ServerSetupException($"{form.Name} cannot be opened: {failure.Message}"),
                 _ => failure,
             };
         }
@@ -119,31 +132,31 @@ internal sealed class PortalStore : IDisposable
         }
     }
 
-    private void Prepare(string path, bool isNew)
+    private void Prepare(string path, bool isNew, StoreForm form)
     {
         long application = Number("PRAGMA application_id"), version = Number("PRAGMA user_version"); // these read the header: a file of another kind ends here
-        if (!isNew && application != ApplicationId && Number("SELECT count(*) FROM sqlite_schema") > 0)
+        if (!isNew && application != form.ApplicationId && Number("SELECT count(*) FROM sqlite_schema") > 0)
         {
-            throw new ServerSetupException($"{path} is a database of another program. Name a file that does not exist yet as database in portal.yaml.");
+            throw new ServerSetupException($"{path} is a database of another program. Name a file that does not exist yet {form.Setting}.");
         }
 
-        if (version > PortalSchema.Version)
+        if (version > form.Version)
         {
-            throw new ServerSetupException($"{path} was written by a newer kidogo (its form is {version}; this one knows up to {PortalSchema.Version}). Use that one, or another database.");
+            throw new ServerSetupException($"{path} was written by a newer kidogo (its form is {version}; this one knows up to {form.Version}). Use that one, or another database.");
         }
 
         if (Query("PRAGMA quick_check(1)", row => row.GetString(0)) is not ["ok"])
         {
-            throw new ServerSetupException($"{path} is damaged. Put a copy of it back, or name another file as database in portal.yaml.");
+            throw new ServerSetupException($"{path} is damaged. Put a copy of it back, or name another file {form.Setting}.");
         }
 
         Run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF");
-        if (version < PortalSchema.Version)
+        if (version < form.Version)
         {
             Together(() =>
             {
-                Run(PortalSchema.Sql);
-                Run($"PRAGMA application_id = {ApplicationId}; PRAGMA user_version = {PortalSchema.Version}");
+                Run(form.Sql);
+                Run($"PRAGMA application_id = {form.ApplicationId}; PRAGMA user_version = {form.Version}");
                 return true;
             });
         }
@@ -187,13 +200,13 @@ internal sealed class PortalStore : IDisposable
         return true;
     }
 
-    private static string Problem(SqliteException failure)
+    private static string Problem(SqliteException failure, StoreForm form)
     {
         const int Corrupt = 11, NoDatabase = 26;
         return failure.SqliteErrorCode switch
         {
-            NoDatabase => "is no database. Name a file that does not exist yet as database in portal.yaml.",
-            Corrupt => "is damaged. Put a copy of it back, or name another file as database in portal.yaml.",
+            NoDatabase => $"is no database. Name a file that does not exist yet {form.Setting}.",
+            Corrupt => $"is damaged. Put a copy of it back, or name another file {form.Setting}.",
             _ => $"cannot be used as a database: {failure.Message.TrimEnd('.')}.",
         };
     }
