@@ -142,7 +142,10 @@ public sealed class FeedbackTests : IDisposable
         {
             if (!OperatingSystem.IsWindows())
             {
-                Assert.All(Directory.GetFiles(_folder.Path, "f.db*"), file => Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file)));
+                foreach (string file in Directory.GetFiles(_folder.Path, "f.db*"))
+                {
+                    Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
+                }
             }
         }
 
