@@ -25,6 +25,9 @@ internal sealed record LearnOptions
     /// <summary>The database of ratings.</summary>
     public required string Feedback { get; init; }
 
+    /// <summary>What the server that kept the ratings called the model; null for what it calls it by itself.</summary>
+    public string? AnsweredBy { get; init; }
+
     /// <summary>The folder of versions.</summary>
     public required string Folder { get; init; }
 
@@ -74,7 +77,7 @@ internal sealed class LearnRun(Session session, LearnOptions options)
         Selection selection;
         using (FeedbackStore store = FeedbackStore.Open(InputFile.Existing(options.Feedback)))
         {
-            selection = Selection.Of(store.Read(), finder, options.Share);
+            selection = Selection.Of(store.Read(), options.AnsweredBy ?? ModelChoice.ServedName(options.Model), finder, options.Share);
         }
 
         LearnMethod method = options.Method ?? (selection.Training.Any(example => !example.IsLiked) ? LearnMethod.Kto : LearnMethod.Sft);
@@ -235,6 +238,7 @@ internal sealed class LearnRun(Session session, LearnOptions options)
         json.WriteNumber("seed", options.Seed);
         json.WriteString("data_sha256", hash);
         json.WriteNumber("ratings", selection.Ratings);
+        json.WriteNumber("left_out_of_other_models", selection.Others.Values.Sum());
         json.WriteNumber("left_out_personal", selection.Personal);
         json.WriteNumber("left_out_repeated", selection.Repeated);
         json.WriteNumber("left_out_over_share", selection.OverShare);
