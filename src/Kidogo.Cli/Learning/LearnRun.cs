@@ -68,6 +68,24 @@ internal sealed class LearnRun(Session session, LearnOptions options)
     private const string WorkName = ".work", LockName = ".lock";
     private const int CanaryCount = 3;
 
+    /// <summary>Keeps other runs out of a folder, and deletes what a run that was killed has left there: texts of people.</summary>
+    /// <exception cref="FailureException">Another process is at work there.</exception>
+    public static FileStream Hold(string folder)
+    {
+        FileStream? held = null;
+        try
+        {
+            held = new FileStream(Path.Combine(folder, LockName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            Clear(Path.Combine(folder, WorkName));
+            return held;
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            held?.Dispose();
+            throw new FailureException($"Another kidogo learn is at work in {folder}, or it cannot be written to: {failure.Message}");
+        }
+    }
+
     /// <summary>Makes a version, and puts it in use if it passes.</summary>
     /// <returns>The version.</returns>
     /// <exception cref="FailureException">There is not enough to learn from, or another process is at it.</exception>
@@ -89,9 +107,8 @@ internal sealed class LearnRun(Session session, LearnOptions options)
         session.Tell(selection.Counts);
         session.Tell($"{selection.Training.Count} answers to learn from ({selection.Training.Count(example => example.IsLiked)} liked), {selection.HeldOut.Count} held out; method {NameOf(method)}");
         Directory.CreateDirectory(options.Folder);
-        using FileStream held = Lock();
+        using FileStream held = Hold(options.Folder);
         string work = Path.Combine(options.Folder, WorkName);
-        Clear(work); // what a run that was killed has left
         try
         {
             MakeOwn(work);
@@ -256,18 +273,6 @@ internal sealed class LearnRun(Session session, LearnOptions options)
         json.WriteString("scores_in_words", version.Scores);
         json.WriteEndObject();
     });
-
-    private FileStream Lock()
-    {
-        try
-        {
-            return new FileStream(Path.Combine(options.Folder, LockName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        }
-        catch (IOException failure)
-        {
-            throw new FailureException($"Another kidogo learn is at work in {options.Folder}, or it cannot be written to: {failure.Message}");
-        }
-    }
 
     /// <summary>Makes a folder that its owner alone can read.</summary>
     private static void MakeOwn(string folder)

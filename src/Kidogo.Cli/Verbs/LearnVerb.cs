@@ -109,6 +109,7 @@ internal static class LearnVerb
     private static int Use(Session session, string folder, int number)
     {
         Versions versions = Existing(folder);
+        using FileStream held = LearnRun.Hold(folder);
         versions.Use(number);
         if (number > 0 && versions.Read(number).Refusals is { Count: > 0 } refusals)
         {

@@ -128,7 +128,14 @@ public sealed class LearnTests
         string[] run = ["run", model, "cloud", "--raw", "--temperature", "0", "--max-tokens", "20", "--threads", "1"];
         string bare = KidogoProcess.Run(run).Output;
         Assert.Equal(KidogoProcess.Run([.. run, "--adapter", Path.Combine(output, "versions", "1")]).Output, KidogoProcess.Run([.. run, "--adapter", output]).Output);
+        File.WriteAllText(Path.Combine(Directory.CreateDirectory(Path.Combine(output, ".work")).FullName, "data.jsonl"), "what somebody wrote"); // as a run that was killed leaves it
+        using (new FileStream(Path.Combine(output, ".lock"), FileMode.Open, FileAccess.ReadWrite, FileShare.None))
+        {
+            Assert.Contains("Another kidogo learn", KidogoProcess.Run(["learn", "--out", output, "--use", "2"]).Error, StringComparison.Ordinal);
+        }
+
         Assert.Contains("had been refused", KidogoProcess.Run(["learn", "--out", output, "--use", "2"]).Error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(Path.Combine(output, ".work")));
         Assert.Equal(bare, KidogoProcess.Run([.. run, "--adapter", output]).Output); // it has hardly learned
         Assert.Contains("version 1 is in use", KidogoProcess.Run(["learn", "--out", output, "--rollback"]).Output, StringComparison.Ordinal);
         Assert.Contains("version 0", KidogoProcess.Run(["learn", "--out", output, "--rollback"]).Output, StringComparison.Ordinal);
