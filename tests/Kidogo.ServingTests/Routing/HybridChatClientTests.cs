@@ -169,7 +169,8 @@ public sealed class HybridChatClientTests
         scripted.Script = _ => Enum.Parse<Fate>(fate);
         FixedClient local = new();
         using TemporaryFolder folder = new();
-        RoutingOptions policy = Routes.Policy(scripted, change: upstream => upstream with { FirstTokenTime = TimeSpan.FromSeconds(1), SilenceTime = TimeSpan.FromSeconds(0.5), MaxResponseBytes = 1 << 20 });
+        TimeSpan patience = TimeSpan.FromSeconds(kinds == "timeout" ? 0.5 : 30); // a busy machine is slow to read what is no silence
+        RoutingOptions policy = Routes.Policy(scripted, change: upstream => upstream with { FirstTokenTime = patience, SilenceTime = patience, MaxResponseBytes = 1 << 20 });
         using HybridChatClient client = new(local, policy with { AuditFile = folder.File("audit.jsonl") });
         ChatResponse response = await client.AskAsync(Public);
         Assert.Equal(("local", "upstream-failed"), Of(response));
