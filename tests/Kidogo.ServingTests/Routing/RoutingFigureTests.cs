@@ -90,8 +90,8 @@ public sealed class RoutingFigureTests(ITestOutputHelper output)
     [Fact]
     public async Task Village_ThroughTheRouter_IsWhatTheCalibrationSays()
     {
-        VillageCase[] cases = [.. Village(900).DistinctBy(each => each.Item.Prompt)];
-        VillageCase[] known = cases[..500], others = cases[500..];
+        VillageCase[] cases = [.. Village(1200).DistinctBy(each => each.Item.Prompt)];
+        VillageCase[] known = cases[..600], others = cases[600..];
         Calibration calibration = Calibration.Of([.. known.Select(each => each.With(ConfidenceSigns.Of([each.Mean], null)))], new CalibrationTarget { Quality = 0.95 }, new ConfidenceRule());
         Dictionary<string, VillageCase> asked = others.ToDictionary(each => each.Item.Prompt);
         await using ScriptedUpstream scripted = await ScriptedUpstream.StartAsync();
