@@ -2,6 +2,7 @@
 using Kidogo.Models;
 using Kidogo.Tensors;
 using Kidogo.Inference.Sampling;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace Kidogo.Evaluation;
 
@@ -25,13 +26,41 @@ public sealed record PerplexityOptions
 /// <param name="MeanNll">Mean negative log-likelihood of the scored tokens, in nats.</param>
 /// <param name="Tokens">Tokens that were scored.</param>
 /// <param name="Bytes">Bytes of the scored tokens; 0 where they are not known.</param>
-public sealed record PerplexityReport(double MeanNll, long Tokens, long Bytes)
+/// <param name="Foreseen">Scored tokens that were the likeliest, the first of equals.</param>
+public sealed record PerplexityReport(double MeanNll, long Tokens, long Bytes, long Foreseen)
 {
+    /// <summary>The share of tokens that greedy decoding would have written.</summary>
+    public double NextTokenAccuracy => (double)Foreseen / Tokens;
+
     /// <summary>exp of the mean.</summary>
     public double Perplexity => Math.Exp(MeanNll);
 
     /// <summary>Bits that a byte of the text costs: comparable between vocabularies. NaN where bytes are not known.</summary>
     public double BitsPerByte => Bytes == 0 ? double.NaN : MeanNll * Tokens / Math.Log(2) / Bytes;
+}
+
+/// <summary>Adds up what a model said of tokens, one after the other.</summary>
+/// <param name="bytesOf">Bytes that an id stands for; null where there is no vocabulary.</param>
+public sealed class PerplexityCount(Func<int, int>? bytesOf)
+{
+    private double _sum;
+    private long _tokens;
+    private long _bytes;
+    private long _foreseen;
+
+    /// <summary>What was seen so far; NaN where that is nothing.</summary>
+    public PerplexityReport Report => new(_sum / _tokens, _tokens, _bytes, _foreseen);
+
+    /// <summary>Counts one token.</summary>
+    /// <param name="logits">What the model said of it. (vocabulary)</param>
+    /// <param name="target">The token that came.</param>
+    public void Add(ReadOnlySpan<float> logits, int target)
+    {
+        _sum -= TokenProbabilities.LogProbability(logits, target);
+        _tokens++;
+        _bytes += bytesOf?.Invoke(target) ?? 0;
+        _foreseen += TensorPrimitives.IndexOfMax(logits) == target ? 1 : 0;
+    }
 }
 
 /// <summary>Perplexity over windows of a text that do not overlap, each from an empty context; no token is added, and the last, partial window is dropped.</summary>
@@ -69,8 +98,7 @@ public static class Perplexity
         using SequenceBatch batch = new();
         int windows = ids.Length / length;
         int firstScored = options.ScoreAll ? 1 : length / 2;
-        double sum = 0;
-        long tokens = 0, bytes = 0;
+        PerplexityCount count = new(options.BytesOf);
         for (int window = 0; window < windows; window++)
         {
             ReadOnlySpan<int> text = ids.Slice(window * length, length);
@@ -87,18 +115,15 @@ public static class Perplexity
                 Tensor logits = model.Forward(context, batch);
                 for (int i = 0; i < logits.Rows; i++)
                 {
-                    int target = text[first + i + 1];
-                    sum -= TokenProbabilities.LogProbability(logits.Row(i), target);
-                    bytes += options.BytesOf?.Invoke(target) ?? 0;
+                    count.Add(logits.Row(i), text[first + i + 1]);
                 }
 
-                tokens += logits.Rows;
                 context.ReleaseTo(mark);
             }
 
             options.Progress?.Invoke(window + 1, windows);
         }
 
-        return new PerplexityReport(sum / tokens, tokens, bytes);
+        return count.Report;
     }
 }

@@ -60,6 +60,7 @@ internal static class EvalPerplexityVerb
                 json.WriteFinite("nll", report.MeanNll);
                 json.WriteFinite("perplexity", report.Perplexity);
                 json.WriteFinite("bits_per_byte", report.BitsPerByte);
+                json.WriteFinite("next_token_accuracy", report.NextTokenAccuracy);
                 json.WriteNumber("tokens", report.Tokens);
             });
             return ExitCode.Done;
@@ -70,6 +71,7 @@ internal static class EvalPerplexityVerb
             ["negative log-likelihood", report.MeanNll.ToString("0.000000", CultureInfo.InvariantCulture)],
             ["perplexity", report.Perplexity.ToString("0.0000", CultureInfo.InvariantCulture)],
             ["bits per byte", report.BitsPerByte.ToString("0.0000", CultureInfo.InvariantCulture)],
+            ["next token right", report.NextTokenAccuracy.ToString("0.0 %", CultureInfo.InvariantCulture)],
             ["tokens", report.Tokens.ToString(CultureInfo.InvariantCulture)],
         ]).TrimStart('\n', ' '));
         return ExitCode.Done;

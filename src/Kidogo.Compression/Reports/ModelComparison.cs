@@ -1,7 +1,6 @@
 // What a model lost and gained by being made smaller, measured on a text: one pass of each model over every window. Changes nothing.
 using Kidogo.Evaluation;
 using Kidogo.Inference;
-using Kidogo.Inference.Sampling;
 using Kidogo.Models;
 using Kidogo.Tensors;
 
@@ -74,7 +73,7 @@ public sealed record ModelComparison(MeasuredModel Before, MeasuredModel After, 
         ids = ids[..(Math.Min(ids.Length, Math.Max(window, options.MostTokens)) / window * window)];
         Divergence divergence = new();
         PriorityQueue<DivergentPlace, double> worst = new();
-        TextSums sums = new(), smallerSums = new();
+        PerplexityCount sums = new(options.BytesOf), smallerSums = new(options.BytesOf);
         for (int start = 0; start < ids.Length; start += window)
         {
             Compare(first.Model, second.Model, context, ids.Slice(start, window), (position, logits, smaller, text) =>
@@ -83,8 +82,8 @@ public sealed record ModelComparison(MeasuredModel Before, MeasuredModel After, 
                 if (position + 1 >= window / 2 && position + 1 < window)
                 {
                     int target = text[position + 1];
-                    sums.Add(logits, target, options);
-                    smallerSums.Add(smaller, target, options);
+                    sums.Add(logits, target);
+                    smallerSums.Add(smaller, target);
                 }
 
                 worst.Enqueue(new DivergentPlace(start + position + 1, kl, IndexOfLargest(logits), IndexOfLargest(smaller)), kl);
@@ -142,20 +141,4 @@ public sealed record ModelComparison(MeasuredModel Before, MeasuredModel After, 
     private static double BitsOf(string path) => ModelSummary.Read(path, 1, KvFormat.F16).BitsPerWeight;
 
     private static int IndexOfLargest(ReadOnlySpan<float> values) => System.Numerics.Tensors.TensorPrimitives.IndexOfMax(values);
-
-    private sealed class TextSums
-    {
-        private double _sum;
-        private long _tokens;
-        private long _bytes;
-
-        public PerplexityReport Report => new(_sum / _tokens, _tokens, _bytes);
-
-        public void Add(ReadOnlySpan<float> logits, int target, ComparisonOptions options)
-        {
-            _sum -= TokenProbabilities.LogProbability(logits, target);
-            _tokens++;
-            _bytes += options.BytesOf?.Invoke(target) ?? 0;
-        }
-    }
 }

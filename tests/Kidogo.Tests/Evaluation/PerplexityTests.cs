@@ -41,8 +41,10 @@ public sealed class PerplexityTests : IDisposable
         PerplexityReport half = Measure(ids, new PerplexityOptions { WindowLength = 8 });
         Assert.Equal(Surprise / 4, half.MeanNll, 1e-5);
         Assert.True(double.IsNaN(half.BitsPerByte));
+        Assert.Equal(0.75, half.NextTokenAccuracy);
         PerplexityReport all = Measure(ids, new PerplexityOptions { WindowLength = 8, ScoreAll = true, BytesOf = _ => 2 });
         Assert.Equal(2 * Surprise / 7, all.MeanNll, 1e-5);
+        Assert.Equal(5.0 / 7, all.NextTokenAccuracy);
         Assert.Equal(all.MeanNll / Math.Log(2) / 2, all.BitsPerByte, 1e-9);
     }
 
