@@ -245,6 +245,11 @@ public sealed class HybridChatClient : RoutingChatClient
         {
             UpstreamClient upstream = route.Upstream!;
             (IReadOnlyList<ChatMessage> sent, ChatOptions sentOptions) = route.Sent!.Value;
+            if (owner._options.Budget.MoneyPerDay is not null)
+            {
+                sentOptions.MaxOutputTokens ??= Router.LongestAnswer; // else the answer may cost more than is set aside for it
+            }
+
             _lease = owner._budget.Reserve(Router.WorstCost(upstream.Options, route.Decision.PromptTokens, options))
                 ?? throw new UpstreamException("budget", "Others have taken what was left of today's money.", isTransient: false);
             IAsyncEnumerable<ChatResponseUpdate> answer = upstream.GetStreamingResponseAsync(sent, sentOptions, cancellation);

@@ -23,6 +23,9 @@ internal sealed class Router
     /// <summary>Characters of a token, where nobody counts tokens.</summary>
     public const int CharactersOfToken = 3;
 
+    /// <summary>Tokens that money is set aside for where a request says no number.</summary>
+    public const int LongestAnswer = 4096;
+
     private const int UsualAnswer = 512;
 
     private readonly RoutingOptions _options;
@@ -151,7 +154,7 @@ internal sealed class Router
     public static double CostOf(UpstreamOptions upstream, long input, long output) => ((input * upstream.InputPrice) + (output * upstream.OutputPrice)) / 1e6;
 
     /// <summary>What a request may cost at most, before it is sent.</summary>
-    public static double WorstCost(UpstreamOptions upstream, int tokens, ChatOptions options) => CostOf(upstream, tokens * 2L, Math.Min(options.MaxOutputTokens ?? 4096, upstream.ContextTokens));
+    public static double WorstCost(UpstreamOptions upstream, int tokens, ChatOptions options) => CostOf(upstream, tokens * 2L, Math.Min(options.MaxOutputTokens ?? LongestAnswer, upstream.ContextTokens));
 
     private static PreparedRoute Here(Trail trail, string reason, string detail, int tokens)
     {

@@ -79,6 +79,17 @@ public sealed class UpstreamFaultTests
     }
 
     [Fact]
+    public async Task Budget_RequestWithoutANumber_AsksForNoMoreThanIsSetAside()
+    {
+        await using ScriptedUpstream scripted = await ScriptedUpstream.StartAsync();
+        using HybridChatClient free = new(new FixedClient(), Routes.Policy(scripted)), limited = new(new FixedClient(), Routes.Policy(scripted) with { Budget = new BudgetRule { MoneyPerDay = 1 } });
+        await free.AskAsync(Public);
+        await limited.AskAsync(Public);
+        int?[] asked = [.. scripted.Bodies.Select(body => TestServer.Parse(body).TryGetProperty("max_tokens", out JsonElement most) ? most.GetInt32() : (int?)null)];
+        Assert.Equal([null, 4096], asked);
+    }
+
+    [Fact]
     public async Task ToolResults_OfAnyKind_LeaveAsJson()
     {
         await using ScriptedUpstream scripted = await ScriptedUpstream.StartAsync();
