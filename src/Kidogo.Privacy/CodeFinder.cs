@@ -12,7 +12,7 @@ internal static partial class CodeFinder
     public static void Find(FoldedText folded, List<PersonalFinding> found)
     {
         string latin = folded.Latin, text = folded.Text;
-        if (text.Contains('@', StringComparison.Ordinal) || SpelledAt().IsMatch(text))
+        if (text.Contains('@', StringComparison.Ordinal) || text.Contains("%40", StringComparison.Ordinal) || SpelledAt().IsMatch(text))
         {
             Add(folded, found, PersonalKind.Email, Email(), latin);
             Add(folded, found, PersonalKind.Email, Email(), text);
@@ -79,7 +79,7 @@ internal static partial class CodeFinder
 
     private static bool IsIp6(string text) => text.Count(c => c == ':') is >= 2 and <= 7 && text.Any(char.IsAsciiHexDigit) && (System.Net.IPAddress.TryParse(text, out _) || text.Length == 17);
 
-    [GeneratedRegex(@"[\p{L}\p{N}._%+'-]{1,64}\s{0,2}@\s{0,2}[\p{L}\p{N}-]{1,63}(?:\s?\.\s?[\p{L}\p{N}-]{2,24}){1,4}")]
+    [GeneratedRegex(@"[\p{L}\p{N}._%+'-]{1,64}(?:\s{0,2}@\s{0,2}|%40)[\p{L}\p{N}-]{1,63}(?:\s?\.\s?[\p{L}\p{N}-]{2,24}){1,4}")]
     private static partial Regex Email();
 
     [GeneratedRegex(@"\bat\b|\barobase\b|\(at\)|\[at\]", RegexOptions.IgnoreCase)]
@@ -110,7 +110,8 @@ internal static partial class CodeFinder
     [GeneratedRegex(@"(?<!\w)(?:p\.?\s?o\.?\s?box|s\.?\s?l\.?\s?p\.?|b\.?\s?p\.?|bo[iî]te postale|τ\.?\s?θ\.?|private bag)\s{0,2}[:#]?\s?\d{1,6}", RegexOptions.IgnoreCase)]
     private static partial Regex Box();
 
-    [GeneratedRegex(@"(?<!\w)(?:born|birth(?:day|date)?|d\.?o\.?b\.?|né\(?e?\)?|née|naissance|naquit|alizaliwa|amezaliwa|nilizaliwa|nimezaliwa|mzaliwa|kuzaliwa|γεννήθηκ\p{L}+|γέννησης|γεννηθείς|ημ\.?\s?γεν\p{L}*|haihuwa\p{L}*|haife\p{L}*|haifu\p{L}*|judd\p{L}+|ìbí|zalwa|wazalwa|ngazalwa|gennith\p{L}+)(?!\w)", RegexOptions.IgnoreCase)]
+    // Also as programs name a field: date_of_birth, birthDate.
+    [GeneratedRegex(@"(?:(?<![\p{L}\p{M}\p{N}])|(?<=\p{Ll})(?=(?-i:[BDN])))(?:born|birth(?:day|date)?|d\.?o\.?b\.?|né\(?e?\)?|née|naissance|naquit|alizaliwa|amezaliwa|nilizaliwa|nimezaliwa|mzaliwa|kuzaliwa|γεννήθηκ\p{L}+|γέννησης|γεννηθείς|ημ\.?\s?γεν\p{L}*|haihuwa\p{L}*|haife\p{L}*|haifu\p{L}*|judd\p{L}+|ìbí|zalwa|wazalwa|ngazalwa|gennith\p{L}+)(?![\p{L}\p{M}\p{N}])", RegexOptions.IgnoreCase)]
     private static partial Regex BirthWord();
 
     [GeneratedRegex(@"(?:\d{1,4}\s?[./-]\s?\d{1,2}\s?[./-]\s?\d{2,4}|\d{1,2}(?:st|nd|rd|th|er|η)?\s(?:of\s|de\s|ya\s|Mei\s)?\p{L}{3,12}\.?,?\s\d{4}|\p{L}{3,12}\s\d{1,2}(?:st|nd|rd|th)?,?\s\d{4}|(?:in|en|mwaka|το|a|ci)\s(?:wa\s)?(?:19|20)\d\d|(?:19|20)\d{6}|(?<!\d)(?:19|20)\d\d(?!\d))", RegexOptions.IgnoreCase)]

@@ -8,15 +8,18 @@ namespace Kidogo.Privacy;
 
 /// <summary>
 /// Unicode's compatibility form (NFKC) without what is not seen (zero-width letters, marks on digits, tags), digits of all scripts as 0 to 9, every dash as <c>-</c> and every space as a space.
+/// JSON's escapes (<c>\u0041</c>, <c>\n</c>) are what they stand for: tools give their results so, and models read them so.
 /// </summary>
 internal sealed class FoldedText
 {
     private readonly List<int> _starts = [];
     private readonly int _length;
+    private readonly List<int>? _origins;
 
-    private FoldedText(string text)
+    private FoldedText(string given)
     {
-        _length = text.Length;
+        _length = given.Length;
+        string text = Unescaped(given, out _origins);
         StringBuilder folded = new(text.Length);
         for (int at = 0; at < text.Length;)
         {
@@ -132,8 +135,42 @@ internal sealed class FoldedText
     private void Add(StringBuilder folded, char seen, int start)
     {
         folded.Append(seen);
-        _starts.Add(start);
+        _starts.Add(_origins?[start] ?? start);
     }
+
+    /// <summary>A text with JSON's escapes undone.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="origins">Where each character comes from; null where there are no escapes.</param>
+    private static string Unescaped(string text, out List<int>? origins)
+    {
+        origins = null;
+        int next = text.IndexOf('\\', StringComparison.Ordinal);
+        if (next < 0)
+        {
+            return text;
+        }
+
+        StringBuilder plain = new(text.Length);
+        origins = new List<int>(text.Length);
+        for (int at = 0; at < text.Length;)
+        {
+            (char read, int length) = text[at] == '\\' && at + 1 < text.Length ? Escape(text, at) : (text[at], 1);
+            plain.Append(read);
+            origins.Add(at);
+            at += length;
+        }
+
+        return plain.ToString();
+    }
+
+    private static (char Read, int Length) Escape(string text, int at) => text[at + 1] switch
+    {
+        'u' when at + 6 <= text.Length && ushort.TryParse(text.AsSpan(at + 2, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ushort code) => ((char)code, 6),
+        'n' or 'r' => ('\n', 2),
+        't' => ('\t', 2),
+        '"' => ('"', 2),
+        _ => ('\\', 1),
+    };
 
     /// <summary>What no reader sees: format characters, fillers, selectors, joiners.</summary>
     private static bool IsUnseen(string text, int at) =>

@@ -24,6 +24,8 @@ public sealed class PrivacyGate(PrivacyOptions? options = null)
     /// <summary>Characters of the largest conversation that is looked at; a larger one counts as not clean.</summary>
     public const int MaxCharacters = 1 << 20;
 
+    private const int MostValues = 1000; // each is looked for in every text
+
     /// <summary>What is personal in texts.</summary>
     public GateReport Inspect(IEnumerable<string> texts)
     {
@@ -47,14 +49,24 @@ public sealed class PrivacyGate(PrivacyOptions? options = null)
         return new GateReport { Counts = counts };
     }
 
-    /// <summary>The texts with placeholders for all that is personal; null where something of it would still be seen, so that they may not leave.</summary>
+    /// <summary>The texts with placeholders for all that is personal; null where something of it would still be seen, or they are too much to be looked at, so that they may not leave.</summary>
     /// <param name="texts">The texts of one conversation.</param>
     /// <param name="placeholders">What stands for what, to restore the answer with.</param>
     public IReadOnlyList<string>? Mask(IReadOnlyList<string> texts, out Placeholders placeholders)
     {
         Placeholders given = new(texts);
         placeholders = given;
+        if (texts.Sum(text => (long)text.Length) > MaxCharacters)
+        {
+            return null;
+        }
+
         string[] masked = [.. texts.Select(text => given.Mask(text, _finder.Find(text)))];
+        if (given.Count > MostValues)
+        {
+            return null;
+        }
+
         masked = [.. masked.Select(given.MaskMentions)];
         return masked.All(text => _finder.Find(given.Blank(text)).Count == 0) ? masked : null;
     }

@@ -96,6 +96,7 @@ public sealed class HybridChatClient : RoutingChatClient
         public async Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
         {
             RoutedAnswer answer = new(owner, route, messages, options ?? new ChatOptions());
+            double? wasted = null;
             ChatResponse response;
             try
             {
@@ -103,12 +104,13 @@ public sealed class HybridChatClient : RoutingChatClient
             }
             catch (UpstreamException failure) when (route.CanAnswerHere)
             {
-                // It was cut in the middle, and nobody has seen any of it.
+                // It was cut in the middle, and nobody has seen any of it; what there was of it is paid all the same.
+                wasted = answer.Outcome.Cost;
                 answer = new RoutedAnswer(owner, route, messages, options ?? new ChatOptions(), failure);
                 response = await answer.RunAsync(cancellationToken).ToChatResponseAsync(cancellationToken).ConfigureAwait(false);
             }
 
-            (response.AdditionalProperties ??= [])[RouteOutcome.Key] = answer.Outcome;
+            (response.AdditionalProperties ??= [])[RouteOutcome.Key] = answer.Outcome with { Cost = answer.Outcome.Cost ?? wasted };
             return response;
         }
 
@@ -127,7 +129,9 @@ public sealed class HybridChatClient : RoutingChatClient
     {
         private readonly long _began = Stopwatch.GetTimestamp();
         private UsageDetails? _usage;
+        private long _characters;
         private Budget.Lease? _lease;
+        private long _looked;
         private string? _problem;
 
         public RouteOutcome Outcome { get; private set; } = new() { ServedBy = Router.Local, Model = owner._facts.Name, Reason = route.Decision.Reason, Detail = route.Decision.Detail };
@@ -177,6 +181,7 @@ public sealed class HybridChatClient : RoutingChatClient
             {
                 ChatResponseUpdate? update = await source.NextAsync().ConfigureAwait(false);
                 _usage = update?.Contents.OfType<UsageContent>().LastOrDefault()?.Details ?? _usage;
+                _characters += update?.Contents.Sum(LengthOf) ?? 0;
                 return update;
             }
             catch (Exception failure) when (failure is not OperationCanceledException)
@@ -240,6 +245,11 @@ public sealed class HybridChatClient : RoutingChatClient
         {
             UpstreamClient upstream = route.Upstream!;
             (IReadOnlyList<ChatMessage> sent, ChatOptions sentOptions) = route.Sent!.Value;
+            if (owner._options.Budget.MoneyPerDay is not null)
+            {
+                sentOptions.MaxOutputTokens ??= Router.LongestAnswer; // else the answer may cost more than is set aside for it
+            }
+
             _lease = owner._budget.Reserve(Router.WorstCost(upstream.Options, route.Decision.PromptTokens, options))
                 ?? throw new UpstreamException("budget", "Others have taken what was left of today's money.", isTransient: false);
             IAsyncEnumerable<ChatResponseUpdate> answer = upstream.GetStreamingResponseAsync(sent, sentOptions, cancellation);
@@ -279,6 +289,7 @@ public sealed class HybridChatClient : RoutingChatClient
                 ConfidenceSigns signs = ConfidenceSigns.Of(likelihoods, agreement);
                 double score = rule.Model?.Score(signs) ?? ConfidenceModel.Plain(signs);
                 bool isSure = score >= rule.Threshold;
+                _looked = likelihoods.Count;
                 Outcome = Outcome with
                 {
                     Confidence = score,
@@ -330,8 +341,25 @@ public sealed class HybridChatClient : RoutingChatClient
             Outcome = Outcome with { Reason = failure.Kind == "budget" ? "budget" : "upstream-failed", Detail = failure.Message };
         }
 
+        /// <summary>Tokens of the answer: as the upstream counts, and where it does not, or was cut before it did, by what came of it.</summary>
+        private long AnswerTokens => _usage?.OutputTokenCount ?? (_characters + Router.CharactersOfToken - 1) / Router.CharactersOfToken;
+
+        private static long LengthOf(AIContent content) => content switch
+        {
+            TextReasoningContent thought => thought.Text.Length,
+            TextContent text => text.Text.Length,
+            FunctionCallContent call => WireCalls.Json(call.Arguments ?? new Dictionary<string, object?>(), typeof(IDictionary<string, object?>)).Length,
+            _ => 0,
+        };
+
         private void Settle()
         {
+            if (!Outcome.IsLocal && owner._facts.JoulesPerToken is { } each)
+            {
+                owner._budget.Used(each * _looked); // what was begun here, and given up
+                _looked = 0;
+            }
+
             if (Outcome.IsLocal)
             {
                 _lease?.Dispose();
@@ -344,8 +372,7 @@ public sealed class HybridChatClient : RoutingChatClient
             else if (_lease is { } lease)
             {
                 UpstreamOptions upstream = route.Upstream!.Options;
-                // An answer that was cut, and one without usage, is paid for as if it had been read to what is known of it.
-                double cost = Router.CostOf(upstream, _usage?.InputTokenCount ?? route.Decision.PromptTokens, _usage?.OutputTokenCount ?? 0);
+                double cost = Router.CostOf(upstream, _usage?.InputTokenCount ?? route.Decision.PromptTokens, AnswerTokens);
                 lease.Pay(cost);
                 _lease = null;
                 Outcome = Outcome with { Cost = cost };
@@ -362,7 +389,7 @@ public sealed class HybridChatClient : RoutingChatClient
             json.WriteString("personal_data", route.Decision.PersonalData);
             json.WriteNumber("masked", Outcome.Masked);
             json.WriteNumber("prompt_tokens", _usage?.InputTokenCount ?? route.Decision.PromptTokens);
-            json.WriteNumber("completion_tokens", _usage?.OutputTokenCount ?? 0);
+            json.WriteNumber("completion_tokens", AnswerTokens);
             if (Outcome.Confidence is { } confidence)
             {
                 json.WriteNumber("confidence", Math.Round(confidence, 4));

@@ -5,7 +5,7 @@ using Microsoft.Extensions.AI;
 
 namespace Kidogo.Routing;
 
-/// <summary>Restores text, reasoning and the arguments of tool calls.</summary>
+/// <summary>Restores text, reasoning and tool calls.</summary>
 internal static class Restoring
 {
     /// <summary>Restores a stream. A placeholder that is cut between updates is held back.</summary>
@@ -35,8 +35,7 @@ internal static class Restoring
                         break;
                     case FunctionCallContent call:
                         AddRest(contents, text, reasoning);
-                        contents.Add(new FunctionCallContent(
-                            call.CallId, call.Name, call.Arguments?.ToDictionary(pair => placeholders.Restore(pair.Key), pair => RequestTexts.Map(pair.Value, value => placeholders.Restore(value)))));
+                        contents.Add(new FunctionCallContent(call.CallId, placeholders.Restore(call.Name), RequestTexts.Map(call.Arguments, masked => placeholders.Restore(masked))));
                         break;
                     default:
                         contents.Add(content);

@@ -20,6 +20,12 @@ internal sealed class Router
     /// <summary>The names that are not upstreams'.</summary>
     public const string Auto = "auto", Local = "local";
 
+    /// <summary>Characters of a token, where nobody counts tokens.</summary>
+    public const int CharactersOfToken = 3;
+
+    /// <summary>Tokens that money is set aside for where a request says no number.</summary>
+    public const int LongestAnswer = 4096;
+
     private const int UsualAnswer = 512;
 
     private readonly RoutingOptions _options;
@@ -75,7 +81,7 @@ internal sealed class Router
         RequestTexts texts = RequestTexts.Of(messages, options);
         GateReport report = _gate.Inspect(texts.Texts);
         int tokens = CountTokens(texts.Texts);
-        (string? barred, Privacy mask) = Mask(messages, options, texts, report, trail);
+        (string? barred, Privacy mask) = Mask(messages, options, texts, ref report, trail);
         bool isMasked = mask.Placeholders is { Count: > 0 };
         (IReadOnlyList<ChatMessage> Messages, ChatOptions Options) sent = mask.Sent ?? RequestTexts.With(messages, options, texts.Texts);
 
@@ -148,7 +154,7 @@ internal sealed class Router
     public static double CostOf(UpstreamOptions upstream, long input, long output) => ((input * upstream.InputPrice) + (output * upstream.OutputPrice)) / 1e6;
 
     /// <summary>What a request may cost at most, before it is sent.</summary>
-    public static double WorstCost(UpstreamOptions upstream, int tokens, ChatOptions options) => CostOf(upstream, tokens * 2L, Math.Min(options.MaxOutputTokens ?? 4096, upstream.ContextTokens));
+    public static double WorstCost(UpstreamOptions upstream, int tokens, ChatOptions options) => CostOf(upstream, tokens * 2L, Math.Min(options.MaxOutputTokens ?? LongestAnswer, upstream.ContextTokens));
 
     private static PreparedRoute Here(Trail trail, string reason, string detail, int tokens)
     {
@@ -157,7 +163,7 @@ internal sealed class Router
     }
 
     /// <summary>What privacy says: whether the request is barred, and in what form it may leave.</summary>
-    private (string? Barred, Privacy Mask) Mask(ChatMessage[] messages, ChatOptions options, RequestTexts texts, GateReport report, Trail trail)
+    private (string? Barred, Privacy Mask) Mask(ChatMessage[] messages, ChatOptions options, RequestTexts texts, ref GateReport report, Trail trail)
     {
         if (texts.HasUnknown)
         {
@@ -165,36 +171,61 @@ internal sealed class Router
             return ("privacy", default);
         }
 
-        GateReport joined = _gate.Inspect(texts.Joined);
-        if (report.IsClean && joined.IsClean)
+        if (report.IsClean)
+        {
+            report = OnlyTogether(texts, null);
+        }
+
+        if (report.IsClean)
         {
             trail.Add("privacy", "No personal data was found.");
             return (null, default);
         }
 
-        string found = $"Personal data was found ({(report.IsClean ? joined : report).Summary})";
+        string found = $"Personal data was found ({report.Summary})";
         if (_options.PersonalData == PersonalDataRule.Block)
         {
             trail.Add("privacy", $"{found}, so it stays.");
             return ("privacy", default);
         }
 
-        IReadOnlyList<string>? masked = joined.IsClean || joined.Counts.Values.Sum() <= report.Counts.Values.Sum() ? _gate.Mask(texts.Texts, out Placeholders placeholders) : Refuse(out placeholders);
-        if (masked is null)
+        if (_gate.Mask(texts.Texts, out Placeholders placeholders) is { } masked)
         {
-            trail.Add("privacy", $"{found}, and not all of it could be masked, so it stays.");
-            return ("privacy", default);
+            (IReadOnlyList<ChatMessage> Messages, ChatOptions Options) sent = RequestTexts.With(messages, options, masked);
+            if (OnlyTogether(RequestTexts.Of(sent.Messages, sent.Options), placeholders).IsClean)
+            {
+                trail.Add("privacy", $"{found}; it may leave with {placeholders.Count} placeholders.");
+                return (null, new Privacy(sent, placeholders));
+            }
         }
 
-        (IReadOnlyList<ChatMessage> Messages, ChatOptions Options) sent = RequestTexts.With(messages, options, masked);
-        trail.Add("privacy", $"{found}; it may leave with {placeholders.Count} placeholders.");
-        return (null, new Privacy(sent, placeholders));
+        trail.Add("privacy", $"{found}, and not all of it could be masked, so it stays.");
+        return ("privacy", default);
     }
 
-    private static IReadOnlyList<string>? Refuse(out Placeholders placeholders)
+    /// <summary>What is seen where texts meet, and in none of them alone.</summary>
+    /// <param name="texts">The texts.</param>
+    /// <param name="masked">What of them are placeholders; null for nothing.</param>
+    private GateReport OnlyTogether(RequestTexts texts, Placeholders? masked)
     {
-        placeholders = new Placeholders([]);
-        return null;
+        Dictionary<PersonalKind, int> counts = [];
+        string Left(string text) => masked?.Blank(text) ?? text;
+        foreach (Seam seam in texts.Seams)
+        {
+            GateReport whole = _gate.Inspect([Left(seam.Whole)]);
+            if (whole.IsClean)
+            {
+                continue;
+            }
+
+            GateReport parts = _gate.Inspect(seam.Parts.Select(Left));
+            foreach ((PersonalKind kind, int count) in whole.Counts.Where(pair => !seam.Except.Contains(pair.Key) && pair.Value > parts.Counts.GetValueOrDefault(pair.Key)))
+            {
+                counts[kind] = counts.GetValueOrDefault(kind) + count - parts.Counts.GetValueOrDefault(kind);
+            }
+        }
+
+        return new GateReport { Counts = counts };
     }
 
     private UpstreamClient? Choose(string asked, int tokens, int answer, ChatOptions options, Trail trail, out string? barred)
@@ -267,7 +298,7 @@ internal sealed class Router
         return null;
     }
 
-    private int CountTokens(IReadOnlyList<string> texts) => _facts.CountTokens is { } count && texts.Sum(text => (long)text.Length) < 1 << 20 ? texts.Sum(text => count(text) + 4) : (int)Math.Min(int.MaxValue / 4, texts.Sum(text => (text.Length / 3L) + 4));
+    private int CountTokens(IReadOnlyList<string> texts) => _facts.CountTokens is { } count && texts.Sum(text => (long)text.Length) < 1 << 20 ? texts.Sum(text => count(text) + 4) : (int)Math.Min(int.MaxValue / 4, texts.Sum(text => (text.Length / (long)CharactersOfToken) + 4));
 
     private static string? LastOfUser(ChatMessage[] messages) => messages.LastOrDefault(message => message.Role == ChatRole.User)?.Text;
 

@@ -127,6 +127,34 @@ public sealed class StoreVerbTests
         Assert.NotEqual("small", piped.GetProperty("where").GetString());
     }
 
+    [Fact]
+    public void Advise_AtATerminal_AsksSixQuestionsAndAgainWhatIsNoAnswer()
+    {
+        if (!File.Exists("/usr/bin/script"))
+        {
+            return; // no pseudo-terminal here
+        }
+
+        using TemporaryFolder folder = new();
+        Outcome outcome = KidogoProcess.RunBytes("easy\n1\nhere\nnome\nnone\nsecret\n3\n"u8.ToArray(), [], start =>
+        {
+            start.FileName = "/usr/bin/script";
+            start.ArgumentList.Clear();
+            foreach (string argument in (string[])["-q", "-e", "-c", $"dotnet {KidogoProcess.Assembly} advise", "/dev/null"])
+            {
+                start.ArgumentList.Add(argument);
+            }
+
+            start.Environment["HF_HUB_CACHE"] = folder.Path;
+        });
+        Assert.True(outcome.ExitCode == 0, outcome.Output);
+        Assert.All((string[])["How hard is the task?", "what feeds it?", "Where will it run?", "How good is the connection?", "How private is the data?", "How fast must it answer?"],
+            question => Assert.Equal(2, outcome.Output.Split(question).Length));
+        Assert.Contains("The nearest is none. Or a number from 1 to 3.", outcome.Output, StringComparison.Ordinal);
+        Assert.Contains("small: ", outcome.Output, StringComparison.Ordinal);
+        Assert.Contains("decided", outcome.Output, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(2, "--privacy", "")]
     [InlineData(1, "tsk", """{"tsk":"easy"}""")]

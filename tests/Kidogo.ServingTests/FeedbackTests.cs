@@ -136,6 +136,26 @@ public sealed class FeedbackTests : IDisposable
     }
 
     [Fact]
+    public async Task Feedback_WhoseTimeIsOver_IsGoneThoughNobodyAsks()
+    {
+        Clock clock = new();
+        FeedbackStore store = FeedbackStore.Open(_folder["f.db"], new FeedbackLimits { Retention = TimeSpan.FromDays(30) }, clock);
+        await using (TestServer server = await StartAsync(store))
+        {
+            await server.PostJsonAsync("/v1/feedback", Rating("a"));
+            clock.Now += TimeSpan.FromDays(29);
+            clock.Tick();
+            Assert.Contains("It is dry.", Content(), StringComparison.Ordinal);
+            clock.Now += TimeSpan.FromDays(2);
+            clock.Tick();
+            Assert.DoesNotContain("It is dry.", Content(), StringComparison.Ordinal);
+        }
+
+        store.Dispose();
+        clock.Tick(); // one that was on its way
+    }
+
+    [Fact]
     public void Feedback_File_IsItsOwnersAloneAndNoOtherDatabase()
     {
         using (FeedbackStore store = Open())
@@ -175,6 +195,27 @@ public sealed class FeedbackTests : IDisposable
 
     private sealed class Clock : TimeProvider
     {
+        private readonly List<Action> _timers = [];
+
+        public void Tick() => _timers.ForEach(timer => timer());
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            _timers.Add(() => callback(state));
+            return new Stopped();
+        }
+
+        private sealed class Stopped : ITimer
+        {
+            public bool Change(TimeSpan dueTime, TimeSpan period) => true;
+
+            public void Dispose()
+            {
+            }
+
+            public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+        }
+
         public DateTimeOffset Now { get; set; } = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
         public override DateTimeOffset GetUtcNow() => Now;

@@ -25,6 +25,9 @@ internal sealed record LearnOptions
     /// <summary>The database of ratings.</summary>
     public required string Feedback { get; init; }
 
+    /// <summary>What the server that kept the ratings called the model; null for what it calls it by itself.</summary>
+    public string? AnsweredBy { get; init; }
+
     /// <summary>The folder of versions.</summary>
     public required string Folder { get; init; }
 
@@ -65,6 +68,24 @@ internal sealed class LearnRun(Session session, LearnOptions options)
     private const string WorkName = ".work", LockName = ".lock";
     private const int CanaryCount = 3;
 
+    /// <summary>Keeps other runs out of a folder, and deletes what a run that was killed has left there: texts of people.</summary>
+    /// <exception cref="FailureException">Another process is at work there.</exception>
+    public static FileStream Hold(string folder)
+    {
+        FileStream? held = null;
+        try
+        {
+            held = new FileStream(Path.Combine(folder, LockName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            Clear(Path.Combine(folder, WorkName));
+            return held;
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            held?.Dispose();
+            throw new FailureException($"Another kidogo learn is at work in {folder}, or it cannot be written to: {failure.Message}");
+        }
+    }
+
     /// <summary>Makes a version, and puts it in use if it passes.</summary>
     /// <returns>The version.</returns>
     /// <exception cref="FailureException">There is not enough to learn from, or another process is at it.</exception>
@@ -74,7 +95,7 @@ internal sealed class LearnRun(Session session, LearnOptions options)
         Selection selection;
         using (FeedbackStore store = FeedbackStore.Open(InputFile.Existing(options.Feedback)))
         {
-            selection = Selection.Of(store.Read(), finder, options.Share);
+            selection = Selection.Of(store.Read(), options.AnsweredBy ?? ModelChoice.ServedName(options.Model), finder, options.Share);
         }
 
         LearnMethod method = options.Method ?? (selection.Training.Any(example => !example.IsLiked) ? LearnMethod.Kto : LearnMethod.Sft);
@@ -86,9 +107,8 @@ internal sealed class LearnRun(Session session, LearnOptions options)
         session.Tell(selection.Counts);
         session.Tell($"{selection.Training.Count} answers to learn from ({selection.Training.Count(example => example.IsLiked)} liked), {selection.HeldOut.Count} held out; method {NameOf(method)}");
         Directory.CreateDirectory(options.Folder);
-        using FileStream held = Lock();
+        using FileStream held = Hold(options.Folder);
         string work = Path.Combine(options.Folder, WorkName);
-        Clear(work); // what a run that was killed has left
         try
         {
             MakeOwn(work);
@@ -235,6 +255,7 @@ internal sealed class LearnRun(Session session, LearnOptions options)
         json.WriteNumber("seed", options.Seed);
         json.WriteString("data_sha256", hash);
         json.WriteNumber("ratings", selection.Ratings);
+        json.WriteNumber("left_out_of_other_models", selection.Others.Values.Sum());
         json.WriteNumber("left_out_personal", selection.Personal);
         json.WriteNumber("left_out_repeated", selection.Repeated);
         json.WriteNumber("left_out_over_share", selection.OverShare);
@@ -252,18 +273,6 @@ internal sealed class LearnRun(Session session, LearnOptions options)
         json.WriteString("scores_in_words", version.Scores);
         json.WriteEndObject();
     });
-
-    private FileStream Lock()
-    {
-        try
-        {
-            return new FileStream(Path.Combine(options.Folder, LockName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        }
-        catch (IOException failure)
-        {
-            throw new FailureException($"Another kidogo learn is at work in {options.Folder}, or it cannot be written to: {failure.Message}");
-        }
-    }
 
     /// <summary>Makes a folder that its owner alone can read.</summary>
     private static void MakeOwn(string folder)

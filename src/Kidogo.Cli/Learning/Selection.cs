@@ -34,24 +34,34 @@ internal sealed record Example(string Owner, IReadOnlyList<ChatMessage> Prompt, 
 /// <param name="Training">To train on.</param>
 /// <param name="HeldOut">To judge by; none of their prompts is trained on.</param>
 /// <param name="Ratings">Ratings that there were.</param>
+/// <param name="Others">Ratings that were left out since another model had answered.</param>
 /// <param name="Personal">Ratings that were left out since there is personal data in them.</param>
 /// <param name="Repeated">Answers that were left out since a later rating is of the same.</param>
 /// <param name="OverShare">Answers that were left out since their owner has more than the share of one.</param>
-internal sealed record Selection(IReadOnlyList<Example> Training, IReadOnlyList<Example> HeldOut, int Ratings, int Personal, int Repeated, int OverShare)
+internal sealed record Selection(IReadOnlyList<Example> Training, IReadOnlyList<Example> HeldOut, int Ratings, IReadOnlyDictionary<string, int> Others, int Personal, int Repeated, int OverShare)
 {
     private const double HeldOutShare = 0.2;
+    private const int MostNamed = 5;
 
     /// <summary>Selects.</summary>
     /// <param name="ratings">The ratings, the latest first.</param>
+    /// <param name="model">What the server calls the model that learns. Only what it answered, with any adapter, is learned from: what another one says is not how it would have answered.</param>
     /// <param name="finder">What is personal.</param>
     /// <param name="share">The share of one owner, above 0 to 1; where there are few owners, an equal part for each.</param>
-    public static Selection Of(IReadOnlyList<RatedAnswer> ratings, PersonalDataFinder finder, double share)
+    public static Selection Of(IReadOnlyList<RatedAnswer> ratings, string model, PersonalDataFinder finder, double share)
     {
         List<Example> examples = [];
+        SortedDictionary<string, int> others = new(StringComparer.Ordinal);
         HashSet<string> known = [];
         int personal = 0, repeated = 0, overShare = 0;
         foreach (RatedAnswer rating in ratings)
         {
+            if (rating.Model != model && !rating.Model.StartsWith($"{model}:", StringComparison.Ordinal))
+            {
+                others[rating.Model] = others.GetValueOrDefault(rating.Model) + 1;
+                continue;
+            }
+
             ChatMessage[] prompt = [.. rating.Messages.SkipLast(1)];
             Example answer = new(rating.Owner, prompt, rating.Messages[^1].Content, rating.IsLiked && rating.Correction is null);
             Example[] both = rating.Correction is { } better ? [answer, answer with { Answer = better, IsLiked = true }] : [answer];
@@ -91,7 +101,7 @@ internal sealed record Selection(IReadOnlyList<Example> Training, IReadOnlyList<
             (example.Place < HeldOutShare ? heldOut : training).Add(example);
         }
 
-        return new Selection(training, heldOut, ratings.Count, personal, repeated, overShare);
+        return new Selection(training, heldOut, ratings.Count, others, personal, repeated, overShare);
     }
 
     /// <summary>Why nothing can be learned from it; null where something can.</summary>
@@ -110,7 +120,9 @@ internal sealed record Selection(IReadOnlyList<Example> Training, IReadOnlyList<
     }
 
     /// <summary>What became of the ratings, in words.</summary>
-    public string Counts => $"Of {Ratings} ratings, {Personal} have personal data and are left out; of the others' answers, {Repeated} repeat another and {OverShare} are over the share of one person.";
+    public string Counts => $"Of {Ratings} ratings, {Others.Values.Sum()} are of answers that another model gave{Named}, and {Personal} have personal data and are left out; of the others' answers, {Repeated} repeat another and {OverShare} are over the share of one person.";
+
+    private string Named => Others.Count == 0 ? "" : $" ({string.Join(", ", Others.Take(MostNamed).Select(other => $"{other.Key} {other.Value}"))}{(Others.Count > MostNamed ? ", …" : "")}; --answered-by takes another name)";
 }
 
 /// <summary>How it is learned.</summary>

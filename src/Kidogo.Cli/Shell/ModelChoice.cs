@@ -11,6 +11,18 @@ internal static class ModelChoice
     /// <summary>The path of a model.</summary>
     public static string Locate(string? name) => new ModelLocator(ModelPlaces.FromEnvironment()).Locate(name);
 
+    /// <summary>What clients of a server call a model: its name, or that of its file or folder without the ending.</summary>
+    public static string ServedName(string? name)
+    {
+        if (name is not null && !File.Exists(name) && !Directory.Exists(name))
+        {
+            return name;
+        }
+
+        string path = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(name ?? Locate(null))));
+        return path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? path[..^".gguf".Length] : path;
+    }
+
     /// <summary>The words of a model.</summary>
     public static ModelText OpenText(string? name) => ModelText.Open(Locate(name));
 

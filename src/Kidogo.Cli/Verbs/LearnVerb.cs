@@ -15,6 +15,7 @@ internal static class LearnVerb
     {
         Argument<string?> model = Opt.OptionalModel();
         Option<string?> feedback = Opt.Text("--feedback", "FILE", "The ratings that kidogo serve --feedback keeps");
+        Option<string?> answeredBy = Opt.Text("--answered-by", "NAME", "What the server called the model whose answers were rated (default: the name of MODEL); others' answers are left out");
         Option<string?> folder = Opt.Text("--out", "FOLDER", "The folder of versions; kidogo run MODEL --adapter FOLDER takes the one in use (default: kidogo-learned)");
         Option<string?> method = Opt.Choice("--method", "kto learns from liked and disliked answers, sft from liked ones alone (default: kto where there are both)", "kto", "sft");
         Option<double?> minutes = Opt.Number("--minutes", "Minutes that training may take, where --steps is not given (default 10)", 0.01, 10_000);
@@ -31,7 +32,7 @@ internal static class LearnVerb
         Option<bool> rollback = Opt.Flag("--rollback", "Go back to the version that was in use before");
         Command command = new("learn", "Learn from thumbs, and keep what was learned only if it does no harm")
         {
-            model, feedback, folder, method, minutes, steps, rate, least, share, measure, seed, threads, template, status, use, rollback,
+            model, feedback, answeredBy, folder, method, minutes, steps, rate, least, share, measure, seed, threads, template, status, use, rollback,
         };
         command.SetAction(parsed =>
         {
@@ -49,6 +50,7 @@ internal static class LearnVerb
                 {
                     Model = parsed.GetValue(model),
                     Feedback = parsed.GetValue(feedback) ?? throw new UsageException("kidogo learn needs --feedback FILE, which kidogo serve MODEL --feedback FILE writes."),
+                    AnsweredBy = parsed.GetValue(answeredBy),
                     Folder = place,
                     Method = parsed.GetValue(method) switch { "kto" => LearnMethod.Kto, "sft" => LearnMethod.Sft, _ => null },
                     Minutes = parsed.GetValue(minutes) ?? 10,
@@ -107,6 +109,7 @@ internal static class LearnVerb
     private static int Use(Session session, string folder, int number)
     {
         Versions versions = Existing(folder);
+        using FileStream held = LearnRun.Hold(folder);
         versions.Use(number);
         if (number > 0 && versions.Read(number).Refusals is { Count: > 0 } refusals)
         {

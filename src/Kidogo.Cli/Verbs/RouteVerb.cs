@@ -43,8 +43,8 @@ internal static class RouteVerb
             using NoModel nobody = new();
             try
             {
-                // The audit log is of what was done.
-                using HybridChatClient client = new(nobody, policy with { AuditFile = null }, new LocalModelFacts { ContextTokens = parsed.GetValue(context) }, embeddings);
+                // The audit log tells what was spent today; explaining writes nothing to it.
+                using HybridChatClient client = new(nobody, policy, new LocalModelFacts { ContextTokens = parsed.GetValue(context) }, embeddings);
                 RouteDecision decision = await client.ExplainAsync([new ChatMessage(ChatRole.User, request)], new ChatOptions { ModelId = parsed.GetValue(model) }, cancellation).ConfigureAwait(false);
                 Print(session, decision, parsed.GetValue(json));
             }

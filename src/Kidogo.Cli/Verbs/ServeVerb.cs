@@ -383,16 +383,10 @@ internal static class ServeVerb
 
         if (names.Count == 0)
         {
-            return [(IdOf(ModelChoice.Locate(null)), null)];
+            return [(ModelChoice.ServedName(null), null)];
         }
 
-        return names.Select(name => (File.Exists(name) || Directory.Exists(name) ? IdOf(name) : name, (string?)name));
-    }
-
-    private static string IdOf(string path)
-    {
-        string name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
-        return name.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? name[..^".gguf".Length] : name;
+        return names.Select(name => (ModelChoice.ServedName(name), (string?)name));
     }
 
     private static IPAddress AddressOf(string? host) => host switch

@@ -157,26 +157,16 @@ internal static class ConversationReader
         var value => Encoding.UTF8.GetString(JsonBuilding.Bytes(json => WriteValue(json, value)).Span),
     };
 
-    /// <summary>Any value as JSON. What is no plain value goes by the serializer's contract for its type.</summary>
+    /// <summary>Any value as JSON, by the serializer's contract for its type.</summary>
     private static void WriteValue(Utf8JsonWriter json, object? value)
     {
-        switch (value)
+        if (value is null)
         {
-            case null:
-                json.WriteNullValue();
-                break;
-            case JsonElement element:
-                element.WriteTo(json);
-                break;
-            case string text:
-                json.WriteStringValue(text);
-                break;
-            case bool flag:
-                json.WriteBooleanValue(flag);
-                break;
-            default:
-                JsonSerializer.Serialize(json, value, AIJsonUtilities.DefaultOptions.GetTypeInfo(value.GetType()));
-                break;
+            json.WriteNullValue();
+        }
+        else
+        {
+            JsonSerializer.Serialize(json, value, AIJsonUtilities.DefaultOptions.GetTypeInfo(value.GetType()));
         }
     }
 }

@@ -1,5 +1,4 @@
 // OpenAI's chat completions as bytes: requests written, events of a stream read. Knows no connection and no policy.
-using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.AI;
@@ -127,14 +126,7 @@ internal static class OpenAiRequest
             json.WriteStartArray("tool_calls");
             foreach (FunctionCallContent call in calls)
             {
-                json.WriteStartObject();
-                json.WriteString("id", call.CallId);
-                json.WriteString("type", "function");
-                json.WriteStartObject("function");
-                json.WriteString("name", call.Name);
-                json.WriteString("arguments", WireArguments.Of(call.Arguments));
-                json.WriteEndObject();
-                json.WriteEndObject();
+                WireCalls.Write(json, call);
             }
 
             json.WriteEndArray();
@@ -155,8 +147,7 @@ internal static class OpenAiRequest
                 null => "",
                 string plain => plain,
                 JsonElement { ValueKind: JsonValueKind.String } element => element.GetString(),
-                JsonElement element => element.GetRawText(),
-                var value => Convert.ToString(value, CultureInfo.InvariantCulture),
+                var value => WireCalls.Json(value, value.GetType()),
             });
             json.WriteEndObject();
         }
@@ -184,42 +175,41 @@ internal static class OpenAiRequest
     }
 }
 
-/// <summary>The arguments of a tool call as the wire has them.</summary>
-public static class WireArguments
+/// <summary>Calls of tools as the wire has them, going out and coming back.</summary>
+public static class WireCalls
 {
-    /// <summary>Arguments as a text of JSON.</summary>
-    public static string Of(IDictionary<string, object?>? arguments) => Encoding.UTF8.GetString(Kidogo.Text.JsonBuilding.Bytes(json =>
+    /// <summary>Writes a call as an object: its id, and the function's name with its arguments as a text of JSON.</summary>
+    /// <param name="json">Where.</param>
+    /// <param name="call">The call.</param>
+    /// <param name="index">Which call of a stream it is; null where there is none.</param>
+    public static void Write(Utf8JsonWriter json, FunctionCallContent call, int? index = null)
     {
+        ArgumentNullException.ThrowIfNull(json);
+        ArgumentNullException.ThrowIfNull(call);
         json.WriteStartObject();
-        foreach ((string name, object? value) in arguments ?? new Dictionary<string, object?>())
+        if (index is { } which)
         {
-            json.WritePropertyName(name);
-            switch (value)
-            {
-                case null:
-                    json.WriteNullValue();
-                    break;
-                case JsonElement element:
-                    element.WriteTo(json);
-                    break;
-                case string text:
-                    json.WriteStringValue(text);
-                    break;
-                case bool flag:
-                    json.WriteBooleanValue(flag);
-                    break;
-                default:
-                    JsonSerializer.Serialize(json, value, AIJsonUtilities.DefaultOptions.GetTypeInfo(value.GetType()));
-                    break;
-            }
+            json.WriteNumber("index", which);
         }
 
+        json.WriteString("id", call.CallId);
+        json.WriteString("type", "function");
+        json.WriteStartObject("function");
+        json.WriteString("name", call.Name);
+        json.WriteString("arguments", Json(call.Arguments ?? new Dictionary<string, object?>(), typeof(IDictionary<string, object?>)));
         json.WriteEndObject();
-    }).Span);
+        json.WriteEndObject();
+    }
+
+    /// <summary>A value as a text of JSON, by the serializer's contract for its type.</summary>
+    internal static string Json(object value, Type type) =>
+        Encoding.UTF8.GetString(Kidogo.Text.JsonBuilding.Bytes(json => JsonSerializer.Serialize(json, value, AIJsonUtilities.DefaultOptions.GetTypeInfo(type))).Span);
 }
 
 /// <summary>Reads the chunks of one stream. An answer of a stranger: every field may be absent or of another kind.</summary>
-internal sealed class OpenAiChunks(string model)
+/// <param name="model">What the answer's model is called.</param>
+/// <param name="mostTokens">More than this an upstream does not count of a prompt or an answer: budgets and allowances go by what it says.</param>
+internal sealed class OpenAiChunks(string model, int mostTokens)
 {
     private const int MostCalls = 128, DeepestJson = 32;
 
@@ -234,19 +224,14 @@ internal sealed class OpenAiChunks(string model)
     /// <exception cref="UpstreamException">It is no chunk, or an error.</exception>
     public IEnumerable<ChatResponseUpdate> Read(ReadOnlyMemory<byte> data)
     {
-        JsonDocument document;
         try
         {
-            document = JsonDocument.Parse(data, new JsonDocumentOptions { MaxDepth = DeepestJson });
-        }
-        catch (JsonException failure)
-        {
-            throw new UpstreamException("malformed", "The upstream sent an event that is not JSON.", isTransient: true, failure);
-        }
-
-        using (document)
-        {
+            using JsonDocument document = JsonDocument.Parse(data, new JsonDocumentOptions { MaxDepth = DeepestJson });
             return [.. Updates(document.RootElement)];
+        }
+        catch (Exception failure) when (failure is JsonException or InvalidOperationException) // the latter: a name or a text that is no Unicode
+        {
+            throw new UpstreamException("malformed", "The upstream sent an event that is not JSON in Unicode.", isTransient: true, failure);
         }
     }
 
@@ -281,6 +266,7 @@ internal sealed class OpenAiChunks(string model)
                     }
 
                     TakeCalls(delta);
+                    break; // never both: some servers end a stream with all of the message again
                 }
             }
 
@@ -302,9 +288,9 @@ internal sealed class OpenAiChunks(string model)
         {
             yield return Update(new UsageContent(new UsageDetails
             {
-                InputTokenCount = Number(usage, "prompt_tokens"),
-                OutputTokenCount = Number(usage, "completion_tokens"),
-                TotalTokenCount = Number(usage, "total_tokens"),
+                InputTokenCount = Tokens(usage, "prompt_tokens"),
+                OutputTokenCount = Tokens(usage, "completion_tokens"),
+                TotalTokenCount = Tokens(usage, "total_tokens"),
             }));
         }
     }
@@ -359,17 +345,10 @@ internal sealed class OpenAiChunks(string model)
 
     private ChatResponseUpdate Update(params AIContent[] contents) => new(ChatRole.Assistant, contents) { MessageId = _messageId, ResponseId = _responseId, ModelId = model, CreatedAt = DateTimeOffset.UtcNow };
 
-    private static string? Text(JsonElement element, string name)
-    {
-        try
-        {
-            return element.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
-        }
-        catch (InvalidOperationException failure)
-        {
-            throw new UpstreamException("malformed", "The upstream sent a text that is no Unicode.", isTransient: true, failure);
-        }
-    }
+    private static string? Text(JsonElement element, string name) =>
+        element.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    private long? Tokens(JsonElement usage, string name) => Number(usage, name) is { } count ? Math.Min(count, mostTokens) : null;
 
     private static long? Number(JsonElement element, string name) =>
         element.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out long number) && number >= 0 ? number : null;

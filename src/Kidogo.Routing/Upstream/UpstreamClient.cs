@@ -17,6 +17,9 @@ public sealed class UpstreamClient : IChatClient
 {
     private const int MaxKeyBytes = 4096;
 
+    private static readonly ResiliencePropertyKey<long> s_began = new("kidogo.began");
+    private static readonly TimeSpan s_leastTime = TimeSpan.FromMilliseconds(1); // nothing or less would mean for ever
+
     private readonly UpstreamOptions _options;
     private readonly HttpClient _http;
     private readonly SemaphoreSlim _places;
@@ -79,7 +82,7 @@ public sealed class UpstreamClient : IChatClient
                 return ValueTask.CompletedTask;
             },
             ShouldHandle = args => ValueTask.FromResult(args.Outcome.Exception is UpstreamException { Kind: not "request" } or TimeoutRejectedException),
-        }).AddTimeout(options.FirstTokenTime).Build();
+        }).AddTimeout(new TimeoutStrategyOptions { TimeoutGenerator = args => ValueTask.FromResult(TimeLeft(args.Context)) }).Build();
     }
 
     /// <summary>How it is reached.</summary>
@@ -137,9 +140,11 @@ public sealed class UpstreamClient : IChatClient
     /// <summary>Sends a request until a first token is there.</summary>
     private async Task<UpstreamStream> OpenAsync(ReadOnlyMemory<byte> body, CancellationToken cancellation)
     {
+        ResilienceContext context = ResilienceContextPool.Shared.Get(cancellation);
+        context.Properties.Set(s_began, _clock.GetTimestamp());
         try
         {
-            return await _pipeline.ExecuteAsync(async token => await TryAsync(body, token).ConfigureAwait(false), cancellation).ConfigureAwait(false);
+            return await _pipeline.ExecuteAsync(async each => await TryAsync(body, each.CancellationToken).ConfigureAwait(false), context).ConfigureAwait(false);
         }
         catch (TimeoutRejectedException failure)
         {
@@ -149,6 +154,17 @@ public sealed class UpstreamClient : IChatClient
         {
             throw new UpstreamException("open", $"{_options.Name} has failed lately and is left alone for {_options.BreakerTime.TotalSeconds:0.##} s.", isTransient: false, failure);
         }
+        finally
+        {
+            ResilienceContextPool.Shared.Return(context);
+        }
+    }
+
+    /// <summary>What is left of the time that all tries have together.</summary>
+    private TimeSpan TimeLeft(ResilienceContext context)
+    {
+        TimeSpan left = _options.FirstTokenTime - _clock.GetElapsedTime(context.Properties.GetValue(s_began, 0));
+        return left > s_leastTime ? left : s_leastTime;
     }
 
     private async Task<UpstreamStream> TryAsync(ReadOnlyMemory<byte> body, CancellationToken cancellation)
@@ -181,6 +197,8 @@ public sealed class UpstreamClient : IChatClient
             response?.Dispose();
             throw failure switch
             {
+                OperationCanceledException when !cancellation.IsCancellationRequested => // the handler's own limit: neither the caller's nor that of the first token
+                    new UpstreamException("timeout", $"{_options.Name} took no connection within {_options.ConnectTime.TotalSeconds:0.##} s.", isTransient: false, failure),
                 UpstreamException or OperationCanceledException => failure,
                 HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } => new UpstreamException("refused", $"{_options.Name} has no certificate that this machine trusts.", isTransient: false, failure),
                 HttpRequestException => new UpstreamException("refused", $"{_options.Name} cannot be reached.", isTransient: true, failure),

@@ -8,6 +8,8 @@ internal sealed class UpstreamStream : IDisposable
 {
     private const int MaxEvent = 4 << 20;
 
+    private static readonly TimeSpan s_afterEnd = TimeSpan.FromSeconds(2); // for the usage and the mark of the end, which nobody waits for
+
     private readonly UpstreamOptions _options;
     private readonly HttpResponseMessage _response;
     private readonly Stream _stream;
@@ -25,7 +27,7 @@ internal sealed class UpstreamStream : IDisposable
         _options = options;
         _response = response;
         _stream = stream;
-        _chunks = new OpenAiChunks(options.Model ?? options.Name);
+        _chunks = new OpenAiChunks(options.Model ?? options.Name, options.ContextTokens);
         _isEvents = response.Content.Headers.ContentType?.MediaType != "application/json";
     }
 
@@ -59,10 +61,20 @@ internal sealed class UpstreamStream : IDisposable
         }
 
         using CancellationTokenSource patience = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        patience.CancelAfter(silence);
+        patience.CancelAfter(_chunks.IsFinished && silence > s_afterEnd ? s_afterEnd : silence);
         try
         {
-            return await NextEventAsync(patience.Token).ConfigureAwait(false);
+            IReadOnlyList<ChatResponseUpdate>? updates;
+            do
+            {
+                updates = await NextEventAsync(patience.Token).ConfigureAwait(false); // an event that says nothing breaks no silence
+            }
+            while (updates is { Count: 0 });
+            return updates;
+        }
+        catch (Exception failure) when (_chunks.IsFinished && !cancellation.IsCancellationRequested && failure is OperationCanceledException or IOException or HttpRequestException or UpstreamException)
+        {
+            return null; // the answer is whole; what is missing is its usage
         }
         catch (OperationCanceledException failure) when (!cancellation.IsCancellationRequested)
         {

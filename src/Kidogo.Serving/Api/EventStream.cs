@@ -16,9 +16,11 @@ internal sealed class EventStream(HttpContext http, TimeSpan heartbeat, TimeSpan
     public bool HasBegun { get; private set; }
 
     /// <summary>Waits for steps; writes comments meanwhile.</summary>
+    /// <param name="steps">What is waited for.</param>
+    /// <param name="beforeComment">Called where a comment begins the answer, while its headers can still be changed.</param>
     /// <returns>Whether there are any; false at the end.</returns>
     /// <exception cref="OperationCanceledException">The client has gone.</exception>
-    public async Task<bool> WaitAsync<T>(ChannelReader<T> steps)
+    public async Task<bool> WaitAsync<T>(ChannelReader<T> steps, Action? beforeComment = null)
     {
         await FlushAsync().ConfigureAwait(false);
         Task<bool> ready = steps.WaitToReadAsync(http.RequestAborted).AsTask();
@@ -28,6 +30,11 @@ internal sealed class EventStream(HttpContext http, TimeSpan heartbeat, TimeSpan
             Task pause = Task.Delay(heartbeat, stop.Token);
             if (await Task.WhenAny(ready, pause).ConfigureAwait(false) == pause)
             {
+                if (!HasBegun)
+                {
+                    beforeComment?.Invoke();
+                }
+
                 Begin();
                 Append(http.Response.BodyWriter, ": still here\n\n"u8);
                 await FlushAsync().ConfigureAwait(false);

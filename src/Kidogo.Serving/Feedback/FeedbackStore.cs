@@ -4,6 +4,7 @@ using Kidogo.Serving.Access;
 using Kidogo.Serving.Portal;
 using Kidogo.Text;
 using Kidogo.Text.ChatTemplates;
+using Microsoft.Data.Sqlite;
 
 namespace Kidogo.Serving.Feedback;
 
@@ -50,9 +51,18 @@ public sealed class FeedbackStore : IDisposable
 
     private readonly PortalStore _store;
     private readonly FeedbackLimits _limits;
-    private readonly TimeProvider _clock;
+    private static readonly TimeSpan s_between = TimeSpan.FromHours(1); // a server that nobody asks forgets all the same
 
-    private FeedbackStore(PortalStore store, FeedbackLimits limits, TimeProvider clock) => (_store, _limits, _clock) = (store, limits, clock);
+    private readonly TimeProvider _clock;
+    private readonly Lock _sweeping = new();
+    private readonly ITimer? _sweep;
+    private bool _isOver;
+
+    private FeedbackStore(PortalStore store, FeedbackLimits? limits, TimeProvider clock)
+    {
+        (_store, _limits, _clock) = (store, limits ?? new FeedbackLimits(), clock);
+        _sweep = limits is null ? null : clock.CreateTimer(_ => Sweep(), null, s_between, s_between);
+    }
 
     /// <summary>Opens a database, or makes one that its owner alone can read.</summary>
     /// <param name="path">The file.</param>
@@ -61,7 +71,7 @@ public sealed class FeedbackStore : IDisposable
     /// <exception cref="ServerSetupException">It is damaged, another program's, or cannot be opened.</exception>
     public static FeedbackStore Open(string path, FeedbackLimits? limits = null, TimeProvider? clock = null)
     {
-        FeedbackStore store = new(PortalStore.Open(path, s_form), limits ?? new FeedbackLimits(), clock ?? TimeProvider.System);
+        FeedbackStore store = new(PortalStore.Open(path, s_form), limits, clock ?? TimeProvider.System);
         if (limits is not null)
         {
             store._store.Execute("UPDATE feedback SET expires = min(expires, created + $retention)", ("$retention", store.Retention));
@@ -88,7 +98,15 @@ public sealed class FeedbackStore : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _store.Dispose();
+    public void Dispose()
+    {
+        _sweep?.Dispose();
+        lock (_sweeping)
+        {
+            _isOver = true;
+            _store.Dispose();
+        }
+    }
 
     /// <summary>Keeps a rating; another one of the same answer takes the place of the first.</summary>
     /// <returns>When it ends; null where there is no room.</returns>
@@ -136,6 +154,24 @@ public sealed class FeedbackStore : IDisposable
         if (_store.Execute("DELETE FROM feedback WHERE expires <= $now", ("$now", Now)) > 0)
         {
             _store.Forget();
+        }
+    }
+
+    /// <summary>What a timer does: a disk that fails now is tried again in an hour, and at the next rating.</summary>
+    private void Sweep()
+    {
+        lock (_sweeping)
+        {
+            try
+            {
+                if (!_isOver)
+                {
+                    RemoveOld();
+                }
+            }
+            catch (SqliteException)
+            {
+            }
         }
     }
 

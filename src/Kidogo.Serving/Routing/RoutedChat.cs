@@ -19,6 +19,7 @@ internal sealed class RoutedChat
     private UsageDetails? _usage;
     private string? _finish;
     private int _calls;
+    private bool _isLate;
 
     private RoutedChat(ApiCall call, RoutedRequest request)
     {
@@ -89,7 +90,7 @@ internal sealed class RoutedChat
                 json.WriteStartArray("tool_calls");
                 foreach (FunctionCallContent each in calls)
                 {
-                    WriteCall(json, each, null);
+                    WireCalls.Write(json, each);
                 }
 
                 json.WriteEndArray();
@@ -114,7 +115,7 @@ internal sealed class RoutedChat
         Task pump = PumpAsync(updates.Writer, gone.Token);
         try
         {
-            while (await stream.WaitAsync(updates.Reader).ConfigureAwait(false))
+            while (await stream.WaitAsync(updates.Reader, TellLater).ConfigureAwait(false))
             {
                 while (updates.Reader.TryRead(out ChatResponseUpdate? update))
                 {
@@ -122,7 +123,7 @@ internal sealed class RoutedChat
                 }
             }
 
-            AddChunk(stream, _ => { }, _finish ?? "stop", isLast: !_request.ReportsUsage);
+            AddChunk(stream, _ => { }, _finish ?? "stop", tellsRoute: !_request.ReportsUsage);
             if (_request.ReportsUsage)
             {
                 stream.Add(json =>
@@ -149,6 +150,13 @@ internal sealed class RoutedChat
             await gone.CancelAsync().ConfigureAwait(false);
             await pump.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+    }
+
+    /// <summary>A comment has to go out before anybody knows who answers: the headers go with it, so the first chunk tells.</summary>
+    private void TellLater()
+    {
+        _isLate = true;
+        _call.Http.Response.Headers[ServedRoutes.ReasonHeader] = ServedRoutes.Undecided;
     }
 
     private ApiException? Cut(Exception failure) => failure is UpstreamException upstream && _calls + (_outcome is null ? 0 : 1) > 0
@@ -190,7 +198,7 @@ internal sealed class RoutedChat
                     json.WriteString("role", "assistant");
                     json.WriteString("content", "");
                     json.WriteNull("refusal");
-                }, null);
+                }, null, tellsRoute: _isLate);
             }
         }
 
@@ -209,7 +217,7 @@ internal sealed class RoutedChat
                     AddChunk(stream, json =>
                     {
                         json.WriteStartArray("tool_calls");
-                        WriteCall(json, each, index);
+                        WireCalls.Write(json, each, index);
                         json.WriteEndArray();
                     }, null);
                     break;
@@ -222,7 +230,7 @@ internal sealed class RoutedChat
         _finish = update.FinishReason?.Value ?? _finish;
     }
 
-    private void AddChunk(EventStream stream, Action<Utf8JsonWriter> delta, string? finish, bool isLast = false) => stream.Add(json =>
+    private void AddChunk(EventStream stream, Action<Utf8JsonWriter> delta, string? finish, bool tellsRoute = false) => stream.Add(json =>
     {
         Begin(json, "chat.completion.chunk");
         json.WriteStartObject();
@@ -239,7 +247,7 @@ internal sealed class RoutedChat
             json.WriteNull("usage");
         }
 
-        if (isLast)
+        if (tellsRoute)
         {
             WriteOutcome(json);
         }
@@ -274,22 +282,5 @@ internal sealed class RoutedChat
             json.WritePropertyName(RouteOutcome.Key);
             outcome.Write(json);
         }
-    }
-
-    private static void WriteCall(Utf8JsonWriter json, FunctionCallContent call, int? index)
-    {
-        json.WriteStartObject();
-        if (index is { } which)
-        {
-            json.WriteNumber("index", which);
-        }
-
-        json.WriteString("id", call.CallId);
-        json.WriteString("type", "function");
-        json.WriteStartObject("function");
-        json.WriteString("name", call.Name);
-        json.WriteString("arguments", WireArguments.Of(call.Arguments));
-        json.WriteEndObject();
-        json.WriteEndObject();
     }
 }

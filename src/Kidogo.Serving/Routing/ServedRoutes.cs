@@ -16,6 +16,9 @@ internal sealed class ServedRoutes : IDisposable
     /// <summary>Why, in a word and a sentence.</summary>
     public const string ReasonHeader = "x-kidogo-route-reason";
 
+    /// <summary>What that header says where a stream had to begin before it was known; then there is no other, and its first chunk tells.</summary>
+    public const string Undecided = "undecided: the answer is slow to begin; the first chunk and the last say where it comes from";
+
     private readonly ShelfChatClient _local;
     private readonly ShelfEmbeddings? _encoder;
 

@@ -20,7 +20,7 @@ public sealed class LearnTests
         ratings.Add(Rated("b", 0, true)); // the same answer, rated earlier
         ratings.Add(Rated("b", 200, true) with { Messages = [new ChatMessage("user", "write to amina.juma@example.org please"), new ChatMessage("assistant", "done")] });
         ratings.Add(Rated("b", 201, true) with { Correction = "call +255 712 345 678" });
-        Selection selection = Selection.Of(ratings, new PersonalDataFinder(), 0.25);
+        Selection selection = Selection.Of(ratings, "tiny", new PersonalDataFinder(), 0.25);
         Assert.Equal((103, 2, 1), (selection.Ratings, selection.Personal, selection.Repeated));
         Assert.Equal(35, selection.OverShare); // 60 of one, where a quarter of 100 may be
         Example[] all = [.. selection.Training, .. selection.HeldOut];
@@ -28,14 +28,14 @@ public sealed class LearnTests
         Assert.Equal(25, all.Count(example => example.Owner == "a"));
         Assert.Empty(selection.Training.Select(example => example.Place).Intersect(selection.HeldOut.Select(example => example.Place)));
         Assert.InRange(selection.HeldOut.Count, 5, 25);
-        Selection again = Selection.Of([.. ratings.Skip(50)], new PersonalDataFinder(), 1);
+        Selection again = Selection.Of([.. ratings.Skip(50)], "tiny", new PersonalDataFinder(), 1);
         Assert.Empty(again.Training.Select(example => example.Key).Intersect(selection.HeldOut.Select(example => example.Key))); // held out for ever
     }
 
     [Fact]
     public void Select_Correction_IsLikedAndWhatItCorrectsIsNot()
     {
-        Selection selection = Selection.Of([Rated("", 1, true) with { Correction = "it is better" }], new PersonalDataFinder(), 0.25);
+        Selection selection = Selection.Of([Rated("", 1, true) with { Correction = "it is better" }], "tiny", new PersonalDataFinder(), 0.25);
         Assert.Equal([("it is better", true), (Rated("", 1, true).Messages[^1].Content, false)], selection.Training.Concat(selection.HeldOut).Select(example => (example.Answer, example.IsLiked)).OrderByDescending(each => each.Item2));
     }
 
@@ -43,11 +43,22 @@ public sealed class LearnTests
     public void Select_TooFewOrOfOneKind_IsRefusedWithTheNumbers()
     {
         PersonalDataFinder finder = new();
-        Assert.Contains("20 are the least", Selection.Of([.. Enumerable.Range(0, 19).Select(i => Rated("", i, true))], finder, 1).Refusal(20, LearnMethod.Sft), StringComparison.Ordinal);
-        Selection liked = Selection.Of([.. Enumerable.Range(0, 60).Select(i => Rated("", i, true))], finder, 1);
+        Assert.Contains("20 are the least", Selection.Of([.. Enumerable.Range(0, 19).Select(i => Rated("", i, true))], "tiny", finder, 1).Refusal(20, LearnMethod.Sft), StringComparison.Ordinal);
+        Selection liked = Selection.Of([.. Enumerable.Range(0, 60).Select(i => Rated("", i, true))], "tiny", finder, 1);
         Assert.Null(liked.Refusal(20, LearnMethod.Sft));
         Assert.Contains("--method sft", liked.Refusal(20, LearnMethod.Kto), StringComparison.Ordinal);
-        Assert.Contains("judge by", Selection.Of([.. Enumerable.Range(0, 60).Select(i => Rated("", i, false))], finder, 1).Refusal(20, LearnMethod.Kto), StringComparison.Ordinal);
+        Assert.Contains("judge by", Selection.Of([.. Enumerable.Range(0, 60).Select(i => Rated("", i, false))], "tiny", finder, 1).Refusal(20, LearnMethod.Kto), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Select_AnswersOfOtherModels_AreLeftOutAndNamed()
+    {
+        List<RatedAnswer> ratings = [.. Enumerable.Range(0, 12).Select(i => Rated("", i, true) with { Model = i < 5 ? "tiny" : i < 7 ? "tiny:learned" : i < 10 ? "big-cloud" : "tiny2" })];
+        Selection selection = Selection.Of(ratings, "tiny", new PersonalDataFinder(), 1);
+        Assert.Equal(["chat-0", "chat-1", "chat-2", "chat-3", "chat-4", "chat-5", "chat-6"], selection.Training.Concat(selection.HeldOut)
+            .Select(example => ratings.Single(rating => rating.Messages[0].Content == example.Prompt[0].Content).Id).Order(StringComparer.Ordinal));
+        Assert.Contains("5 are of answers that another model gave (big-cloud 3, tiny2 2;", selection.Counts, StringComparison.Ordinal);
+        Assert.Empty(Selection.Of(ratings, "auto", new PersonalDataFinder(), 1).Training);
     }
 
     [Fact]
@@ -117,7 +128,14 @@ public sealed class LearnTests
         string[] run = ["run", model, "cloud", "--raw", "--temperature", "0", "--max-tokens", "20", "--threads", "1"];
         string bare = KidogoProcess.Run(run).Output;
         Assert.Equal(KidogoProcess.Run([.. run, "--adapter", Path.Combine(output, "versions", "1")]).Output, KidogoProcess.Run([.. run, "--adapter", output]).Output);
+        File.WriteAllText(Path.Combine(Directory.CreateDirectory(Path.Combine(output, ".work")).FullName, "data.jsonl"), "what somebody wrote"); // as a run that was killed leaves it
+        using (new FileStream(Path.Combine(output, ".lock"), FileMode.Open, FileAccess.ReadWrite, FileShare.None))
+        {
+            Assert.Contains("Another kidogo learn", KidogoProcess.Run(["learn", "--out", output, "--use", "2"]).Error, StringComparison.Ordinal);
+        }
+
         Assert.Contains("had been refused", KidogoProcess.Run(["learn", "--out", output, "--use", "2"]).Error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(Path.Combine(output, ".work")));
         Assert.Equal(bare, KidogoProcess.Run([.. run, "--adapter", output]).Output); // it has hardly learned
         Assert.Contains("version 1 is in use", KidogoProcess.Run(["learn", "--out", output, "--rollback"]).Output, StringComparison.Ordinal);
         Assert.Contains("version 0", KidogoProcess.Run(["learn", "--out", output, "--rollback"]).Output, StringComparison.Ordinal);

@@ -104,7 +104,7 @@ internal sealed class ChatPage : IAsyncDisposable
     }
 
     /// <summary>Has every question answered with this text, as if the model had said it, in pieces that a network may make.</summary>
-    public Task AnswerWithAsync(string text, string end = "data: [DONE]\n\n", string? servedBy = null) => Page.RouteAsync("**/v1/chat/completions", route =>
+    public Task AnswerWithAsync(string text, string end = "data: [DONE]\n\n", string? servedBy = null, string? model = null) => Page.RouteAsync("**/v1/chat/completions", route =>
     {
         string Chunk(string delta, string finish, string rest) => $"data: {{\"id\":\"chatcmpl-1\",\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{finish}}}]{rest}}}\n\n";
         string pieces = string.Concat(text.Chunk(7).Select(piece => Chunk($"{{\"content\":{JsonSerializer.Serialize(new string(piece))}}}", "null", "")));
@@ -114,7 +114,7 @@ internal sealed class ChatPage : IAsyncDisposable
             headers["x-kidogo-served-by"] = servedBy;
         }
 
-        return route.FulfillAsync(new() { Headers = headers, Body = pieces + (end.Length > 0 ? Chunk("{}", "\"stop\"", "") : "") + end });
+        return route.FulfillAsync(new() { Headers = headers, Body = pieces + (end.Length > 0 ? Chunk("{}", "\"stop\"", model is null ? "" : $",\"kidogo\":{{\"served_by\":\"{servedBy}\",\"model\":\"{model}\"}}") : "") + end });
     });
 
     /// <summary>The conversation of the address, as the page keeps it.</summary>

@@ -203,6 +203,11 @@ public sealed class PageFailureTests(Chromium chromium)
             Assert.Equal("tiny", ChatPage.Text(ratings[0], "model"));
             Assert.StartsWith("chatcmpl-", ChatPage.Text(ratings[0], "id"), StringComparison.Ordinal);
             Assert.Equal(["user", "assistant"], ratings[0].GetProperty("messages").EnumerateArray().Select(message => ChatPage.Text(message, "role")));
+            await page.AnswerWithAsync("Yes", servedBy: "big", model: "large-model");
+            await page.AskAsync("And you?");
+            await page["[data-action=up]"].Last.ClickAsync();
+            await Expect(page["[data-action=up]"].Last).ToHaveAttributeAsync("aria-pressed", "true");
+            Assert.Equal("large-model", ChatPage.Text(ratings[^1], "model")); // who answered, not who was asked
         });
     }
 }

@@ -147,7 +147,7 @@ public sealed class RoutedServerTests
         Fate[] fates = [Fate.Dies, Fate.SaysTooMany, Fate.SaysBroken, Fate.Stalls, Fate.CutsStream];
         await using ScriptedUpstream scripted = await ScriptedUpstream.StartAsync();
         scripted.Script = number => number % (Requests / Failures) == 3 ? fates[number / (Requests / Failures) % fates.Length] : Fate.Answers;
-        RoutingOptions policy = Routes.Policy(scripted, change: upstream => upstream with { FirstTokenTime = TimeSpan.FromSeconds(2), BreakerFailures = 100, MaxConcurrent = 64 });
+        RoutingOptions policy = Routes.Policy(scripted, change: upstream => upstream with { FirstTokenTime = TimeSpan.FromSeconds(6), SilenceTime = TimeSpan.FromSeconds(6), BreakerFailures = 100, MaxConcurrent = 64 });
         await using TestServer server = await StartAsync(policy, queue: Requests);
         using SemaphoreSlim places = new(AtOnce);
         int here = 0, there = 0, cut = 0;

@@ -1,6 +1,7 @@
 // The router's figures: nothing personal leaves, little else is held back, and calibrated routing against chance on questions about the village.
 using System.Text.Json;
 using Kidogo.Data.Village;
+using Kidogo.Privacy;
 using Kidogo.Routing;
 using Kidogo.Routing.Policy;
 using Kidogo.Routing.Worth;
@@ -68,7 +69,7 @@ public sealed class RoutingFigureTests(ITestOutputHelper output)
     public void Village_CalibratedRouting_ReachesTheLargeModelWithFewerCalls()
     {
         // A small model that is right in three of five and unsure mostly where it is wrong; a large one that is right in 95 of 100.
-        CalibrationExample[] examples = [.. Village(1200)];
+        CalibrationExample[] examples = [.. Village(1200).Select(each => each.With(new ConfidenceSigns(each.Mean, -each.Mean * 0.7, each.Mean * 2.5)))];
         CalibrationExample[] known = examples[..600], others = examples[600..];
         Assert.InRange(examples.Average(example => example.IsRight ? 1.0 : 0), 0.55, 0.65);
         Calibration calibration = Calibration.Of(known, new CalibrationTarget { Quality = 0.95 }, new ConfidenceRule());
@@ -84,6 +85,35 @@ public sealed class RoutingFigureTests(ITestOutputHelper output)
         Assert.True(quality > small + (calls * (large - small)) + 0.05, "no better than chance");
         Calibration byCost = Calibration.Of(known, new CalibrationTarget { Calls = 0.2 }, new ConfidenceRule());
         Assert.InRange(others.Count(example => byCost.Rule.Model!.Score(example.Signs) < byCost.Rule.Threshold) / (double)others.Length, 0.15, 0.25);
+    }
+
+    [Fact]
+    public async Task Village_ThroughTheRouter_IsWhatTheCalibrationSays()
+    {
+        VillageCase[] cases = [.. Village(1200).DistinctBy(each => each.Item.Prompt)];
+        VillageCase[] known = cases[..600], others = cases[600..];
+        Calibration calibration = Calibration.Of([.. known.Select(each => each.With(ConfidenceSigns.Of([each.Mean], null)))], new CalibrationTarget { Quality = 0.95 }, new ConfidenceRule());
+        Dictionary<string, VillageCase> asked = others.ToDictionary(each => each.Item.Prompt);
+        await using ScriptedUpstream scripted = await ScriptedUpstream.StartAsync();
+        scripted.Says = prompt => [asked[prompt].Large];
+        RoutingOptions policy = Routes.Policy(scripted, RoutePreference.LocalFirst) with
+        {
+            Confidence = calibration.Rule,
+            Privacy = new PrivacyOptions { Except = Enum.GetValues<PersonalKind>().ToHashSet() }, // villagers have names, which would keep every question here
+        };
+        using HybridChatClient client = new(new FixedClient { Says = prompt => (asked[prompt].Small, asked[prompt].Mean) }, policy);
+        int right = 0;
+        foreach (VillageCase each in others)
+        {
+            right += AnswerJudge.IsRight(each.Item, (await client.AskAsync(each.Item.Prompt)).Text) ? 1 : 0;
+        }
+
+        double calls = scripted.Requests / (double)others.Length, quality = right / (double)others.Length;
+        double large = others.Average(each => AnswerJudge.IsRight(each.Item, each.Large) ? 1.0 : 0), small = others.Average(each => AnswerJudge.IsRight(each.Item, each.Small) ? 1.0 : 0);
+        output.WriteLine($"{others.Length} questions: calls {calls:0.000}, quality {quality:0.000}, small {small:0.000}, large {large:0.000}, random {small + (calls * (large - small)):0.000}");
+        Assert.True(quality >= 0.95 * large, $"{quality} of {large}");
+        Assert.True(calls <= 0.6, $"{calls}");
+        Assert.True(quality > small + (calls * (large - small)) + 0.05, "no better than chance");
     }
 
     [Fact]
@@ -108,7 +138,13 @@ public sealed class RoutingFigureTests(ITestOutputHelper output)
         Assert.Equal((2.0, 1.75, 2.0), (small.JoulesPerToken, routed.Seconds, large.Slow));
     }
 
-    private static IEnumerable<CalibrationExample> Village(int count)
+    /// <summary>A question with what both sides say, and how sure the small one is.</summary>
+    private sealed record VillageCase(TestItem Item, string Small, string Large, double Mean)
+    {
+        public CalibrationExample With(ConfidenceSigns signs) => new(signs, AnswerJudge.IsRight(Item, Small), AnswerJudge.IsRight(Item, Large) ? 1 : 0);
+    }
+
+    private static IEnumerable<VillageCase> Village(int count)
     {
         VillageGenerator generator = new(new VillageOptions { Language = VillageLanguage.BuiltIn("en")!, Seed = 5 });
         Random random = new(11);
@@ -124,7 +160,7 @@ public sealed class RoutingFigureTests(ITestOutputHelper output)
                 bool knows = known[made];
                 string small = knows ? question.Answer : Wrong(), large = random.NextDouble() < 0.95 ? question.Answer : Wrong();
                 double mean = -Math.Exp((knows ? -1.6 : -0.1) + Normal(random)); // one and a half deviations apart
-                yield return new CalibrationExample(new ConfidenceSigns(mean, -mean * 0.7, mean * 2.5), AnswerJudge.IsRight(item, small), AnswerJudge.IsRight(item, large) ? 1 : 0);
+                yield return new VillageCase(item, small, large, mean);
                 if (++made == count)
                 {
                     yield break;

@@ -26,6 +26,11 @@ internal enum Fate
     Garbage,
     CallsTool,
     Denies,
+    CutsAfterEnd,
+    StallsAfterEnd,
+    Murmurs,
+    IsNoUnicode,
+    Overcounts,
 }
 
 /// <summary>An OpenAI endpoint with a will of its own.</summary>
@@ -47,6 +52,9 @@ internal sealed class ScriptedUpstream : IAsyncDisposable
 
     /// <summary>From the last message of the user to the answer's pieces.</summary>
     public Func<string, IReadOnlyList<string>> Says { get; set; } = asked => ["You said: ", asked];
+
+    /// <summary>How long it thinks before it does anything.</summary>
+    public TimeSpan Thinks { get; set; }
 
     /// <summary>Where a redirect points.</summary>
     public string Elsewhere { get; set; } = "http://127.0.0.1:9/v1";
@@ -90,6 +98,7 @@ internal sealed class ScriptedUpstream : IAsyncDisposable
         Authorizations.Enqueue(http.Request.Headers.Authorization.ToString());
         using JsonDocument request = JsonDocument.Parse(body);
         string asked = request.RootElement.GetProperty("messages").EnumerateArray().Last(message => message.GetProperty("role").GetString() is "user" or "tool").GetProperty("content").GetString() ?? "";
+        await Task.Delay(Thinks);
         switch (Script(number))
         {
             case Fate.Dies:
@@ -152,7 +161,30 @@ internal sealed class ScriptedUpstream : IAsyncDisposable
                     }
                 }
 
-                await http.Response.WriteAsync($"data: {Chunk("", "stop")}\n\ndata: {{\"id\":\"x\",\"choices\":[],\"usage\":{{\"prompt_tokens\":10,\"completion_tokens\":{pieces.Count},\"total_tokens\":{10 + pieces.Count}}}}}\n\ndata: [DONE]\n\n");
+                if (fate is Fate.Murmurs)
+                {
+                    for (int i = 0; i < 40 && !http.RequestAborted.IsCancellationRequested; i++)
+                    {
+                        await http.Response.WriteAsync($"data: {Chunk("", null)}\n\n");
+                        await http.Response.Body.FlushAsync();
+                        await Task.Delay(100);
+                    }
+                }
+                else if (fate is Fate.IsNoUnicode)
+                {
+                    await http.Response.WriteAsync("data: {\"e\\ud800rror\":1,\"c\\ud800hoices\":[]}\n\n");
+                }
+                else if (fate is Fate.CutsAfterEnd or Fate.StallsAfterEnd)
+                {
+                    await http.Response.WriteAsync($"data: {Chunk("", "stop")}\n\n");
+                    await http.Response.Body.FlushAsync();
+                    await Task.Delay(fate is Fate.CutsAfterEnd ? TimeSpan.FromMilliseconds(5) : TimeSpan.FromSeconds(30), http.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default);
+                    http.Abort();
+                    return;
+                }
+
+                string counted = fate is Fate.Overcounts ? "9000000000000000000" : $"{pieces.Count}";
+                await http.Response.WriteAsync($"data: {Chunk("", "stop")}\n\ndata: {{\"id\":\"x\",\"choices\":[],\"usage\":{{\"prompt_tokens\":10,\"completion_tokens\":{counted},\"total_tokens\":{10 + pieces.Count}}}}}\n\ndata: [DONE]\n\n");
                 return;
         }
     }

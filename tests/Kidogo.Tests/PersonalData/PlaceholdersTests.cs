@@ -59,5 +59,24 @@ public sealed class PlaceholdersTests
     }
 
     [Fact]
+    public void Mask_TooMuch_IsRefused()
+    {
+        Assert.NotNull(s_gate.Mask([Mails(900)], out _));
+        Assert.Null(s_gate.Mask([Mails(1100)], out _)); // each would be looked for in all
+        Assert.Null(s_gate.Mask([new string('a', PrivacyGate.MaxCharacters + 1)], out _));
+    }
+
+    private static string Mails(int count) => string.Join(' ', Enumerable.Range(0, count).Select(i => $"u{i}@a.org"));
+
+    [Fact]
+    public void Mask_EscapesOfJson_GoWithTheirValue()
+    {
+        const string Text = """{"who":"\u0393\u03b9\u03ce\u03c1\u03b3\u03bf\u03c2 \u03a0\u03b1\u03c0\u03b1\u03b4\u03cc\u03c0\u03bf\u03c5\u03bb\u03bf\u03c2","phone":"\u002B221 77 123 45 67","broken":"\u12"}""";
+        IReadOnlyList<string> masked = s_gate.Mask([Text], out Placeholders placeholders)!;
+        Assert.Equal("""{"who":"[NAME_1]","phone":"[PHONE_1]","broken":"\u12"}""", masked[0]);
+        Assert.Equal(Text, placeholders.Restore(masked[0]));
+    }
+
+    [Fact]
     public void Inspect_TooMuch_IsNotClean() => Assert.False(s_gate.Inspect([new string('a', PrivacyGate.MaxCharacters + 1)]).IsClean);
 }

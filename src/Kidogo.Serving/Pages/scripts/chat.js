@@ -273,6 +273,7 @@ async function stream(own, question, message, signal) {
   for await (const piece of server.answer(request, signal)) {
     message.servedBy = piece.servedBy ?? message.servedBy;
     message.servedWhy = piece.servedWhy ?? message.servedWhy;
+    message.servedModel = piece.servedModel ?? message.servedModel;
     message.answerId = piece.id ?? message.answerId;
     message.finish = piece.finish ?? message.finish;
     message.text += piece.text ?? "";
@@ -365,7 +366,7 @@ async function rate(message, rating) {
   }
   try {
     const before = tree.forServer(conversation, tree.pathTo(conversation, message));
-    await server.sendFeedback({ id: message.answerId, model: message.model, rating, messages: before });
+    await server.sendFeedback({ id: message.answerId, model: message.servedModel ?? message.model, rating, messages: before });
     message.rating = rating;
     await keep(conversation);
     showAll();

@@ -46,7 +46,7 @@ export async function properties(model) {
 /** Sends a rating, with the conversation that it is about: only after its writer has agreed to that. */
 export const sendFeedback = feedback => asked("/v1/feedback", { method: "POST", body: JSON.stringify({ ...feedback, consent: true }) });
 
-/** An answer as it comes: pieces with some of text, reasoning, finish, id, servedBy, servedWhy, usage, timings. */
+/** An answer as it comes: pieces with some of text, reasoning, finish, id, servedBy, servedWhy, servedModel, usage, timings. */
 export async function* answer(request, signal) {
   const response = await asked("/v1/chat/completions", { method: "POST", body: JSON.stringify({ ...request, stream: true, stream_options: { include_usage: true } }), signal });
   yield { servedBy: response.headers.get("x-kidogo-served-by") };
@@ -68,6 +68,7 @@ export async function* answer(request, signal) {
       finish: choice?.finish_reason,
       servedBy: chunk.kidogo?.served_by,
       servedWhy: chunk.kidogo?.detail,
+      servedModel: chunk.kidogo?.model,
       usage: chunk.usage,
       timings: chunk.timings,
     };

@@ -105,6 +105,7 @@ function message(given) {
     finish: optional(given, "finish", text, 20),
     servedBy: optional(given, "servedBy", text, mostShort),
     servedWhy: optional(given, "servedWhy", text, mostText),
+    servedModel: optional(given, "servedModel", text, mostShort),
     answerId: optional(given, "answerId", text, mostShort),
     promptTokens: optional(given, "promptTokens", number, 0, 1e9),
     tokens: optional(given, "tokens", number, 0, 1e9),
