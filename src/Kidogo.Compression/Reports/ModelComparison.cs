@@ -128,11 +128,12 @@ public sealed record ModelComparison(MeasuredModel Before, MeasuredModel After, 
 
     private static SpeedReport? SpeedOf(DecoderModel model, ComputeContext context, ComparisonOptions options, CancellationToken cancellation)
     {
-        if (options.Speed is not { } speed || speed.PromptTokens + speed.GeneratedTokens > model.Config.ContextLength)
+        if (options.Speed is not { } wanted)
         {
             return null;
         }
 
+        SpeedOptions speed = wanted.Within(model.Config.ContextLength);
         Speed.Measure(model, context, speed, cancellation); // warms up
         return Speed.Measure(model, context, speed, cancellation);
     }
