@@ -229,10 +229,12 @@ public static class Pruner
 
     private static ModelReshape Choose(ModelHeader header, string path, PruneRequest request, StructurePruning structure, CancellationToken cancellation)
     {
-        StructurePlan plan = new(header.Config, Score(header, request, structure.Criterion, cancellation), structure.Plan);
+        // What cannot be is said before anything is scored: for shapes it does not matter what parts are worth.
+        StructurePlan shapes = new(header.Config, StructureScores.Equal(header.Config), structure.Plan with { AcrossLayers = false });
         if (!structure.HasTarget)
         {
-            return plan.Choose(structure.Shares);
+            shapes.Check(structure.Shares);
+            return Plan(header, request, structure, cancellation).Choose(structure.Shares);
         }
 
         using SpeedTrial? trial = structure.Speed is null ? null : new SpeedTrial(header.Path, request.Threads, (tensor, before) => FormatOf(header, request.Format, tensor, before));
@@ -243,8 +245,17 @@ public static class Pruner
             { Bytes: { } most } => new StructureTarget(most, "bytes", reshape => BytesOf(header, path, request, reshape)),
             _ => new StructureTarget(1 / structure.Speed!.Value, "of the time that a token takes", reshape => trial!.RelativeTime(reshape, cancellation), Evaluations: 6),
         };
+        if (header.Config.HasEqualLayers)
+        {
+            target.Least(shapes, structure.Kinds, header.Config.NumLayers);
+        }
+
+        StructurePlan plan = Plan(header, request, structure, cancellation);
         return target.Find(plan, structure.Kinds, header.Config.NumLayers);
     }
+
+    private static StructurePlan Plan(ModelHeader header, PruneRequest request, StructurePruning structure, CancellationToken cancellation) =>
+        new(header.Config, Score(header, request, structure.Criterion, cancellation), structure.Plan);
 
     private static double BytesOf(ModelHeader header, string path, PruneRequest request, ModelReshape reshape) => ChangedModel.BytesOf(header, path, new ChangedModelOptions
     {
