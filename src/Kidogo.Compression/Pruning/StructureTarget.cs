@@ -45,6 +45,9 @@ public static class StructureWords
 /// <param name="Evaluations">How many plans are measured at most.</param>
 public sealed record StructureTarget(double Limit, string Unit, Func<ModelReshape, double> Measure, int Evaluations = 24)
 {
+    /// <summary>How an amount is said; default with its unit.</summary>
+    public Func<double, string> Show { get; init; } = amount => string.Create(CultureInfo.InvariantCulture, $"{amount:0.###} {Unit}");
+
     /// <summary>The plan that keeps most and reaches the target.</summary>
     /// <param name="plan">Chooses parts.</param>
     /// <param name="kinds">What may go, all by the same share.</param>
@@ -80,15 +83,15 @@ public sealed record StructureTarget(double Limit, string Unit, Func<ModelReshap
         double whole = Measure(plan.Choose(new StructureShares()));
         if (whole <= Limit)
         {
-            throw new PruningException(string.Create(CultureInfo.InvariantCulture, $"The model has {whole:0.###} {Unit} already, which is no more than {Limit:0.###}: nothing has to go. Ask for less."));
+            throw new PruningException($"The model has {Show(whole)} already, and {Show(Limit)} are asked for: nothing has to go. Ask for less.");
         }
 
         ModelReshape least = plan.Choose(Shares(kinds, 1, layers));
         double smallest = Measure(least);
         if (smallest > Limit)
         {
-            throw new PruningException(string.Create(CultureInfo.InvariantCulture,
-                $"{Limit:0.###} {Unit} cannot be reached by pruning {StructureWords.Of(kinds)}: the smallest that can is {smallest:0.###} {Unit}. Ask for that, or let other structures go too (--structures)."));
+            throw new PruningException(
+                $"{Show(Limit)} cannot be reached by pruning {StructureWords.Of(kinds)}: the smallest that can is {Show(smallest)}. Ask for that, or let other structures go too (--structures).");
         }
 
         return least;

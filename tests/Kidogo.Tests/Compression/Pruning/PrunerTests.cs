@@ -113,6 +113,7 @@ public sealed class PrunerTests
             new() { Share = 0.01, Kinds = StructureKinds.Neurons },
             new() { Shares = new StructureShares { Layers = header.Config.NumLayers } },
             new() { Shares = new StructureShares { Neurons = 0.001 } },
+            new() { Speed = 100 },
         ];
         foreach (StructurePruning structure in impossible)
         {

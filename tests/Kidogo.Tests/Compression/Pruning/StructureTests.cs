@@ -190,6 +190,10 @@ public sealed class StructureTests
         long smallest = plan.Choose(new StructureShares { Neurons = 1, KvHeads = 1 }).Config.ParameterCount;
         Assert.Contains($"{smallest}", message, StringComparison.Ordinal);
         Assert.Contains("neurons, groups", message, StringComparison.Ordinal);
+        StructureTarget speed = new(0.01, "of a token's time", reshape => reshape.Config.ParameterCount == config.ParameterCount ? 1 : 0.5) { Show = time => $"{1 / time}x the speed" };
+        message = Assert.Throws<PruningException>(() => speed.Find(plan, StructureKinds.Neurons, config.NumLayers)).Message;
+        Assert.StartsWith("100x the speed cannot be reached", message, StringComparison.Ordinal);
+        Assert.Contains("the smallest that can is 2x the speed", message, StringComparison.Ordinal);
     }
 
     private static DecoderConfig Config()
