@@ -28,6 +28,11 @@ public sealed record SpeedOptions
 
     /// <summary>What guesses them; null for nothing. Only where <see cref="Answers"/>.</summary>
     public IDrafter? Drafter { get; init; }
+
+    /// <summary>The same where it fits into a context; else half of the context as prompt, and a quarter generated.</summary>
+    /// <param name="contextLength">Positions of the model; 1 or more.</param>
+    public SpeedOptions Within(int contextLength) => PromptTokens + GeneratedTokens <= contextLength ? this
+        : this with { PromptTokens = Math.Max(1, contextLength / 2), GeneratedTokens = contextLength / 4 };
 }
 
 /// <summary>One repetition.</summary>

@@ -20,7 +20,20 @@ public sealed record MemoryPlan(long WeightBytes, long GradientBytes, long Optim
     private const double MiB = 1024 * 1024;
 
     /// <summary>All together.</summary>
-    public long TotalBytes => WeightBytes + GradientBytes + OptimizerBytes + ActivationBytes + ProgramBytes;
+    public long TotalBytes => WeightBytes + GradientBytes + OptimizerBytes + ActivationBytes + ProgramBytes + TeacherBytes;
+
+    /// <summary>A teacher's weights and its pass; 0 without one.</summary>
+    public long TeacherBytes { get; init; }
+
+    /// <summary>What a teacher takes: its weights as they are loaded, the activations of a pass, its logits.</summary>
+    /// <param name="config">The teacher.</param>
+    /// <param name="weightBytes">Bytes of its weights.</param>
+    /// <param name="recipe">A resolved recipe.</param>
+    public static long OfTeacher(DecoderConfig config, long weightBytes, Recipe recipe)
+    {
+        int tokens = (int)Math.Min(TokensOfPass(recipe), int.MaxValue);
+        return weightBytes + MemoryEstimate.For(config, weightBytes, tokens, KvFormat.F16, passRows: tokens).WorkspaceBytes + (sizeof(float) * (long)tokens * config.VocabSize);
+    }
 
     /// <summary>Estimates.</summary>
     /// <param name="config">The model.</param>
@@ -84,12 +97,14 @@ public sealed record MemoryPlan(long WeightBytes, long GradientBytes, long Optim
             return null;
         }
 
-        string advice = recipe.Precision.CheckpointActivations || ActivationBytes < TotalBytes / 4
+        string advice = TeacherBytes > TotalBytes / 2
+            ? "Take a teacher with fewer bits per weight, such as load_as: Q4_0, or its answers from a file (teacher_outputs) that is made where there is more memory."
+            : recipe.Precision.CheckpointActivations || ActivationBytes < TotalBytes / 4
             ? recipe.Batch.Accumulate < recipe.Batch.Sequences ? $"Raise accumulate (it is {recipe.Batch.Accumulate} of {recipe.Batch.Sequences} sequences), "
                 + "or take a smaller size." : "Take a smaller size or a shorter context."
             : "Try checkpoint_activations: true, a higher accumulate, or a smaller size.";
         return string.Create(CultureInfo.InvariantCulture, $"This needs about {TotalBytes / MiB:0} MiB of memory (weights {WeightBytes / MiB:0}, gradients "
-            + $"{GradientBytes / MiB:0}, optimizer {OptimizerBytes / MiB:0}, activations {ActivationBytes / MiB:0}), but {memory.AvailableBytes / MiB:0} MiB "
+            + $"{GradientBytes / MiB:0}, optimizer {OptimizerBytes / MiB:0}, activations {ActivationBytes / MiB:0}{(TeacherBytes > 0 ? $", teacher {TeacherBytes / MiB:0}" : "")}), but {memory.AvailableBytes / MiB:0} MiB "
             + $"are available of {memory.UsableBytes / MiB:0}. {advice}");
     }
 

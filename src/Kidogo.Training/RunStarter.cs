@@ -158,7 +158,7 @@ public static class RunStarter
         }
 
         DecoderConfig config = first.ModelContext > 0 ? first.Config : first.Config with { ContextLength = resolved.Batch.Context!.Value };
-        if (MemoryPlan.For(config, resolved).Refusal(MachineMemory.Read(), resolved) is { } refusal)
+        if (OpenTeacher.Counted(MemoryPlan.For(config, resolved), resolved).Refusal(MachineMemory.Read(), resolved) is { } refusal)
         {
             throw new TrainingFailedException(refusal);
         }
@@ -186,14 +186,19 @@ public static class RunStarter
         }
 
         taught = taught with { Outputs = taught.Outputs is { } outputs ? Path.GetFullPath(outputs) : null };
+        bool isNew = recipe.Model.From is null && recipe.Tokenizer is null && !recipe.IsRandom && taught.EveryLayer == 0;
         if (taught.Teacher.Length == 0)
         {
-            return File.Exists(taught.Outputs) ? recipe with { Distillation = taught } : throw new RecipeException(
-                $"{taught.Outputs} is not there yet, so the teacher that it is made with is needed. Name it: --teacher MODEL.");
+            if (!File.Exists(taught.Outputs))
+            {
+                throw new RecipeException($"{taught.Outputs} is not there yet, so the teacher that it is made with is needed. Name it: --teacher MODEL.");
+            }
+
+            return !isNew ? recipe with { Distillation = taught } : throw new RecipeException(
+                $"A new student gets its teacher's tokenizer, but {taught.Outputs} has the teacher's answers alone. Name a model with that tokenizer: --tokenizer MODEL, or the teacher: --teacher MODEL.");
         }
 
         string teacher = Path.GetFullPath(new ModelLocator(ModelPlaces.FromEnvironment()).Locate(taught.Teacher));
-        bool isNew = recipe.Model.From is null && recipe.Tokenizer is null && !recipe.IsRandom && taught.EveryLayer == 0;
         return recipe with { Distillation = taught with { Teacher = teacher }, Tokenizer = isNew ? new TokenizerRecipe { Path = teacher } : recipe.Tokenizer };
     }
 

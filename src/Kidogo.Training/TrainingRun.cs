@@ -184,6 +184,8 @@ public sealed class TrainingRun : IDisposable
         BatchRecipe batch = Recipe.Batch;
         int rows = batch.Sequences!.Value / batch.Accumulate!.Value * (Recipe.Preference?.RowsPerItem ?? 1);
         Batches = [.. Enumerable.Range(0, batch.Accumulate.Value).Select(_ => new TokenBatch(rows, batch.Context!.Value))];
+        // A teacher that does not fit is refused before the texts are tokenised, which may take long; stored answers are of these texts, so they come after.
+        Distiller? distiller = Recipe.Distillation is { } taught && !HasOutputs(taught) ? Own(OpenTeacher(taught)) : null;
         if (Recipe.Preference is null)
         {
             LoadTexts(folder, observer, cancellation);
@@ -193,7 +195,7 @@ public sealed class TrainingRun : IDisposable
             LoadPreferences(folder, Recipe.Preference, observer, cancellation);
         }
 
-        Distiller? distiller = Recipe.Distillation is { } taught ? Own(OpenTeacher(taught)) : null;
+        distiller ??= Recipe.Distillation is { } stored ? Own(OpenTeacher(stored)) : null;
         Surroundings = Surroundings with { Companions = distiller?.Parameters ?? [] };
         CheckpointReader.FillCompanions(folder, State.Step, Surroundings.Companions);
         Optimizer = OptimizerFactory.Create(Recipe.Optimizer, [.. Parameters, .. Surroundings.Companions]);
@@ -283,11 +285,13 @@ public sealed class TrainingRun : IDisposable
     internal EvaluationRecord? Evaluate() => Preferences is { } preferences ? preferences.Evaluate(Model, Context, Batches[0].Rows)
         : HeldOutEvaluation.Run(Model, Context, Data!, Batches[0].Rows, Recipe.Output.EvalTokens, default);
 
+    private static bool HasOutputs(DistillationRecipe taught) => taught is { NeedsTeacher: true, Outputs: { } path } && File.Exists(path);
+
     /// <summary>Opens the teacher, or what is stored of it.</summary>
     private Distiller OpenTeacher(DistillationRecipe taught)
     {
         OwnTexts = taught.OnPolicy > 0 ? Own(new OnPolicySampler(Model, taught.OnPolicy, Recipe.Output.Seed, Threads)) : null;
-        TeacherOutputs? outputs = taught is { NeedsTeacher: true, Outputs: { } path } && File.Exists(path) ? TeacherOutputs.Open(path, IdentityOf(taught)) : null;
+        TeacherOutputs? outputs = HasOutputs(taught) ? TeacherOutputs.Open(taught.Outputs!, IdentityOf(taught)) : null;
         if (outputs is null && taught is { NeedsTeacher: true, Teacher.Length: 0 })
         {
             throw new TrainingFailedException($"{taught.Outputs}, what this run knows of its teacher, is not there any more. Put it back, and resume again.");
@@ -366,7 +370,7 @@ public sealed class TrainingRun : IDisposable
         }
 
         using ModelHeader header = ModelHeader.Open(folder);
-        MemoryPlan memory = MemoryPlan.For(header.Config, Recipe);
+        MemoryPlan memory = Distillation.OpenTeacher.Counted(MemoryPlan.For(header.Config, Recipe), Recipe);
         if (memory.Refusal(MachineMemory.Read(), Recipe) is { } refusal)
         {
             throw new TrainingFailedException(refusal);

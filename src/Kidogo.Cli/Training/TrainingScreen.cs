@@ -45,14 +45,14 @@ internal sealed class TrainingScreen(Session session, bool json) : TrainingObser
             + $"vocabulary {plan.Config.VocabSize}");
         if (plan.Recipe.Adapter is { } adapter)
         {
-            session.Tell(string.Create(CultureInfo.InvariantCulture, $"adapter: {adapter.Method.ToString().ToLowerInvariant()} of rank {adapter.Rank}, "
+            session.Tell(string.Create(CultureInfo.InvariantCulture, $"adapter: {adapter.MethodName} of rank {adapter.Rank}, "
                 + $"{Show.Count(plan.TrainableParameters)} trainable parameters ({plan.TrainableParameters}), "
                 + $"{100.0 * plan.TrainableParameters / plan.Parameters:0.00} % of the model's"));
         }
 
         session.Tell($"memory: about {Show.Bytes(plan.Memory.TotalBytes)} (weights {Show.Bytes(plan.Memory.WeightBytes)}, gradients "
             + $"{Show.Bytes(plan.Memory.GradientBytes)}, optimizer {Show.Bytes(plan.Memory.OptimizerBytes)}, activations "
-            + $"{Show.Bytes(plan.Memory.ActivationBytes)})");
+            + $"{Show.Bytes(plan.Memory.ActivationBytes)}{(plan.Memory.TeacherBytes > 0 ? $", teacher {Show.Bytes(plan.Memory.TeacherBytes)}" : "")})");
         string data = plan.TrainingTokens > 0 ? $"; {Show.Count(plan.TrainingTokens)} tokens of text, each read "
             + $"{Show.Number((double)plan.Steps * plan.TokensPerStep / plan.TrainingTokens)} times" : "";
         string time = plan.SecondsPerStep > 0 ? $", about {Show.Duration(plan.Expected)}" : "";

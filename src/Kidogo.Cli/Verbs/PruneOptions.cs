@@ -13,9 +13,6 @@ namespace Kidogo.Cli.Verbs;
 internal sealed class PruneOptions
 {
     private const string Structured = "structured";
-    private static readonly (string Word, StructureKinds Kind)[] s_kinds =
-        [("neurons", StructureKinds.Neurons), ("heads", StructureKinds.QueryHeads), ("groups", StructureKinds.KvHeads), ("hidden", StructureKinds.Hidden), ("layers", StructureKinds.Layers)];
-
     private readonly Option<string?> _method = Opt.Choice("--method", "How: magnitude, wanda, sparsegpt choose single weights; structured makes shapes smaller (default: structured where a structure or a target is named, else magnitude)", "magnitude", "wanda", "sparsegpt", Structured);
     private readonly Option<string?> _sparsity = Opt.Text("--sparsity", "SHARE|N:M", "How many weights become zero: 0.5, 50% or 2:4 (2 of each 4 neighbours)");
     private readonly Option<double?> _threshold = Opt.Number("--threshold", "With magnitude: all weights up to this size instead", 1e-30, 1e30);
@@ -316,9 +313,9 @@ internal sealed class PruneOptions
         StructureKinds kinds = StructureKinds.None;
         foreach (string word in (parsed.GetValue(_structures) ?? "neurons,groups").Split(',', StringSplitOptions.TrimEntries))
         {
-            kinds |= s_kinds.FirstOrDefault(each => each.Word == word) is { Kind: not StructureKinds.None } found
+            kinds |= StructureWords.All.FirstOrDefault(each => each.Word == word) is { Kind: not StructureKinds.None } found
                 ? found.Kind
-                : throw new UsageException($"--structures names \"{Session.OneLine(word)}\"{(NearestName.Likely(word, s_kinds.Select(each => each.Word)) is { } nearest ? $"; the nearest is {nearest}" : "")}. Known: {string.Join(", ", s_kinds.Select(each => each.Word))}.");
+                : throw new UsageException($"--structures names \"{Session.OneLine(word)}\"{(NearestName.Likely(word, StructureWords.All.Select(each => each.Word)) is { } nearest ? $"; the nearest is {nearest}" : "")}. Known: {string.Join(", ", StructureWords.All.Select(each => each.Word))}.");
         }
 
         return kinds;

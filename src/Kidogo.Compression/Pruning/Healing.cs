@@ -1,5 +1,6 @@
 // Pruning in rounds with training between and after them, the unpruned model as teacher. Knows no criterion and no loss.
 using System.Globalization;
+using Kidogo.Data;
 using Kidogo.Models;
 using Kidogo.Models.Export;
 using Kidogo.Models.Files;
@@ -21,7 +22,21 @@ public sealed class Healing(ModelHeader teacher, PruneRequest request, HealReque
     public ModelHeader Run(CancellationToken cancellation)
     {
         int rounds = request.Weights is null ? 1 : heal.Rounds;
+        RefuseNoTexts();
         Begin();
+        try
+        {
+            return Rounds(rounds, cancellation);
+        }
+        catch when (!Directory.EnumerateDirectories(heal.WorkFolder).Any())
+        {
+            Clean(heal.WorkFolder); // nothing was begun: the next command may be another
+            throw;
+        }
+    }
+
+    private ModelHeader Rounds(int rounds, CancellationToken cancellation)
+    {
         string model = teacher.Path;
         for (int round = 1; round <= rounds; round++)
         {
@@ -79,23 +94,43 @@ public sealed class Healing(ModelHeader teacher, PruneRequest request, HealReque
         NewFile.Write(path, System.Text.Encoding.UTF8.GetBytes(asked));
     }
 
+    /// <summary>What cannot be trained on is said before anything is measured or pruned.</summary>
+    private void RefuseNoTexts()
+    {
+        Recipe recipe = RecipeOf(teacher.Path, heal.WorkFolder, heal.Steps);
+        if (!recipe.IsRandom && DataSize.TextBytes(recipe.Data.Sources) == 0)
+        {
+            throw new PruningException($"{string.Join(", ", recipe.Data.Sources.Select(source => source.Path))}: there are no texts to train on after pruning (0 bytes). Name others with --heal.");
+        }
+
+        if (recipe.Batch.Context is { } context && context > teacher.Config.ContextLength)
+        {
+            throw new PruningException($"--context {context} is more than the {teacher.Config.ContextLength} positions that {teacher.Path} was made for. Take a shorter one.");
+        }
+    }
+
+    private Recipe RecipeOf(string pruned, string healed, int steps)
+    {
+        Dictionary<string, IReadOnlyList<string>> fields = new(heal.Fields)
+        {
+            ["from"] = [pruned],
+            ["out"] = [healed],
+            ["teacher"] = [teacher.Path],
+            ["steps"] = [Math.Max(1, steps).ToString(CultureInfo.InvariantCulture)],
+        };
+        if (request.Weights is not null)
+        {
+            fields["keep_zeros"] = ["true"];
+        }
+
+        return RecipeReader.Read(null, fields);
+    }
+
     private void Train(string pruned, string healed, int steps, CancellationToken cancellation)
     {
         if (!RunStarter.IsBegun(healed))
         {
-            Dictionary<string, IReadOnlyList<string>> fields = new(heal.Fields)
-            {
-                ["from"] = [pruned],
-                ["out"] = [healed],
-                ["teacher"] = [teacher.Path],
-                ["steps"] = [Math.Max(1, steps).ToString(CultureInfo.InvariantCulture)],
-            };
-            if (request.Weights is not null)
-            {
-                fields["keep_zeros"] = ["true"];
-            }
-
-            RunStarter.Begin(RecipeReader.Read(null, fields), heal.Observer, cancellation);
+            RunStarter.Begin(RecipeOf(pruned, healed, steps), heal.Observer, cancellation);
         }
 
         using TrainingRun run = TrainingRun.Open(healed, request.Threads, heal.Observer, cancellation);

@@ -229,22 +229,36 @@ public static class Pruner
 
     private static ModelReshape Choose(ModelHeader header, string path, PruneRequest request, StructurePruning structure, CancellationToken cancellation)
     {
-        StructurePlan plan = new(header.Config, Score(header, request, structure.Criterion, cancellation), structure.Plan);
+        // What cannot be is said before anything is scored: for shapes it does not matter what parts are worth.
+        StructurePlan shapes = new(header.Config, StructureScores.Equal(header.Config), structure.Plan with { AcrossLayers = false });
         if (!structure.HasTarget)
         {
-            return plan.Choose(structure.Shares);
+            shapes.Check(structure.Shares);
+            return Plan(header, request, structure, cancellation).Choose(structure.Shares);
         }
 
-        using SpeedTrial? trial = structure.Speed is null ? null : new SpeedTrial(header.Path, request.Threads, (tensor, before) => FormatOf(header, request.Format, tensor, before));
+        using SpeedTrial? trial = structure.Speed is null ? null : new SpeedTrial(header, request.Threads, (tensor, before) => FormatOf(header, request.Format, tensor, before));
         StructureTarget target = structure switch
         {
             { Parameters: { } most } => new StructureTarget(most, "parameters", reshape => reshape.Config.ParameterCount),
             { Share: { } share } => new StructureTarget(Math.Floor(share * header.Config.ParameterCount), "parameters", reshape => reshape.Config.ParameterCount),
             { Bytes: { } most } => new StructureTarget(most, "bytes", reshape => BytesOf(header, path, request, reshape)),
-            _ => new StructureTarget(1 / structure.Speed!.Value, "of the time that a token takes", reshape => trial!.RelativeTime(reshape, cancellation), Evaluations: 6),
+            _ => new StructureTarget(1 / structure.Speed!.Value, "of a token's time", reshape => trial!.RelativeTime(reshape, cancellation), Evaluations: 6)
+            {
+                Show = time => string.Create(s_plain, $"{1 / time:0.##}x the speed"),
+            },
         };
+        if (header.Config.HasEqualLayers)
+        {
+            target.Least(shapes, structure.Kinds, header.Config.NumLayers);
+        }
+
+        StructurePlan plan = Plan(header, request, structure, cancellation);
         return target.Find(plan, structure.Kinds, header.Config.NumLayers);
     }
+
+    private static StructurePlan Plan(ModelHeader header, PruneRequest request, StructurePruning structure, CancellationToken cancellation) =>
+        new(header.Config, Score(header, request, structure.Criterion, cancellation), structure.Plan);
 
     private static double BytesOf(ModelHeader header, string path, PruneRequest request, ModelReshape reshape) => ChangedModel.BytesOf(header, path, new ChangedModelOptions
     {
@@ -268,33 +282,61 @@ public static class Pruner
             : ActivationScores.Run(loaded.Model, context, request.Ids, length, Reporting(request, "scoring"), cancellation).Scores(header.Config, criterion == StructureCriterion.Minitron);
     }
 
-    /// <summary>Times models of other shapes: what their weights say does not matter for it.</summary>
+    /// <summary>Times models of other shapes beside the whole one: what their weights say does not matter for it.</summary>
     private sealed class SpeedTrial : IDisposable
     {
-        private const int Repetitions = 3;
-        private readonly string _path;
+        private const int Repetitions = 5;
+        private readonly ModelHeader _header;
         private readonly Func<ModelTensor, WeightFormat, WeightFormat> _fit;
         private readonly ComputeContext _context;
-        private readonly double _whole;
+        private readonly LoadedModel _whole;
+        private double _seconds = double.PositiveInfinity; // of a token of the whole model, the least so far
 
-        public SpeedTrial(string path, int threads, Func<ModelTensor, WeightFormat, WeightFormat> fit)
+        public SpeedTrial(ModelHeader header, int threads, Func<ModelTensor, WeightFormat, WeightFormat> fit)
         {
-            (_path, _fit, _context) = (path, fit, ComputeContext.Inference(threads));
-            _whole = SecondsOfToken(null, default);
+            (_header, _fit, _context) = (header, fit, ComputeContext.Inference(threads));
+            try
+            {
+                _whole = Load(null);
+            }
+            catch
+            {
+                _context.Dispose();
+                throw;
+            }
         }
 
-        public double RelativeTime(ModelReshape reshape, CancellationToken cancellation) => SecondsOfToken(reshape, cancellation) / _whole;
-
-        public void Dispose() => _context.Dispose();
-
-        private double SecondsOfToken(ModelReshape? reshape, CancellationToken cancellation)
+        /// <summary>The time of a token as a share of the whole model's. Both take turns, and the least of each counts: others on the machine only ever slow them down.</summary>
+        public double RelativeTime(ModelReshape reshape, CancellationToken cancellation)
         {
-            ModelHeader header = ChangedModel.Open(ModelHeader.Open(_path), new ChangedModelOptions { Reshape = reshape, Fit = _fit }, _context.Team.Threads);
-            using LoadedModel loaded = ModelLoader.Load(header, _context);
-            int context = loaded.Config.ContextLength;
-            SpeedOptions options = new() { PromptTokens = Math.Max(1, Math.Min(16, context / 2)), GeneratedTokens = Math.Max(1, Math.Min(32, context / 2)) };
-            Speed.Measure(loaded.Model, _context, options, cancellation); // warms up
-            return Enumerable.Range(0, Repetitions).Min(_ => 1 / Speed.Measure(loaded.Model, _context, options, cancellation).DecodeTokensPerSecond);
+            if (reshape.Config.ParameterCount == _header.Config.ParameterCount)
+            {
+                return 1;
+            }
+
+            using LoadedModel part = Load(reshape);
+            double seconds = double.PositiveInfinity;
+            SecondsOfToken(_whole, cancellation); // warms up
+            SecondsOfToken(part, cancellation);
+            for (int i = 0; i < Repetitions; i++)
+            {
+                _seconds = Math.Min(_seconds, SecondsOfToken(_whole, cancellation));
+                seconds = Math.Min(seconds, SecondsOfToken(part, cancellation));
+            }
+
+            return seconds / _seconds;
         }
+
+        public void Dispose()
+        {
+            _whole.Dispose();
+            _context.Dispose();
+        }
+
+        private LoadedModel Load(ModelReshape? reshape) =>
+            ModelLoader.Load(ChangedModel.Open(ModelHeader.Open(_header.Path), new ChangedModelOptions { Reshape = reshape, Fit = _fit }, _context.Team.Threads), _context);
+
+        private double SecondsOfToken(LoadedModel loaded, CancellationToken cancellation) =>
+            1 / Speed.Measure(loaded.Model, _context, new SpeedOptions { PromptTokens = 16, GeneratedTokens = 32 }.Within(loaded.Config.ContextLength), cancellation).DecodeTokensPerSecond;
     }
 }

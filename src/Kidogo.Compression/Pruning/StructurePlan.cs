@@ -62,12 +62,42 @@ public sealed class StructurePlan(DecoderConfig config, StructureScores scores, 
         {
             LayerConfig layer = config.Layers[index];
             LayerScores own = scores.Layers[index];
-            int kept = Math.Max(1, (int)Math.Round((1 - shares.KvHeads) * layer.NumKvHeads));
+            int kept = Kept(layer.NumKvHeads, shares.KvHeads);
             int[]? keys = kept < layer.NumKvHeads ? Best(own.KvHeads, kept) : null;
             return new KeptLayer(index, neurons[i] < layer.IntermediateSize ? Best(own.Neurons, neurons[i]) : null, keys, QueryHeads(layer, own.QueryHeads, keys, shares.QueryHeads));
         })];
         int width = Rounded((1 - shares.Hidden) * config.HiddenSize, config.HiddenSize);
         return new ModelReshape(config, layers, width < config.HiddenSize ? Best(scores.Hidden, width) : null);
+    }
+
+    /// <summary>Refuses shares that cannot be, and those that are too small to take anything. Scores do not matter for it.</summary>
+    /// <exception cref="PruningException">What is wrong with which share, and what would do.</exception>
+    public void Check(StructureShares shares)
+    {
+        if (shares == new StructureShares())
+        {
+            throw new PruningException("All shares are 0: nothing would go. Give --neurons, --heads, --groups, --hidden or --layers a number above 0.");
+        }
+
+        _ = Choose(shares);
+        void Refuse(double share, string option, string what, Func<LayerConfig, int> count, Func<LayerConfig, int> kept, Func<LayerConfig, string> advice)
+        {
+            if (share > 0 && config.Layers.All(layer => kept(layer) == count(layer)))
+            {
+                LayerConfig first = config.Layers[0];
+                throw new PruningException(string.Create(CultureInfo.InvariantCulture, $"{option} {share:0.####} of {count(first)} {what} comes to none at all. {advice(first)}"));
+            }
+        }
+
+        string Multiples(int whole) => string.Create(CultureInfo.InvariantCulture, $"What stays is a multiple of {MultipleOf(whole)} (--multiple): ask for {(double)MultipleOf(whole) / whole:0.####} or more.");
+        Refuse(shares.Neurons, "--neurons", "neurons", layer => layer.IntermediateSize, layer => Rounded((1 - shares.Neurons) * layer.IntermediateSize, layer.IntermediateSize), layer => Multiples(layer.IntermediateSize));
+        Refuse(shares.Hidden, "--hidden", "channels", _ => config.HiddenSize, _ => Rounded((1 - shares.Hidden) * config.HiddenSize, config.HiddenSize), _ => Multiples(config.HiddenSize));
+        Refuse(shares.QueryHeads, "--heads", "query heads of a group", GroupOf, layer => Kept(GroupOf(layer), shares.QueryHeads), layer => GroupOf(layer) == 1
+            ? "Each key and value head has one query head here, so only both can go together: take --groups."
+            : string.Create(CultureInfo.InvariantCulture, $"Ask for {1.0 / GroupOf(layer):0.####} or more, which is one."));
+        Refuse(shares.KvHeads, "--groups", "key and value heads", layer => layer.NumKvHeads, layer => Kept(layer.NumKvHeads, shares.KvHeads), layer => layer.NumKvHeads == 1
+            ? "One has to stay: take --heads for its query heads."
+            : string.Create(CultureInfo.InvariantCulture, $"Ask for {1.0 / layer.NumKvHeads:0.####} or more, which is one."));
     }
 
     /// <summary>The places of the largest scores, in rising order; of equal ones the first.</summary>
@@ -100,16 +130,23 @@ public sealed class StructurePlan(DecoderConfig config, StructureScores scores, 
 
     private static int[]? QueryHeads(LayerConfig layer, double[] scores, int[]? keys, double share)
     {
-        int group = layer.NumHeads / layer.NumKvHeads;
-        int kept = Math.Max(1, (int)Math.Round((1 - share) * group));
+        int group = GroupOf(layer);
+        int kept = Kept(group, share);
         return kept == group ? null
             : [.. (keys ?? [.. Enumerable.Range(0, layer.NumKvHeads)]).SelectMany(key => Best(scores[(key * group)..((key + 1) * group)], kept).Select(head => (key * group) + head))];
     }
 
+    private static int GroupOf(LayerConfig layer) => layer.NumHeads / layer.NumKvHeads;
+
+    /// <summary>Heads that stay: at least one.</summary>
+    private static int Kept(int heads, double share) => Math.Max(1, (int)Math.Round((1 - share) * heads));
+
+    private int MultipleOf(int whole) => Math.Min(options.Multiple, Math.Max(1, whole / 8));
+
     /// <summary>The nearest width that can be: a multiple, at least one.</summary>
     private int Rounded(double width, int whole)
     {
-        int multiple = Math.Min(options.Multiple, Math.Max(1, whole / 8));
+        int multiple = MultipleOf(whole);
         return width >= whole ? whole : Math.Min(whole, Math.Max(multiple, (int)Math.Round(width / multiple) * multiple));
     }
 }

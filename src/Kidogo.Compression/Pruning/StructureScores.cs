@@ -1,4 +1,6 @@
 // How much each part of a model's structure matters: numbers only. Knows no criterion.
+using Kidogo.Models;
+
 namespace Kidogo.Compression.Pruning;
 
 /// <summary>What parts of the structure are judged by.</summary>
@@ -35,4 +37,8 @@ public sealed record StructureScores(IReadOnlyList<LayerScores> Layers, double[]
 {
     /// <summary>Whether scores of different layers are of one measure, as losses are and sizes of activations are not.</summary>
     public bool AreComparable { get; init; }
+
+    /// <summary>All parts of a model are worth the same: enough to see which shapes can be.</summary>
+    public static StructureScores Equal(DecoderConfig config) => new(
+        [.. config.Layers.Select(layer => new LayerScores(new double[layer.IntermediateSize], new double[layer.NumHeads], new double[layer.NumKvHeads], 0))], new double[config.HiddenSize]);
 }

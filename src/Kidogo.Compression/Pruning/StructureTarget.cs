@@ -27,6 +27,17 @@ public enum StructureKinds
     Layers = 16,
 }
 
+/// <summary>Kinds of structure as options name them.</summary>
+public static class StructureWords
+{
+    /// <summary>Each kind with its word.</summary>
+    public static IReadOnlyList<(string Word, StructureKinds Kind)> All { get; } =
+        [("neurons", StructureKinds.Neurons), ("heads", StructureKinds.QueryHeads), ("groups", StructureKinds.KvHeads), ("hidden", StructureKinds.Hidden), ("layers", StructureKinds.Layers)];
+
+    /// <summary>The words of several.</summary>
+    public static string Of(StructureKinds kinds) => string.Join(", ", All.Where(each => kinds.HasFlag(each.Kind)).Select(each => each.Word));
+}
+
 /// <summary>Something that a pruned model is to have at most.</summary>
 /// <param name="Limit">The most of it.</param>
 /// <param name="Unit">What it is, for messages: <c>parameters</c>.</param>
@@ -34,6 +45,9 @@ public enum StructureKinds
 /// <param name="Evaluations">How many plans are measured at most.</param>
 public sealed record StructureTarget(double Limit, string Unit, Func<ModelReshape, double> Measure, int Evaluations = 24)
 {
+    /// <summary>How an amount is said; default with its unit.</summary>
+    public Func<double, string> Show { get; init; } = amount => string.Create(CultureInfo.InvariantCulture, $"{amount:0.###} {Unit}");
+
     /// <summary>The plan that keeps most and reaches the target.</summary>
     /// <param name="plan">Chooses parts.</param>
     /// <param name="kinds">What may go, all by the same share.</param>
@@ -41,21 +55,7 @@ public sealed record StructureTarget(double Limit, string Unit, Func<ModelReshap
     /// <exception cref="PruningException">It cannot be reached; the message says what can.</exception>
     public ModelReshape Find(StructurePlan plan, StructureKinds kinds, int layers)
     {
-        double whole = Measure(plan.Choose(new StructureShares()));
-        if (whole <= Limit)
-        {
-            throw new PruningException(string.Create(CultureInfo.InvariantCulture, $"The model has {whole:0.###} {Unit} already, which is no more than {Limit:0.###}: nothing has to go. Ask for less."));
-        }
-
-        ModelReshape least = plan.Choose(Shares(kinds, 1, layers));
-        double smallest = Measure(least);
-        if (smallest > Limit)
-        {
-            throw new PruningException(string.Create(CultureInfo.InvariantCulture,
-                $"{Limit:0.###} {Unit} cannot be reached by pruning {kinds.ToString().ToLowerInvariant()}: the smallest that can is {smallest:0.###} {Unit}. Ask for that, or let other structures go too (--structures)."));
-        }
-
-        (double low, double high, ModelReshape found) = (0, 1, least);
+        (double low, double high, ModelReshape found) = (0, 1, Least(plan, kinds, layers));
         for (int i = 0; i < Evaluations; i++)
         {
             double share = (low + high) / 2;
@@ -71,6 +71,30 @@ public sealed record StructureTarget(double Limit, string Unit, Func<ModelReshap
         }
 
         return found;
+    }
+
+    /// <summary>The plan that keeps least.</summary>
+    /// <param name="plan">Chooses parts.</param>
+    /// <param name="kinds">What may go.</param>
+    /// <param name="layers">Layers that there are.</param>
+    /// <exception cref="PruningException">The target cannot be reached, or is reached already; the message says what can.</exception>
+    public ModelReshape Least(StructurePlan plan, StructureKinds kinds, int layers)
+    {
+        double whole = Measure(plan.Choose(new StructureShares()));
+        if (whole <= Limit)
+        {
+            throw new PruningException($"The model has {Show(whole)} already, and {Show(Limit)} are asked for: nothing has to go. Ask for less.");
+        }
+
+        ModelReshape least = plan.Choose(Shares(kinds, 1, layers));
+        double smallest = Measure(least);
+        if (smallest > Limit)
+        {
+            throw new PruningException(
+                $"{Show(Limit)} cannot be reached by pruning {StructureWords.Of(kinds)}: the smallest that can is {Show(smallest)}. Ask for that, or let other structures go too (--structures).");
+        }
+
+        return least;
     }
 
     private static StructureShares Shares(StructureKinds kinds, double share, int layers) => new()

@@ -185,8 +185,7 @@ public sealed class ModelJudge(JudgeOptions options)
             return judged;
         }
 
-        int room = model.Config.ContextLength;
-        SpeedOptions speed = wanted.PromptTokens + wanted.GeneratedTokens <= room ? wanted : wanted with { PromptTokens = Math.Max(1, room / 2), GeneratedTokens = room / 4 };
+        SpeedOptions speed = wanted.Within(model.Config.ContextLength);
         SpeedReport[] runs = [.. Enumerable.Range(0, Timings).Select(_ => Speed.Measure(model, context, speed, cancellation))];
         // The fastest: others on the machine only ever slow it down.
         return judged with { PrefillTokensPerSecond = runs.Max(run => run.PrefillTokensPerSecond), DecodeTokensPerSecond = runs.Max(run => run.DecodeTokensPerSecond) };

@@ -2,6 +2,7 @@
 using Kidogo.Data;
 using Kidogo.Models;
 using Kidogo.Tensors;
+using Kidogo.Tensors.Formats;
 using Kidogo.Tensors.Ops;
 using Kidogo.Text.Tokenizers;
 using Kidogo.Training.Adapters;
@@ -123,6 +124,22 @@ internal sealed record OpenTeacher(LoadedModel Loaded, ComputeContext Context) :
             context.Dispose();
             throw;
         }
+    }
+
+    /// <summary>A plan of memory with what a recipe's teacher takes, where one will be opened.</summary>
+    /// <param name="plan">The plan without it.</param>
+    /// <param name="recipe">A resolved recipe.</param>
+    public static MemoryPlan Counted(MemoryPlan plan, Recipe recipe)
+    {
+        if (recipe.Distillation is not { NeedsTeacher: true, Teacher.Length: > 0 } taught || File.Exists(taught.Outputs))
+        {
+            return plan;
+        }
+
+        using ModelHeader header = ModelHeader.Open(new ModelLocator(ModelPlaces.FromEnvironment()).Locate(taught.Teacher));
+        WeightFormat? format = recipe.Model.LoadAs is { } loadAs ? RecipeField.Mix("load_as", loadAs).Format : null;
+        long bytes = format is null ? header.WeightBytes : header.Config.ParameterCount * format.BlockBytes / format.BlockSize;
+        return plan with { TeacherBytes = MemoryPlan.OfTeacher(header.Config, bytes, recipe) };
     }
 
     public void Dispose()

@@ -246,6 +246,9 @@ public sealed record AdapterRecipe
     /// <summary>How the base is kept. Default as its files have it.</summary>
     public BaseFormat BaseFormat { get; init; }
 
+    /// <summary>The kind as recipes name it: <c>rslora</c>.</summary>
+    public string MethodName => RecipeFields.NameOf(Method);
+
     /// <summary>α, given or usual.</summary>
     public double UsedAlpha => Alpha ?? (Method is AdapterMethod.RankStabilized or AdapterMethod.Pissa ? Rank : 2 * Rank);
 }

@@ -27,7 +27,8 @@ internal static class RecipeCheck
         }
 
         AtMostOne(("steps", recipe.Stop.Steps is not null), ("tokens", recipe.Stop.Tokens is not null), ("minutes", recipe.Stop.Minutes is not null));
-        AtMostOne(("from", recipe.Model.From is not null), ("size", recipe.Model.Size is not null), ("shape", recipe.Model.Shape is not null));
+        bool isTaught = recipe.Distillation is not null; // then `student` is the field of both
+        AtMostOne((isTaught ? "student" : "from", recipe.Model.From is not null), (isTaught ? "student" : "size", recipe.Model.Size is not null), ("shape", recipe.Model.Shape is not null));
         if (recipe.Adapter is not null && recipe.Model.From is null)
         {
             throw new RecipeException("An adapter needs the model that it hangs on. Name it: kidogo adapt MODEL, or from: MODEL in the recipe.");
@@ -109,7 +110,7 @@ internal static class RecipeCheck
             throw new RecipeException("teacher_weight, label_weight and the weights of features are all 0: there is nothing to learn. Give one of them.");
         }
 
-        AtMostOne(("student: every layer", taught.EveryLayer > 0), ("from", recipe.Model.From is not null), ("size", recipe.Model.Size is not null), ("shape", recipe.Model.Shape is not null));
+        AtMostOne(("student", taught.EveryLayer > 0), ("from", recipe.Model.From is not null), ("size", recipe.Model.Size is not null), ("shape", recipe.Model.Shape is not null));
         if (taught.OnPolicy > 0 && !taught.NeedsTeacher)
         {
             throw new RecipeException("on_policy: of the student's own texts only the teacher's terms count, but their weights are 0. Give teacher_weight, or leave on_policy out.");

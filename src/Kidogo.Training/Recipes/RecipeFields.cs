@@ -144,13 +144,16 @@ public static class RecipeFields
             (r, v) => r with { Output = r.Output with { Folder = v } }, r => r.Output.Folder),
     ];
 
+    /// <summary>A method of adapters as recipes name it.</summary>
+    internal static string NameOf(AdapterMethod method) => s_methods.First(word => word.Value == method).Word;
+
     /// <summary>The fields of adapters, which <c>kidogo adapt</c> has beside those of training.</summary>
     public static IReadOnlyList<RecipeField> OfAdapters { get; } =
     [
         new("method", "The kind of adapter: lora, rslora (rank-stabilised), dora, or pissa (begins at the principal components)",
             "lora, rslora, dora, pissa", "lora",
             (r, node) => WithAdapter(r, adapter => adapter with { Method = StructuredFields.ReadWord(node, "method", s_methods) }),
-            r => r.Adapter is null ? null : RecipeField.Written(s_methods.First(word => word.Value == r.Adapter.Method).Word)),
+            r => r.Adapter is null ? null : RecipeField.Written(r.Adapter.MethodName)),
         RecipeField.Whole("rank", "Rank of the two thin matrices of each layer", 1, 4096, "8",
             (r, v) => WithAdapter(r, adapter => adapter with { Rank = (int)v }), r => r.Adapter?.Rank),
         RecipeField.Number("alpha", "Their product is scaled by alpha / rank (rslora: alpha / root of the rank)", 0, 1e6,

@@ -193,7 +193,7 @@ public sealed class Sweep(SweepGrid grid, SweepOptions options, SweepObserver ob
 
     private TrainingFailedException TooShort(double seconds, string what)
     {
-        string Minutes(double value) => value.ToString("0.##", CultureInfo.InvariantCulture);
+        string Minutes(double value) => value.ToString(value < 0.01 ? "0.####" : "0.##", CultureInfo.InvariantCulture);
         double needed = Math.Ceiling(10 * seconds / PlannedShare / 60) / 10;
         return new TrainingFailedException($"{Minutes(options.Time.TotalMinutes)} minutes are too little for {grid.Runs.Count} runs: {what} would take about {Minutes(needed)} on this machine "
             + $"(preparing took {Minutes(_clock.Elapsed.TotalMinutes)}, and is kept). Run the same command with --minutes {Minutes(needed)} or more.");

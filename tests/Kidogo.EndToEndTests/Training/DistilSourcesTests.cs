@@ -65,6 +65,7 @@ public sealed class DistilSourcesTests
             (["--student", folder.At("teacher"), .. how, "--steps", "4", "--temperature", "3"], "another temperature"),
             (["--student", folder.At("teacher"), .. how, "--steps", "4", "--on-policy", "0.5"], "on_policy"),
             (["--student", folder.At("teacher"), .. how, "--steps", "4", "--hidden-weight", "1"], "hidden states"),
+            (["--student", "60k", .. how, "--steps", "4"], "--tokenizer MODEL"),
             (["--teacher", folder.At("teacher"), "--student", "every-9th-layer", "--data", texts, .. s_run], "4"),
             (["--teacher", folder.At("teacher"), "--student", "60k", "--data", texts, .. s_run, "--compare", "--eval-every", "0"], "held-out"),
         ];

@@ -45,6 +45,7 @@ public sealed class DistilVerbTests
             (["--data", texts, "--teacher", folder.At("teacher"), "--student", folder.At("other"), "--context", "32"], "--student 10M"),
             (["--data", texts, "--teacher", folder.At("teacher"), "--student", "60k", "--teacher-weight", "0", "--label-weight", "0"], "nothing to learn"),
             (["--data", texts, "--teacher", folder.At("teacher"), "--student", "60k", "--distance", "reverse"], "reverse-kl"),
+            (["--data", texts, "--teacher", folder.At("teacher"), "--student", folder.At("other"), "--shape", "{hidden: 32, layers: 1}"], "student and shape contradict"),
         ];
         foreach ((string[] arguments, string said) in wrong)
         {
@@ -52,6 +53,7 @@ public sealed class DistilVerbTests
             Assert.NotEqual(0, refused.ExitCode);
             Assert.Contains(said, refused.Error, StringComparison.Ordinal);
             Assert.False(File.Exists(Path.Combine(folder.At("out"), "run.json")));
+            Assert.False(Directory.Exists(Path.Combine(folder.At("out"), "shards")), said); // before texts are tokenised, which may take long
         }
     }
 

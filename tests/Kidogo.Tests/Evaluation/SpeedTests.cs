@@ -39,6 +39,17 @@ public sealed class SpeedTests : IDisposable
     public void Cancelled_Ends() =>
         Assert.Throws<OperationCanceledException>(() => Speed.Measure(_scripted.Model, _scripted.Context, new SpeedOptions { PromptTokens = 4, GeneratedTokens = 4, CacheFormat = KvFormat.Q8_0 }, new CancellationToken(true)));
 
+    [Theory]
+    [InlineData(288, 256, 32)]
+    [InlineData(256, 128, 64)]
+    [InlineData(1, 1, 0)]
+    public void Within_AnyContext_Fits(int context, int prompt, int generated)
+    {
+        SpeedOptions fitted = new SpeedOptions { PromptTokens = 256, GeneratedTokens = 32 }.Within(context);
+        Assert.Equal((prompt, generated), (fitted.PromptTokens, fitted.GeneratedTokens));
+        Assert.InRange(fitted.PromptTokens + fitted.GeneratedTokens, 1, context);
+    }
+
     private SpeedReport Measure(int prompt, int generated, int batch) =>
         Speed.Measure(_scripted.Model, _scripted.Context, new SpeedOptions { PromptTokens = prompt, GeneratedTokens = generated, BatchSize = batch });
 }

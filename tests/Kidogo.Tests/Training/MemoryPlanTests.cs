@@ -39,6 +39,21 @@ public sealed class MemoryPlanTests
     }
 
     [Fact]
+    public void Refusal_OfATeacherThatIsTooLarge_NamesItAndWhatHelps()
+    {
+        const long WeightBytes = 8L << 30;
+        DecoderConfig config = new ModelShape { Hidden = 96, Layers = 6, Heads = 3, KvHeads = 1, HeadDim = 32, FeedForward = 256 }.ToConfig(Vocabulary, Context);
+        Recipe recipe = new() { Batch = new BatchRecipe { Context = Context, Sequences = Rows, Accumulate = 1 }, Optimizer = GoldenRun.AdamW };
+        MemoryPlan alone = MemoryPlan.For(config, recipe), plan = alone with { TeacherBytes = MemoryPlan.OfTeacher(config, WeightBytes, recipe) };
+        Assert.InRange(plan.TotalBytes - alone.TotalBytes, WeightBytes + (sizeof(float) * Rows * Context * Vocabulary), WeightBytes * Most);
+        Kidogo.Evaluation.Machine.MachineMemory memory = new(4L << 30, 4L << 30, null);
+        Assert.Null(alone.Refusal(memory, recipe));
+        string refusal = plan.Refusal(memory, recipe)!;
+        Assert.Contains("teacher 8", refusal, StringComparison.Ordinal);
+        Assert.Contains("load_as", refusal, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Judging_FewerRowsThanAStep_TakesNoStorageOfItsOwn()
     {
         using DecoderModel model = RandomModel.Create(new ModelShape { Hidden = 96, Layers = 3, Heads = 3, KvHeads = 1, HeadDim = 32, FeedForward = 256 }.ToConfig(Vocabulary, Context), 1);

@@ -19,6 +19,13 @@ public sealed class RecipeTests
             lines.Where(line => RecipeFields.All.Any(field => line.StartsWith($"| `{field.Name}` |", StringComparison.Ordinal))));
     }
 
+    [Theory]
+    [InlineData("lora")]
+    [InlineData("rslora")]
+    [InlineData("dora")]
+    [InlineData("pissa")]
+    public void MethodName_OfAnAdapter_IsTheWordOfTheRecipe(string word) => Assert.Equal(word, Options(("data", "a"), ("from", "b"), ("method", word)).Adapter!.MethodName);
+
     [Fact]
     public void Write_EveryField_IsReadAgain()
     {

@@ -102,6 +102,51 @@ public sealed class PrunerTests
     }
 
     [SharedFact]
+    public void Run_WhatCannotBe_IsRefusedBeforeAnythingIsScored()
+    {
+        using TestFolder folder = new();
+        using ModelHeader header = ModelHeader.Open(Tiny);
+        StructurePruning[] impossible =
+        [
+            new() { Parameters = 100 },
+            new() { Parameters = 100, Plan = new StructurePlanOptions { AcrossLayers = true } },
+            new() { Share = 0.01, Kinds = StructureKinds.Neurons },
+            new() { Shares = new StructureShares { Layers = header.Config.NumLayers } },
+            new() { Shares = new StructureShares { Neurons = 0.001 } },
+            new() { Speed = 100 },
+        ];
+        foreach (StructurePruning structure in impossible)
+        {
+            PruneRequest request = Request(header, null) with { Structure = structure, Progress = (stage, _, _) => Assert.Fail(stage) };
+            Assert.Throws<PruningException>(() => Pruner.Run(header, folder["out.gguf"], request));
+        }
+
+        Assert.Empty(Directory.EnumerateFileSystemEntries(folder.Path));
+    }
+
+    [SharedTheory]
+    [InlineData("empty.txt", 0)]
+    [InlineData("missing.txt", 0)]
+    [InlineData("texts.txt", 100)] // more layers than there are
+    public void Run_HealingThatCannotBe_IsRefusedBeforeAnythingIsScoredAndLeavesNothing(string texts, int layers)
+    {
+        using TestFolder folder = new();
+        folder.Write("empty.txt", "");
+        folder.Write("texts.txt", "A river.\n\nA hill.\n");
+        using ModelHeader header = ModelHeader.Open(Tiny);
+        HealRequest heal = new() { Fields = [new("data", [folder[texts]])], Steps = 2, WorkFolder = folder["out.work"] };
+        PruneRequest request = Request(header, null) with
+        {
+            Structure = new StructurePruning { Shares = new StructureShares { Neurons = 0.5, Layers = layers } },
+            Heal = heal,
+            Progress = (stage, _, _) => Assert.Fail(stage),
+        };
+        Exception refused = Assert.ThrowsAny<Exception>(() => Pruner.Run(header, folder["out.gguf"], request));
+        Assert.True(refused is PruningException or FileNotFoundException, $"{refused}");
+        Assert.False(Path.Exists(heal.WorkFolder));
+    }
+
+    [SharedFact]
     public void Run_ToASizeInBytes_HitsItFromBelow()
     {
         using TestFolder folder = new();

@@ -142,6 +142,30 @@ public sealed class StructureTests
         Assert.Throws<PruningException>(() => new StructurePlan(config, Scores(config), new StructurePlanOptions()).Choose(new StructureShares { Layers = config.NumLayers }));
     }
 
+    [Theory]
+    [InlineData(0.05, 0, 0, 0, "0.125 or more")] // 32 neurons in multiples of 4
+    [InlineData(0, 0.2, 0, 0, "0.5 or more")] // 2 query heads in a group
+    [InlineData(0, 0, 0.2, 0, "0.5 or more")] // 2 groups
+    [InlineData(0, 0, 0, 0.05, "0.125 or more")] // 32 channels
+    [InlineData(0.5, 0.2, 0, 0, "--heads 0.2")] // what takes nothing is not hidden by what does
+    [InlineData(0, 0, 0, 0, "nothing would go")]
+    public void Check_SharesThatTakeNothing_AreRefusedWithOneThatDoes(double neurons, double heads, double groups, double hidden, string says)
+    {
+        StructureShares shares = new() { Neurons = neurons, QueryHeads = heads, KvHeads = groups, Hidden = hidden };
+        StructurePlan plan = new(Config(), StructureScores.Equal(Config()), new StructurePlanOptions());
+        Assert.Contains(says, Assert.Throws<PruningException>(() => plan.Check(shares)).Message, StringComparison.Ordinal);
+        plan.Check(new StructureShares { Neurons = 0.125, QueryHeads = 0.5, KvHeads = 0.5, Hidden = 0.125 });
+    }
+
+    [Fact]
+    public void Check_OneQueryHeadForEachKey_NamesTheOptionThatTakesBoth()
+    {
+        DecoderConfig config = Config();
+        config = config with { Layers = [.. config.Layers.Select(layer => layer with { NumKvHeads = layer.NumHeads })] };
+        StructurePlan plan = new(config, StructureScores.Equal(config), new StructurePlanOptions());
+        Assert.Contains("--groups", Assert.Throws<PruningException>(() => plan.Check(new StructureShares { QueryHeads = 0.5 })).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Plan_AcrossLayers_TakesNeuronsWhereTheyMatterLeast()
     {
@@ -162,9 +186,14 @@ public sealed class StructureTests
         long most = config.ParameterCount * 3 / 4;
         ModelReshape found = new StructureTarget(most, "parameters", reshape => reshape.Config.ParameterCount).Find(plan, StructureKinds.Neurons | StructureKinds.KvHeads, config.NumLayers);
         Assert.InRange(found.Config.ParameterCount, most * 8 / 10, most);
-        string message = Assert.Throws<PruningException>(() => new StructureTarget(10, "parameters", reshape => reshape.Config.ParameterCount).Find(plan, StructureKinds.Neurons, config.NumLayers)).Message;
-        long smallest = plan.Choose(new StructureShares { Neurons = 1 }).Config.ParameterCount;
+        string message = Assert.Throws<PruningException>(() => new StructureTarget(10, "parameters", reshape => reshape.Config.ParameterCount).Find(plan, StructureKinds.Neurons | StructureKinds.KvHeads, config.NumLayers)).Message;
+        long smallest = plan.Choose(new StructureShares { Neurons = 1, KvHeads = 1 }).Config.ParameterCount;
         Assert.Contains($"{smallest}", message, StringComparison.Ordinal);
+        Assert.Contains("neurons, groups", message, StringComparison.Ordinal);
+        StructureTarget speed = new(0.01, "of a token's time", reshape => reshape.Config.ParameterCount == config.ParameterCount ? 1 : 0.5) { Show = time => $"{1 / time}x the speed" };
+        message = Assert.Throws<PruningException>(() => speed.Find(plan, StructureKinds.Neurons, config.NumLayers)).Message;
+        Assert.StartsWith("100x the speed cannot be reached", message, StringComparison.Ordinal);
+        Assert.Contains("the smallest that can is 2x the speed", message, StringComparison.Ordinal);
     }
 
     private static DecoderConfig Config()
