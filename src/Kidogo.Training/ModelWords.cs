@@ -189,7 +189,8 @@ internal static class ModelWords
         const int Least = 300;
         TokenizerKind kind = TokenizerTrainer.KindOf(tokenizer.Kind) ?? throw new RecipeException($"tokenizer.kind is {tokenizer.Kind}; it has to be bpe or "
             + "unigram.");
-        for (int vocabulary = tokenizer.Vocabulary ?? RecipeDefaults.VocabularyFor(textBytes, parameters); ; vocabulary = Math.Max(Least, vocabulary / 2))
+        int vocabulary = tokenizer.Vocabulary ?? RecipeDefaults.VocabularyFor(textBytes, parameters);
+        while (true)
         {
             TokenizerTrainingOptions options = new()
             {
@@ -217,9 +218,10 @@ internal static class ModelWords
 
                 return made.Trained;
             }
-            catch (TokenizerTrainingException) when (tokenizer.Vocabulary is null && vocabulary > Least)
+            catch (TokenizerTrainingException failure) when (tokenizer.Vocabulary is null && (vocabulary > Least || failure.MostEntries < vocabulary))
             {
-                // The data do not support the usual size, which nobody asked for: half of it.
+                // The data do not support the usual size, which nobody asked for: half of it, and where little text gives less than the least, what it gives.
+                vocabulary = vocabulary > Least ? Math.Max(Least, vocabulary / 2) : failure.MostEntries!.Value;
             }
         }
     }

@@ -1,6 +1,10 @@
 // Recipes: what is read, what is refused, what is chosen, and that the table in the documentation is the table in the code.
 using Kidogo.Data;
+using Kidogo.Models;
+using Kidogo.Tests.Models.Files;
 using Kidogo.TestSupport;
+using Kidogo.Text.Tokenizers.Training;
+using Kidogo.Training;
 using Kidogo.Training.Recipes;
 using Kidogo.Training.Schedules;
 
@@ -25,6 +29,19 @@ public sealed class RecipeTests
     [InlineData("dora")]
     [InlineData("pissa")]
     public void MethodName_OfAnAdapter_IsTheWordOfTheRecipe(string word) => Assert.Equal(word, Options(("data", "a"), ("from", "b"), ("method", word)).Adapter!.MethodName);
+
+    [Fact]
+    public void Begin_TextsOfFewWords_GetAsManyEntriesAsTheyGive()
+    {
+        using TestFolder folder = new();
+        folder.Write("few.txt", string.Concat(Enumerable.Range(1, 400).Select(i => $"The river {i} runs by a village. People live near the water.\n")));
+        Recipe recipe = Options(("data", folder["few.txt"]), ("size", "200k"), ("context", "64"), ("batch", "2"), ("steps", "1"), ("out", folder["out"]));
+        RunStarter.Begin(recipe, new TrainingObserver(), CancellationToken.None);
+        using ModelHeader begun = ModelHeader.Open(folder["out/checkpoints/step-0"]);
+        Assert.InRange(begun.Config.VocabSize, 258, 299); // fewer than the least that is tried by itself
+        Recipe asked = Options(("data", folder["few.txt"]), ("size", "200k"), ("tokenizer", "{kind: bpe, vocabulary: 300}"), ("out", folder["asked"]));
+        Assert.Equal(begun.Config.VocabSize, Assert.Throws<TokenizerTrainingException>(() => RunStarter.Begin(asked, new TrainingObserver(), CancellationToken.None)).MostEntries);
+    }
 
     [Fact]
     public void Write_EveryField_IsReadAgain()

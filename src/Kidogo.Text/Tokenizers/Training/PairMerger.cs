@@ -126,7 +126,7 @@ internal sealed class PairMerger
         $"The texts support a vocabulary of at most {_firstByte + _pieces.Count} entries, but {_options.VocabularySize} were asked for: after "
             + $"{_pieces.Count - 256} merges no pair occurs "
         + $"{(_options.MinFrequency == 1 ? "once" : $"{_options.MinFrequency} times")} any more. Ask for at most {_firstByte + _pieces.Count}, or give more "
-            + "text.");
+            + "text.") { MostEntries = _firstByte + _pieces.Count };
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void CountPairs(CancellationToken cancellation)

@@ -18,4 +18,7 @@ public sealed class TokenizerTrainingException : TokenizerException
     public TokenizerTrainingException()
     {
     }
+
+    /// <summary>The largest vocabulary that the texts support, where more was asked for; null where something else is wrong.</summary>
+    public int? MostEntries { get; init; }
 }

@@ -54,7 +54,7 @@ public static class UnigramTrainer
             throw new TokenizerTrainingException(
                 $"The texts support a vocabulary of at most {most} entries, but {options.VocabularySize} were asked for: there are {corpus.Alphabet.Length} "
                     + $"characters and {seeds.Count} strings of several that occur "
-                + $"{options.MinFrequency} times or more. Ask for at most {most}, or give more text.");
+                + $"{options.MinFrequency} times or more. Ask for at most {most}, or give more text.") { MostEntries = most };
         }
 
         UnigramLearner learner = new(corpus, seeds, wanted, options.Threads);
