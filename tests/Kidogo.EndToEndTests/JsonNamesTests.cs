@@ -86,6 +86,7 @@ public sealed class JsonNamesTests
         string ids = folder.File("ids", string.Join(' ', Enumerable.Range(0, 40).Select(i => (i * 7 % 60) + 3)));
         JsonElement perplexity = KidogoProcess.Run("eval", "perplexity", TinyModel, "--ids", ids, "--context", "16", "--json").Json();
         AssertNames(perplexity, "nll", "perplexity", "bits_per_byte", "tokens");
+        AssertNames(KidogoProcess.Run("eval", "perplexity", TinyModel, "--ids", ids, "--context", "16", "--accuracy", "--json").Json(), "nll", "perplexity", "bits_per_byte", "tokens", "next_token_accuracy");
         Assert.Equal(16, perplexity.GetProperty("tokens").GetInt32()); // two windows of 16, half of each; the rest dropped
         string logits = folder.At("base.f32");
         Assert.Equal(0, KidogoProcess.Run("logits", TinyModel, "--ids", ids, "--out", logits).ExitCode);

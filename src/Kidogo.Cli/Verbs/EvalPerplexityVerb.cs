@@ -12,7 +12,7 @@ internal static class EvalPerplexityVerb
 {
     private const int UsualContext = 512;
 
-    private sealed record Options(ModelRequest Request, string? Ids, string? Text, int? Context, bool All, bool Json);
+    private sealed record Options(ModelRequest Request, string? Ids, string? Text, int? Context, bool All, bool Accuracy, bool Json);
 
     public static Command Create(Session session)
     {
@@ -21,15 +21,16 @@ internal static class EvalPerplexityVerb
         Option<string?> ids = Opt.Text("--ids", "FILE", "The text as token ids");
         Option<int?> context = Opt.Int("--context", $"Tokens of a window; the second half of each is scored (default {UsualContext}, or the model's context where that is shorter)", 2);
         Option<bool> all = Opt.Flag("--all", "Score every position but the first of each window");
+        Option<bool> accuracy = Opt.Flag("--accuracy", "Say also how many of the tokens were the likeliest ones");
         Option<int?> threads = Opt.Threads();
         Option<string?> loadAs = Opt.LoadAs();
         Option<string?> adapter = Opt.Adapter();
         Option<bool> exact = Opt.Exact();
         Option<bool> json = Opt.Json();
-        Command command = new("perplexity", "Measure how well a model predicts a text") { model, text, ids, context, all, threads, exact, loadAs, adapter, json };
+        Command command = new("perplexity", "Measure how well a model predicts a text") { model, text, ids, context, all, accuracy, threads, exact, loadAs, adapter, json };
         command.SetAction(parsed => Run(session, new Options(
             new ModelRequest(parsed.GetRequiredValue(model), parsed.GetValue(threads), parsed.GetValue(exact), parsed.GetValue(loadAs)) { Adapter = parsed.GetValue(adapter) },
-            parsed.GetValue(ids), parsed.GetValue(text), parsed.GetValue(context), parsed.GetValue(all), parsed.GetValue(json))));
+            parsed.GetValue(ids), parsed.GetValue(text), parsed.GetValue(context), parsed.GetValue(all), parsed.GetValue(accuracy), parsed.GetValue(json))));
         return command;
     }
 
@@ -60,20 +61,28 @@ internal static class EvalPerplexityVerb
                 json.WriteFinite("nll", report.MeanNll);
                 json.WriteFinite("perplexity", report.Perplexity);
                 json.WriteFinite("bits_per_byte", report.BitsPerByte);
-                json.WriteFinite("next_token_accuracy", report.NextTokenAccuracy);
                 json.WriteNumber("tokens", report.Tokens);
+                if (options.Accuracy)
+                {
+                    json.WriteFinite("next_token_accuracy", report.NextTokenAccuracy);
+                }
             });
             return ExitCode.Done;
         }
 
-        session.Output.Write(Show.Table(["", ">"],
+        List<string[]> rows =
         [
             ["negative log-likelihood", report.MeanNll.ToString("0.000000", CultureInfo.InvariantCulture)],
             ["perplexity", report.Perplexity.ToString("0.0000", CultureInfo.InvariantCulture)],
             ["bits per byte", report.BitsPerByte.ToString("0.0000", CultureInfo.InvariantCulture)],
-            ["next token right", report.NextTokenAccuracy.ToString("0.0 %", CultureInfo.InvariantCulture)],
             ["tokens", report.Tokens.ToString(CultureInfo.InvariantCulture)],
-        ]).TrimStart('\n', ' '));
+        ];
+        if (options.Accuracy)
+        {
+            rows.Add(["likeliest tokens that came", report.NextTokenAccuracy.ToString("0.0 %", CultureInfo.InvariantCulture)]);
+        }
+
+        session.Output.Write(Show.Table(["", ">"], rows).TrimStart('\n', ' '));
         return ExitCode.Done;
     }
 }
